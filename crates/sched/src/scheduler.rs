@@ -1,0 +1,50 @@
+//! The contract between a connection and its scheduler.
+
+use core::fmt;
+use core::time::Duration;
+
+use manypath_base::{Mss, PathId, Rate};
+
+/// What waits to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Bytes that no path carries yet.
+    pub unsent: u64,
+    /// Bytes that the peer's shared receive window still admits beyond what was sent.
+    pub window: u64,
+}
+
+/// One path as a scheduler sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathView {
+    /// Which path.
+    pub id: PathId,
+    /// Established, and neither suspected nor failed.
+    pub alive: bool,
+    /// Only for use where no regular path is alive (RFC 8684 §3.2, B flag).
+    pub backup: bool,
+    /// Smoothed round-trip time.
+    pub srtt: Duration,
+    /// Mean deviation of the round-trip time.
+    pub rtt_var: Duration,
+    /// Congestion window in bytes.
+    pub cwnd: u32,
+    /// Bytes in flight.
+    pub in_flight: u32,
+    /// Bytes that the path takes now: what the congestion window leaves, and not less than one
+    /// segment unless it is 0.
+    pub room: u32,
+    /// Largest payload of one packet.
+    pub mss: Mss,
+    /// Rate at which the path delivers, as far as measured.
+    pub rate: Rate,
+}
+
+/// Picks the path for the next bytes. It only looks: the connection does the sending.
+pub trait Scheduler: fmt::Debug + Send {
+    /// The name users select it by, as in `--scheduler`.
+    fn name(&self) -> &'static str;
+
+    /// `None` means "not now": no path worth using has room.
+    fn pick(&mut self, demand: &Demand, paths: &[PathView]) -> Option<PathId>;
+}
