@@ -1,3 +1,38 @@
-//! Placeholder.
+//! TCP (RFC 9293) for one flow, over one path or several.
+//!
+//! **Owns** everything between one 4-tuple's two byte streams and its segments: states, sequence
+//! spaces, loss detection and recovery, windows, timers. **Invariants**: sans-IO (see [`Flow`]);
+//! a flow owns a list of paths, each with its own window, round-trip time, loss detection and
+//! timers, and the scoreboard knows the path of every segment sent; inside, sequence numbers are
+//! unwrapped offsets. **Leaves out** demultiplexing, listening and tokens (`manypath-mptcp`), and
+//! anything that MPTCP adds: that comes in through [`Extension`] alone.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod config;
+mod event;
+mod extension;
+mod flow;
+mod icmp;
+mod info;
+mod input;
+mod output;
+mod path;
+mod persist;
+mod reassembly;
+mod receive;
+mod scoreboard;
+mod send_buffer;
+mod state;
+mod timestamps;
+
+pub use config::{Config, PathConfig};
+pub use event::{CloseReason, Event};
+pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};
+pub use flow::{Flow, Opening, Transmit};
+pub use info::{Counters, PathInfo};
+pub use reassembly::Reassembly;
+pub use send_buffer::SendBuffer;
+pub use state::State;

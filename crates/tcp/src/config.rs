@@ -1,0 +1,71 @@
+//! What a flow is told at birth.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use manypath_base::{Mss, PathId};
+use manypath_cc::Controller;
+
+/// Settings of one flow. All have defaults that suit the public Internet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Offer and use SACK (RFC 2018).
+    pub sack: bool,
+    /// Offer and use timestamps (RFC 7323).
+    pub timestamps: bool,
+    /// Offer and use window scaling (RFC 7323).
+    pub window_scale: bool,
+    /// Bytes of the receive buffer at first; it grows as the application reads.
+    pub recv_buffer: u32,
+    /// Largest receive buffer in bytes; it decides the window scale.
+    pub recv_buffer_max: u32,
+    /// How long an acknowledgment may wait. RFC 9293 §3.8.6.3 allows 500 ms; **Choice:** 40 ms,
+    /// as Linux, since every millisecond here is one more in the sender's retransmission timer.
+    pub delayed_ack: Duration,
+    /// Smallest retransmission timeout. **Differs** from RFC 6298 (2.4), which says 1 second:
+    /// 200 ms, as every common system has it, because spurious timeouts are undone.
+    pub min_rto: Duration,
+    /// Retransmissions of a SYN before the attempt fails (RFC 9293 §3.8.3).
+    pub syn_retries: u8,
+    /// How long data may stay unacknowledged before the flow is given up (RFC 9293 §3.8.3, R2).
+    pub user_timeout: Duration,
+    /// Maximum segment lifetime: TIME-WAIT lasts twice as long (RFC 9293 §3.4.2). **Choice:**
+    /// 30 seconds, as common systems have it.
+    pub msl: Duration,
+    /// Hold back small segments while data is in flight (RFC 9293 §3.7.4).
+    pub nagle: bool,
+    /// Largest super-segment in payload bytes; 1 makes every segment fit one packet.
+    pub max_burst: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sack: true,
+            timestamps: true,
+            window_scale: true,
+            recv_buffer: 256 << 10,
+            recv_buffer_max: 8 << 20,
+            delayed_ack: Duration::from_millis(40),
+            min_rto: Duration::from_millis(200),
+            syn_retries: 6,
+            user_timeout: Duration::from_secs(300),
+            msl: Duration::from_secs(30),
+            nagle: true,
+            // An IP packet of at most 65,500 bytes with the longest headers.
+            max_burst: 65_500 - 100,
+        }
+    }
+}
+
+/// One path of a flow.
+#[derive(Debug)]
+pub struct PathConfig {
+    /// The caller's name for it.
+    pub id: PathId,
+    /// Largest payload of one packet without TCP options: the interface's MTU less the IP and TCP
+    /// headers.
+    pub mss: Mss,
+    /// How much it may carry.
+    pub controller: Box<dyn Controller>,
+}

@@ -1,0 +1,43 @@
+//! What a flow reports.
+
+use manypath_base::PathId;
+use manypath_wire::MpTcpRst;
+
+/// Something that the owner of a flow may act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The handshake is complete.
+    Established,
+    /// Data came in order; [`crate::Flow::read`] has it.
+    Received,
+    /// Data was acknowledged: there is room to write more.
+    Acknowledged,
+    /// The peer sent FIN and everything before it has come.
+    PeerClosed,
+    /// The path has fallen silent with data outstanding: long before the retransmission timer is
+    /// due, data should be sent elsewhere.
+    PathSuspect(PathId),
+    /// The retransmission timer of the path expired.
+    PathFailed(PathId),
+    /// A suspected or failed path delivers again.
+    PathRestored(PathId),
+    /// The flow has ended; nothing follows.
+    Closed(CloseReason),
+}
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Both sides closed.
+    Finished,
+    /// The peer sent RST, perhaps with a reason (RFC 8684 §3.6).
+    Reset(Option<MpTcpRst>),
+    /// The peer refused the connection: RST in answer to SYN.
+    Refused,
+    /// Nothing was acknowledged for too long (RFC 9293 §3.8.3).
+    TimedOut,
+    /// A hard ICMP error ended the handshake (RFC 9293 §3.9.2.2).
+    Unreachable,
+    /// This side aborted.
+    Aborted,
+}

@@ -1,0 +1,50 @@
+//! ICMP errors (RFC 9293 §3.9.2.2, RFC 1191, RFC 8201).
+//!
+//! An error is believed only if the sequence number that it quotes is in flight (RFC 5927 §4.1).
+
+use manypath_base::{Instant, Mss, PathId, SubflowOffset};
+use manypath_wire::{IcmpError, IcmpKind};
+
+use crate::path::Path;
+use crate::{CloseReason, Flow, State};
+
+/// The smallest MSS that a packet-too-big can bring about: an IPv4 MTU of 552 bytes, as common
+/// systems have it, against forged errors that would cut packets to nothing (RFC 1191 §3 allows 68).
+const MIN_MSS_V4: u16 = 512;
+/// IPv6 guarantees 1280 bytes (RFC 8200 §5).
+const MIN_MSS_V6: u16 = 1220;
+
+impl Flow {
+    /// Takes in an ICMP error about a packet of this flow that was sent on `path`.
+    pub fn handle_icmp(&mut self, now: Instant, path: PathId, error: &IcmpError) {
+        let Some(at) = SubflowOffset::from_seq(error.seq, self.send.isn, self.send.una) else {
+            return;
+        };
+        if at < self.send.una || at >= self.send.nxt {
+            return;
+        }
+        match error.kind {
+            IcmpKind::PacketTooBig { mtu } => self.lower_mtu(now, path, at, mtu),
+            // A hard error ends only an attempt to connect (RFC 9293 §3.9.2.2, RFC 5461 §4).
+            IcmpKind::Refused if self.state == State::SynSent => {
+                self.end(CloseReason::Unreachable);
+            }
+            IcmpKind::Refused | IcmpKind::Unreachable => {}
+        }
+    }
+
+    fn lower_mtu(&mut self, now: Instant, path: PathId, at: SubflowOffset, mtu: u32) {
+        let (headers, floor) =
+            if self.remote.is_ipv6() { (60, MIN_MSS_V6) } else { (40, MIN_MSS_V4) };
+        let mss = u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX).max(floor);
+        let Some(p) = self.paths.iter_mut().find(|p| p.id == path) else { return };
+        if mss >= p.mss.0 {
+            return;
+        }
+        p.set_mss(Mss(mss));
+        // What was sent in larger packets is gone, but that is no sign of congestion.
+        let large = |s: &crate::scoreboard::Sent| s.path == path && s.range.end > at;
+        self.board.mark_lost(large, |s| p.on_lost(s.len()));
+        Path::rearm(p, now, None);
+    }
+}

@@ -1,0 +1,116 @@
+//! The three-way handshake: SYN-SENT (RFC 9293 §3.10.7.3), and what a SYN says.
+
+use manypath_base::{Instant, Mss, PathId, SubflowOffset};
+use manypath_wire::{Flags, Segment};
+
+use crate::extension::{Incoming, Phase};
+use crate::flow::Handshake;
+use crate::{CloseReason, Event, Extension, Flow, State};
+
+/// The largest shift that RFC 7323 §2.3 allows.
+const MAX_SHIFT: u8 = 14;
+/// A smaller MSS than this is not believed: packets would be all header.
+const MIN_PEER_MSS: u16 = 64;
+
+impl Flow {
+    /// RFC 9293 §3.10.7.3.
+    pub(super) fn syn_sent(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        segment: &Segment,
+        ext: &mut dyn Extension,
+    ) {
+        let has_ack = segment.flags.has(Flags::ACK);
+        let acked = SubflowOffset::from_seq(segment.ack, self.send.isn, SubflowOffset(1));
+        let good_ack = has_ack && acked == Some(SubflowOffset(1));
+        if segment.flags.has(Flags::RST) {
+            if good_ack {
+                self.end(CloseReason::Refused);
+            }
+            return;
+        }
+        if has_ack && !good_ack {
+            // First: an acknowledgment of what was never sent. **Choice:** no RST is sent from
+            // here; the endpoint answers segments that belong to no flow.
+            return;
+        }
+        if !segment.flags.has(Flags::SYN) {
+            return;
+        }
+        self.read_syn(now, segment);
+        if has_ack {
+            self.syn_answered(now, path, segment, ext);
+        } else {
+            self.transition(State::SynReceived);
+            // Simultaneous open: SYN/ACK with the same sequence number.
+            self.handshake = Some(Handshake { due: true, attempts: 0, sent_at: now, timer: None });
+        }
+    }
+
+    fn syn_answered(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        segment: &Segment,
+        ext: &mut dyn Extension,
+    ) {
+        self.sample_handshake(now, path);
+        self.send.una = SubflowOffset(1);
+        self.set_window(u32::from(segment.window));
+        self.establish(now);
+        self.recv.acks.at_once();
+        let incoming = Incoming {
+            now,
+            phase: Phase::SynAck,
+            start: SubflowOffset(1),
+            len: 0,
+            ack: self.send.una,
+            window: u32::from(segment.window),
+            fin: false,
+        };
+        self.extension_agrees(&incoming, segment, ext);
+    }
+
+    /// Both SYNs are acknowledged.
+    pub(super) fn establish(&mut self, now: Instant) {
+        self.handshake = None;
+        self.progress_at = now;
+        self.transition(if self.send.closing { State::FinWait1 } else { State::Established });
+        self.events.push_back(Event::Established);
+    }
+
+    /// A handshake that was not retransmitted gives the first round-trip time (RFC 6298 §2).
+    pub(super) fn sample_handshake(&mut self, now: Instant, path: PathId) {
+        let sent_once = self.handshake.filter(|h| h.attempts == 1);
+        if let (Some(h), Some(path)) = (sent_once, self.paths.iter_mut().find(|p| p.id == path)) {
+            path.rtt.sample(now.since(h.sent_at), now);
+        }
+    }
+
+    /// Takes in what a SYN says: its number, and what it offers of options.
+    pub(crate) fn read_syn(&mut self, now: Instant, syn: &Segment) {
+        self.recv.isn = syn.seq;
+        self.send.wl1 = SubflowOffset::ZERO;
+        let options = &syn.options;
+        self.agreed.sack &= options.sack_permitted;
+        match options.timestamps.filter(|_| self.agreed.timestamps) {
+            Some(ts) => self.timestamps.update(ts.value, now),
+            None => self.agreed.timestamps = false,
+        }
+        match options.window_scale.filter(|_| self.config.window_scale) {
+            Some(shift) => self.agreed.send_scale = shift.min(MAX_SHIFT),
+            None => {
+                self.agreed.scale = false;
+                (self.agreed.send_scale, self.agreed.recv_scale) = (0, 0);
+            }
+        }
+        let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
+        let peer_mss = Mss(options.mss.unwrap_or(default.0).max(MIN_PEER_MSS));
+        for path in &mut self.paths {
+            path.set_mss(path.mss.min(peer_mss));
+        }
+        // The window of a SYN is never scaled (RFC 7323 §2.2).
+        self.set_window(syn.window.into());
+    }
+}

@@ -1,0 +1,312 @@
+//! Segment arrives: RFC 9293 §3.10.7, one function for each numbered step.
+
+mod ack;
+mod handshake;
+mod loss;
+mod spurious;
+mod timeout;
+
+use core::time::Duration;
+
+use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
+use manypath_wire::{Flags, Segment};
+
+use crate::extension::{Incoming, Phase, Verdict};
+use crate::{CloseReason, Event, Extension, Flow, State};
+
+/// At most one challenge acknowledgment in this time for a flow (RFC 5961 §7).
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A segment with its numbers unwrapped and its payload cut to the window.
+pub(crate) struct Arrival {
+    pub(crate) start: SubflowOffset,
+    pub(crate) fin: bool,
+    pub(crate) segment: Segment,
+}
+
+impl Flow {
+    /// Takes a segment in that belongs to this flow. `path` is the path that it came on.
+    pub fn handle_segment(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        segment: Segment,
+        ext: &mut dyn Extension,
+    ) {
+        self.counters.segments_received += 1;
+        match self.state {
+            State::Closed => {}
+            State::SynSent => self.syn_sent(now, path, &segment, ext),
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait { .. } => self.other_states(now, path, segment, ext),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4.
+    fn other_states(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        segment: Segment,
+        ext: &mut dyn Extension,
+    ) {
+        let Some(arrival) = self.first_check_sequence(now, segment, ext) else { return };
+        if !self.second_check_rst(now, &arrival) || !self.fourth_check_syn(now, &arrival) {
+            return;
+        }
+        if !self.fifth_check_ack(now, path, &arrival, ext) {
+            return;
+        }
+        let incoming = self.describe(now, &arrival);
+        if !self.extension_agrees(&incoming, &arrival.segment, ext) {
+            return;
+        }
+        self.seventh_take_payload(now, arrival);
+        self.eighth_check_fin(now);
+    }
+
+    /// Lets the extension read the options; it may end the flow.
+    pub(crate) fn extension_agrees(
+        &mut self,
+        incoming: &Incoming,
+        segment: &Segment,
+        ext: &mut dyn Extension,
+    ) -> bool {
+        match ext.read_options(incoming, &segment.options.mptcp) {
+            Verdict::Continue => true,
+            Verdict::Reset(reason) => {
+                self.reset_due = Some(Some(reason));
+                self.end(CloseReason::Aborted);
+                false
+            }
+        }
+    }
+
+    /// First: is any part of it in the window, and is it not old (PAWS)?
+    fn first_check_sequence(
+        &mut self,
+        now: Instant,
+        mut segment: Segment,
+        ext: &dyn Extension,
+    ) -> Option<Arrival> {
+        let nxt = self.recv.nxt();
+        let rst = segment.flags.has(Flags::RST);
+        let old =
+            segment.options.timestamps.is_some_and(|ts| self.timestamps.is_old(ts.value, now));
+        if self.agreed.timestamps && old && !rst {
+            self.counters.paws_dropped += 1;
+            self.recv.acks.at_once();
+            return None;
+        }
+        let edge = self.acceptable_edge(ext);
+        let start = SubflowOffset::from_seq(segment.seq, self.recv.isn, nxt);
+        let len = u64::from(segment.seq_len());
+        let acceptable = start.filter(|&start| {
+            let end = start + len;
+            let touches = if len == 0 { start >= nxt } else { end > nxt };
+            touches && (start < edge || (start == edge && start == nxt && len == 0))
+        });
+        let Some(start) = acceptable else {
+            self.counters.out_of_window += 1;
+            self.unacceptable(now, start, &segment);
+            return None;
+        };
+        self.update_timestamp(now, &segment, start);
+        // A SYN occupies the place before the data.
+        let data = start + u64::from(segment.flags.has(Flags::SYN));
+        let mut fin = segment.flags.has(Flags::FIN);
+        let room = edge.saturating_sub(data);
+        if len64(segment.payload.len()) > room {
+            segment.payload.truncate(usize64(room));
+            fin = false;
+        }
+        Some(Arrival { start: data, fin, segment })
+    }
+
+    /// A shared window is a limit at the connection's level only; then this flow takes whatever
+    /// lies within the largest window that can be promised.
+    fn acceptable_edge(&self, ext: &dyn Extension) -> SubflowOffset {
+        match ext.shared_window() {
+            Some(_) => self.recv.nxt() + (1 << 30),
+            None => self.recv.window.edge(),
+        }
+    }
+
+    /// An unacceptable segment is answered with an acknowledgment (MUST), a duplicate with the
+    /// range that was duplicate (RFC 2883 §4).
+    fn unacceptable(&mut self, now: Instant, start: Option<SubflowOffset>, segment: &Segment) {
+        if segment.flags.has(Flags::RST) {
+            return;
+        }
+        let len = len64(segment.payload.len());
+        if let Some(start) = start.filter(|&s| len > 0 && s + len <= self.recv.nxt()) {
+            self.recv.sack.on_duplicate(start..start + len);
+        }
+        self.recv.acks.at_once();
+        if let (State::SynReceived, true, Some(handshake)) =
+            (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
+        {
+            // The peer did not see the SYN/ACK.
+            handshake.due = true;
+        }
+        if let (State::TimeWait { .. }, true) = (self.state, segment.flags.has(Flags::FIN)) {
+            // The peer missed the acknowledgment of its FIN: wait again (RFC 9293 §3.10.7.4).
+            self.enter_time_wait(now);
+        }
+    }
+
+    /// RFC 7323 §4.3: TS.Recent comes of the segment that covers the last acknowledgment.
+    fn update_timestamp(&mut self, now: Instant, segment: &Segment, start: SubflowOffset) {
+        if let Some(ts) = segment.options.timestamps.filter(|_| self.agreed.timestamps)
+            && start <= self.recv.nxt()
+        {
+            self.timestamps.update(ts.value, now);
+        }
+    }
+
+    /// Second: RST. Only one that hits RCV.NXT exactly counts; elsewhere in the window it is
+    /// challenged (RFC 5961 §3.2).
+    fn second_check_rst(&mut self, now: Instant, arrival: &Arrival) -> bool {
+        if !arrival.segment.flags.has(Flags::RST) {
+            return true;
+        }
+        if arrival.start != self.recv.nxt() {
+            self.challenge(now);
+            return false;
+        }
+        let reason = arrival.segment.options.mptcp.reset;
+        self.end(match self.state {
+            State::SynReceived => CloseReason::Refused,
+            _ => CloseReason::Reset(reason),
+        });
+        false
+    }
+
+    /// Fourth: a SYN in the window is challenged, not believed (RFC 5961 §4.2).
+    fn fourth_check_syn(&mut self, now: Instant, arrival: &Arrival) -> bool {
+        let syn = arrival.segment.flags.has(Flags::SYN);
+        if syn {
+            self.challenge(now);
+        }
+        !syn
+    }
+
+    /// Seventh: the segment text.
+    fn seventh_take_payload(&mut self, now: Instant, arrival: Arrival) {
+        let Arrival { start, fin, segment } = arrival;
+        let mut payload = segment.payload;
+        let end = start + len64(payload.len());
+        if !self.state.may_receive() {
+            return;
+        }
+        if fin {
+            self.note_fin(end);
+        }
+        if let Some(limit) = self.recv.fin.filter(|&limit| end > limit) {
+            payload.truncate(usize64(limit.saturating_sub(start)));
+        }
+        if payload.is_empty() {
+            return;
+        }
+        self.note_duplicates(start, end);
+        let had_hole = self.recv.data.held_bytes() > 0;
+        let mss = self.paths[0].mss.bytes();
+        let newly = self.recv.insert(start, payload);
+        if newly > 0 {
+            self.counters.bytes_received += newly;
+            self.recv.acks.on_data(now, newly, mss);
+            self.events.push_back(Event::Received);
+        } else {
+            self.recv.sack.on_held(start);
+        }
+        if had_hole || newly == 0 {
+            // RFC 5681 §4.2: out of order, or (part of) a hole filled.
+            self.recv.acks.at_once();
+        }
+    }
+
+    /// Remembers the first range of a segment that had come before, for the D-SACK.
+    fn note_duplicates(&mut self, start: SubflowOffset, end: SubflowOffset) {
+        let next = self.recv.data.next();
+        if start < next {
+            self.recv.sack.on_duplicate(start..end.min(next));
+        } else if let Some(held) = self.recv.data.range_at(start).cloned() {
+            self.recv.sack.on_duplicate(start..end.min(held.end));
+        }
+    }
+
+    /// The first FIN decides where the peer's data ends.
+    fn note_fin(&mut self, end: SubflowOffset) {
+        let held_beyond = self.recv.data.ranges().last().is_some_and(|r| r.end > end);
+        if self.recv.fin.is_none() && !held_beyond && end >= self.recv.data.next() {
+            self.recv.fin = Some(end);
+            self.recv.acks.at_once();
+        }
+    }
+
+    /// Eighth: FIN, once everything before it has come.
+    fn eighth_check_fin(&mut self, now: Instant) {
+        if !self.recv.is_finished() {
+            return;
+        }
+        match self.state {
+            State::SynReceived | State::Established => {
+                self.transition(State::CloseWait);
+                self.events.push_back(Event::PeerClosed);
+            }
+            State::FinWait1 => {
+                self.events.push_back(Event::PeerClosed);
+                if self.send.fin_acknowledged() {
+                    self.enter_time_wait(now);
+                } else {
+                    self.transition(State::Closing);
+                }
+            }
+            State::FinWait2 => {
+                self.events.push_back(Event::PeerClosed);
+                self.enter_time_wait(now);
+            }
+            State::SynSent
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait { .. }
+            | State::Closed => {}
+        }
+    }
+
+    pub(crate) fn enter_time_wait(&mut self, now: Instant) {
+        self.transition(State::TimeWait { until: now + self.config.msl * 2 });
+        for path in &mut self.paths {
+            path.timer = None;
+        }
+    }
+
+    /// A challenge acknowledgment, limited in rate for each flow, so that the limit is no side
+    /// channel (RFC 5961 §7).
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        if self.challenge_at.is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL) {
+            self.challenge_at = Some(now);
+            self.counters.challenge_acks += 1;
+            self.recv.acks.at_once();
+        }
+    }
+
+    pub(crate) fn describe(&self, now: Instant, arrival: &Arrival) -> Incoming {
+        Incoming {
+            now,
+            phase: Phase::Open,
+            start: arrival.start,
+            len: len32(arrival.segment.payload.len()),
+            ack: self.send.una,
+            window: u32::from(arrival.segment.window) << self.agreed.send_scale,
+            fin: arrival.fin,
+        }
+    }
+}

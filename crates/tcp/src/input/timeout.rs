@@ -1,0 +1,107 @@
+//! Timers expire (RFC 9293 §3.10.8): retransmission, tail loss probe, reordering, silence,
+//! delayed acknowledgment, closed window, handshake, TIME-WAIT, user timeout.
+
+use manypath_base::{Instant, SubflowOffset};
+use manypath_cc::{FlowView, Signal};
+
+use super::loss::detect_losses;
+use crate::path::{Cause, Episode, Health, Path, TimerKind};
+use crate::scoreboard::Scoreboard;
+use crate::{CloseReason, Event, Extension, Flow, State};
+
+impl Flow {
+    /// Time has passed: whatever is due happens.
+    pub fn handle_timeout(&mut self, now: Instant, ext: &mut dyn Extension) {
+        if let State::TimeWait { until } = self.state
+            && until <= now
+        {
+            return self.end(CloseReason::Finished);
+        }
+        if self.state == State::Closed || self.handshake_timeout(now) {
+            return;
+        }
+        self.recv.acks.handle_timeout(now);
+        self.persist.handle_timeout(now);
+        self.path_timeouts(now, ext);
+        let waiting = self.is_outstanding() || self.persist.due;
+        if waiting && now.since(self.progress_at) >= self.config.user_timeout {
+            self.reset_due = Some(None);
+            self.end(CloseReason::TimedOut);
+        }
+    }
+
+    /// Returns whether the flow ended.
+    fn handshake_timeout(&mut self, now: Instant) -> bool {
+        let Some(handshake) = self.handshake.as_mut() else { return false };
+        if handshake.timer.is_none_or(|at| at > now) {
+            return false;
+        }
+        handshake.timer = None;
+        if handshake.attempts > self.config.syn_retries {
+            self.end(CloseReason::TimedOut);
+            return true;
+        }
+        handshake.due = true;
+        false
+    }
+
+    fn path_timeouts(&mut self, now: Instant, ext: &dyn Extension) {
+        let own = self.own_views();
+        let views = ext.flow_views().unwrap_or(&own);
+        let Self { board, paths, send, events, counters, .. } = self;
+        for path in paths.iter_mut() {
+            if path.suspect_at().is_some_and(|at| at <= now) {
+                path.health = Health::Suspect;
+                events.push_back(Event::PathSuspect(path.id));
+            }
+            let Some((_, kind)) = path.timer.filter(|&(at, _)| at <= now) else { continue };
+            path.timer = None;
+            let kind = if path.rto_base + path.rtt.rto() <= now {
+                TimerKind::Retransmission
+            } else {
+                kind
+            };
+            match kind {
+                TimerKind::Reorder => {
+                    path.begin_ack();
+                    let reorder = detect_losses(path, board, now, send.nxt, views);
+                    path.rearm(now, reorder);
+                }
+                TimerKind::Tail => {
+                    counters.tail_probes += 1;
+                    path.probe_due = true;
+                }
+                TimerKind::Retransmission => {
+                    counters.timeouts += 1;
+                    retransmission_timeout(path, board, now, send.nxt, views);
+                    if path.health != Health::Failed {
+                        path.health = Health::Failed;
+                        events.push_back(Event::PathFailed(path.id));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// RFC 6298 §5.4-5.6 and RFC 8985 §6.3: everything in flight on the path counts as lost.
+fn retransmission_timeout(
+    path: &mut Path,
+    board: &mut Scoreboard,
+    now: Instant,
+    point: SubflowOffset,
+    views: &[FlowView],
+) {
+    let (id, flight) = (path.id, path.in_flight);
+    board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+    path.rtt.back_off();
+    path.rto_base = now;
+    path.tail_probe = None;
+    if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
+        // The window is one segment once more, the threshold stays (RFC 5681 §3.1).
+        path.controller.on_signal(now, Signal::Timeout, flight, views);
+    } else {
+        path.begin_episode(now, point, Signal::Timeout, flight, views);
+    }
+    path.rearm(now, None);
+}

@@ -1,0 +1,129 @@
+//! Builds one segment: numbers, window, options, payload.
+
+use core::ops::Range;
+
+use manypath_base::{Instant, SubflowOffset, len32, usize64};
+use manypath_wire::{Flags, Options, Segment};
+
+use crate::extension::{Outgoing, Phase};
+use crate::flow::Transmit;
+use crate::{Extension, Flow};
+
+/// Bytes of one SACK block, and what the option needs besides (kind, length, two NOPs).
+const SACK_BLOCK: usize = 8;
+const SACK_HEADER: usize = 4;
+/// No more blocks than TCP's option space can hold (RFC 2018 §3).
+const MAX_SACK_BLOCKS: usize = 4;
+
+/// What a segment is to carry.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) phase: Phase,
+    pub(super) flags: Flags,
+    pub(super) attempt: u8,
+    /// Index of the path in the flow's list.
+    pub(super) path: usize,
+    /// Sequence space wanted; it may be cut shorter. May include FIN.
+    pub(super) range: Range<SubflowOffset>,
+}
+
+impl Draft {
+    pub(super) fn new(phase: Phase, flags: Flags, attempt: u8) -> Self {
+        let zero = SubflowOffset::ZERO;
+        Self { phase, flags, attempt, path: 0, range: zero..zero }
+    }
+}
+
+impl Flow {
+    /// Makes the segment of a draft, and counts acknowledgments and windows in it as sent.
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        draft: &Draft,
+        ext: &mut dyn Extension,
+    ) -> Transmit {
+        let Draft { phase, mut flags, path, .. } = *draft;
+        let fin = self.send.fin().filter(|&fin| phase == Phase::Open && draft.range.end > fin);
+        let data_end = fin.unwrap_or(draft.range.end);
+        let start = draft.range.start;
+        let wanted = ext.cut(start, len32(usize64(data_end.saturating_sub(start))));
+        let options = self.options(now, draft, wanted, ext);
+        let len = self.clip(path, u64::from(wanted), options.len());
+        let end = start + len;
+        if fin == Some(end) {
+            flags |= Flags::FIN;
+        }
+        if len > 0 && end == self.send.buffer.end() {
+            flags |= Flags::PSH;
+        }
+        let payload = if len > 0 { self.send.buffer.slice(start, end) } else { Default::default() };
+        let packet = self.packet_payload(path, options.len());
+        let segment = Segment {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: start.seq(self.send.isn),
+            ack: if flags.has(Flags::ACK) {
+                self.recv.nxt().seq(self.recv.isn)
+            } else {
+                Default::default()
+            },
+            flags,
+            window: self.window_field(phase, ext),
+            urgent: 0,
+            options,
+            payload,
+        };
+        if flags.has(Flags::ACK) {
+            self.recv.acks.on_sent();
+        }
+        self.count_sent(&segment);
+        let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);
+        Transmit { path: self.paths[path].id, segment, gso_mss }
+    }
+
+    fn options(
+        &mut self,
+        now: Instant,
+        draft: &Draft,
+        len: u32,
+        ext: &mut dyn Extension,
+    ) -> Options {
+        let mut options = match draft.phase {
+            Phase::Syn | Phase::SynAck => self.syn_options(),
+            Phase::Open | Phase::Reset => Options::default(),
+        };
+        let with_timestamps = match draft.phase {
+            Phase::Syn | Phase::SynAck | Phase::Open => self.agreed.timestamps,
+            Phase::Reset => false,
+        };
+        if with_timestamps {
+            options.timestamps = Some(self.timestamps.option(now));
+        }
+        let outgoing = Outgoing {
+            now,
+            phase: draft.phase,
+            start: draft.range.start,
+            len,
+            attempt: draft.attempt,
+            space: Options::MAX_LEN - options.len(),
+        };
+        ext.write_options(&outgoing, &mut options.mptcp);
+        if draft.phase == Phase::Open && self.agreed.sack {
+            let left = Options::MAX_LEN - options.len();
+            let limit = (left.saturating_sub(SACK_HEADER) / SACK_BLOCK).min(MAX_SACK_BLOCKS);
+            options.sack = self.recv.sack.take_blocks(limit, self.recv.isn, &self.recv.data);
+        }
+        debug_assert!(options.len() <= Options::MAX_LEN, "{options:?}");
+        options
+    }
+
+    /// A SYN/ACK offers what the SYN offered (RFC 7323 §2.2, §3.2; RFC 2018 §2).
+    fn syn_options(&self) -> Options {
+        Options {
+            mss: Some(self.agreed.own_mss.0),
+            window_scale: self.agreed.scale.then_some(self.agreed.recv_scale),
+            sack_permitted: self.agreed.sack,
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! RACK: loss detection by time (RFC 8985 §6), for one path.
+//!
+//! **Invariant**: only deliveries of the same path count, so that a slow path's segments are not
+//! taken for lost because a fast path's overtook them.
+
+use core::time::Duration;
+
+use manypath_base::{Instant, SubflowOffset};
+
+use crate::scoreboard::Sent;
+
+/// RACK's reordering window is kept for this many recoveries after a D-SACK (RFC 8985 §6.2).
+const REORDER_PERSIST: u8 = 16;
+
+/// State of RFC 8985 §5.2 and §5.3.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rack {
+    /// Most recently sent segment that was delivered: send order, end, send time.
+    newest: Option<(u64, SubflowOffset, Instant)>,
+    /// Its round-trip time.
+    rtt: Duration,
+    reordering_seen: bool,
+    /// The reordering window in quarters of the smallest round-trip time.
+    quarters: u32,
+    persist: u8,
+}
+
+impl Rack {
+    /// RACK_update (RFC 8985 §6.2, steps 1 to 3). Returns whether the piece came out of order.
+    pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant, min_rtt: Duration) {
+        let rtt = now.since(piece.sent_at);
+        if piece.transmissions > 1 && rtt < min_rtt {
+            return; // Most likely the acknowledgment of the first copy.
+        }
+        let order = (piece.index, piece.range.end);
+        match self.newest {
+            Some((index, end, _)) if order < (index, end) => {
+                self.reordering_seen |= piece.transmissions == 1;
+            }
+            _ => {
+                self.newest = Some((piece.index, piece.range.end, piece.sent_at));
+                self.rtt = rtt;
+            }
+        }
+    }
+
+    /// A duplicate was reported: widen the window (RFC 8985 §6.2 step 4).
+    pub(crate) fn on_dsack(&mut self) {
+        self.quarters = (self.quarters.max(1) + 1).min(16);
+        self.persist = REORDER_PERSIST;
+    }
+
+    /// A recovery ended; the widened window wears off.
+    pub(crate) fn on_recovered(&mut self) {
+        self.persist = self.persist.saturating_sub(1);
+        if self.persist == 0 {
+            self.quarters = 1;
+        }
+    }
+
+    /// RACK_update_reo_wnd (RFC 8985 §6.2 step 4). `certain` is that recovery goes on or three
+    /// segments' worth of bytes were passed over.
+    pub(crate) fn window(&self, certain: bool, min_rtt: Duration, srtt: Duration) -> Duration {
+        if certain && !self.reordering_seen {
+            return Duration::ZERO;
+        }
+        (min_rtt / 4 * self.quarters.max(1)).min(srtt)
+    }
+
+    /// Whether anything sent before what was delivered may be missing.
+    pub(crate) fn passed_over(&self, sent: &Sent) -> bool {
+        self.newest.is_some_and(|(index, end, _)| (sent.index, sent.range.end) < (index, end))
+    }
+
+    /// When `sent`, which was passed over, counts as lost (RFC 8985 §6.2 step 5).
+    pub(crate) fn lost_at(&self, sent: &Sent, window: Duration) -> Instant {
+        sent.sent_at + self.rtt + window
+    }
+}

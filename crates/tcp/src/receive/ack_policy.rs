@@ -1,0 +1,93 @@
+//! When an acknowledgment goes out (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
+
+use core::time::Duration;
+
+use manypath_base::Instant;
+
+/// Segments acknowledged at once at the start, so that slow start is not slowed.
+const QUICK_SEGMENTS: u8 = 16;
+
+/// Decides between now, later, and not at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckPolicy {
+    delay: Duration,
+    now: bool,
+    later: Option<Instant>,
+    unacknowledged: u64,
+    quick: u8,
+}
+
+impl AckPolicy {
+    pub(crate) const fn new(delay: Duration) -> Self {
+        Self { delay, now: false, later: None, unacknowledged: 0, quick: QUICK_SEGMENTS }
+    }
+
+    /// `bytes` came in order and nothing is missing: every second full segment is acknowledged.
+    pub(crate) fn on_data(&mut self, now: Instant, bytes: u64, mss: u32) {
+        self.unacknowledged += bytes;
+        if self.quick > 0 || self.unacknowledged >= 2 * u64::from(mss) {
+            self.quick = self.quick.saturating_sub(1);
+            self.now = true;
+        } else if self.later.is_none() {
+            self.later = Some(now + self.delay);
+        }
+    }
+
+    /// Something came that must be answered at once: out of order, a duplicate, FIN, a filled hole.
+    pub(crate) fn at_once(&mut self) {
+        self.now = true;
+    }
+
+    /// An acknowledgment went out, alone or with data.
+    pub(crate) fn on_sent(&mut self) {
+        self.now = false;
+        self.later = None;
+        self.unacknowledged = 0;
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.later.is_some_and(|at| at <= now) {
+            self.later = None;
+            self.now = true;
+        }
+    }
+
+    /// Whether one is due now.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.now
+    }
+
+    pub(crate) const fn timeout(&self) -> Option<Instant> {
+        self.later
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_second_full_segment_after_the_quick_start() {
+        let mut acks = AckPolicy::new(Duration::from_millis(40));
+        for _ in 0..QUICK_SEGMENTS {
+            acks.on_data(Instant::ZERO, 100, 100);
+            assert!(acks.is_due());
+            acks.on_sent();
+        }
+        acks.on_data(Instant::ZERO, 100, 100);
+        assert!(!acks.is_due());
+        assert_eq!(acks.timeout(), Some(Instant::from_millis(40)));
+        acks.on_data(Instant::ZERO, 100, 100);
+        assert!(acks.is_due());
+    }
+
+    #[test]
+    fn one_segment_alone_waits_for_the_timer() {
+        let mut acks = AckPolicy { quick: 0, ..AckPolicy::new(Duration::from_millis(40)) };
+        acks.on_data(Instant::ZERO, 1, 100);
+        acks.handle_timeout(Instant::from_millis(39));
+        assert!(!acks.is_due());
+        acks.handle_timeout(Instant::from_millis(40));
+        assert!(acks.is_due());
+    }
+}
