@@ -8,6 +8,18 @@
 
 extern crate alloc;
 
+mod algorithm;
+mod blest;
+mod candidates;
+mod min_rtt;
+mod round_robin;
 mod scheduler;
+#[cfg(test)]
+mod testing;
 
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use blest::Blest;
+pub use candidates::{candidates, lowest_rtt};
+pub use min_rtt::MinRtt;
+pub use round_robin::RoundRobin;
 pub use scheduler::{Demand, PathView, Scheduler};

@@ -27,4 +27,8 @@ pub enum Error {
     /// A TCP or MPTCP option has a wrong form (RFC 9293 §3.1, RFC 8684 §3).
     #[error("malformed option")]
     BadOption,
+    /// The options need more than the 40 bytes that a TCP header has for them. Only emission
+    /// gives this: what was parsed always fits again.
+    #[error("options do not fit the header")]
+    NoSpace,
 }

@@ -10,17 +10,27 @@
 
 extern crate alloc;
 
+mod checksum;
 mod datagram;
+mod describe;
 mod error;
+mod gro;
+mod gso;
 mod icmp;
 mod ip;
+mod layout;
 mod mptcp;
 mod options;
 mod packet;
+mod reader;
 mod segment;
+mod writer;
 
+pub use checksum::{Sum, dss_checksum};
 pub use datagram::{Checksum, Datagram};
 pub use error::Error;
+pub use gro::Coalescer;
+pub use gso::{Segments, segment};
 pub use icmp::{IcmpError, IcmpKind};
 pub use ip::{Ecn, IpHeader};
 pub use mptcp::{
@@ -29,4 +39,6 @@ pub use mptcp::{
 };
 pub use options::{Options, SackBlocks, Timestamps, UnknownOption, UserTimeout};
 pub use packet::{Packet, Transport};
+pub use reader::Reader;
 pub use segment::{Flags, Segment};
+pub use writer::Writer;

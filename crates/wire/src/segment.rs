@@ -4,7 +4,7 @@ use core::ops::{BitOr, BitOrAssign};
 
 use manypath_base::{Payload, SeqNum, len32};
 
-use crate::Options;
+use crate::{Error, Options, Reader, Writer};
 
 /// The control bits of RFC 9293 §3.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,5 +83,54 @@ impl Segment {
     pub fn seq_len(&self) -> u32 {
         let control = |f| u32::from(self.flags.has(f));
         len32(self.payload.len()) + control(Flags::SYN) + control(Flags::FIN)
+    }
+}
+
+/// Length of a TCP header without options, in bytes.
+pub(crate) const TCP_LEN: usize = 20;
+/// Offset of the sequence number in a TCP header.
+pub(crate) const SEQ_AT: usize = 4;
+/// Offset of the control bits in a TCP header.
+pub(crate) const FLAGS_AT: usize = 13;
+/// Offset of the checksum in a TCP header.
+pub(crate) const CHECKSUM_AT: usize = 16;
+
+// source port, destination port | sequence number | acknowledgment number |
+// data offset|reserved, flags, window | checksum, urgent pointer | options (RFC 9293 §3.1).
+impl Segment {
+    /// Length of the header at the start of `bytes`, options included, as its data offset says.
+    pub(crate) fn header_len(bytes: &[u8]) -> Result<usize, Error> {
+        let len = usize::from(bytes.get(12).ok_or(Error::Truncated)? >> 4) * 4;
+        if len < TCP_LEN { Err(Error::BadLength) } else { Ok(len) }
+    }
+
+    /// Reads a header that is as long as [`Segment::header_len`] says; the payload stays empty.
+    pub(crate) fn parse(header: &[u8]) -> Result<Self, Error> {
+        let mut r = Reader::new(header);
+        let (src_port, dst_port) = (r.u16()?, r.u16()?);
+        let (seq, ack) = (SeqNum(r.u32()?), SeqNum(r.u32()?));
+        let (_offset, flags) = (r.u8()?, Flags(r.u8()?));
+        let window = r.u16()?;
+        let (_checksum, urgent) = (r.u16()?, r.u16()?);
+        let options = Options::parse(r.rest())?;
+        let payload = Payload::new();
+        Ok(Self { src_port, dst_port, seq, ack, flags, window, urgent, options, payload })
+    }
+
+    /// Writes the header, with 0 for the checksum.
+    pub(crate) fn emit(&self, w: &mut Writer<'_>) -> Result<(), Error> {
+        let Self { src_port, dst_port, seq, ack, flags, window, urgent, options, payload: _ } =
+            self;
+        let words = u8::try_from((TCP_LEN + options.len()) / 4).unwrap_or(u8::MAX);
+        w.u16(*src_port)?;
+        w.u16(*dst_port)?;
+        w.u32(seq.0)?;
+        w.u32(ack.0)?;
+        w.u8(words << 4)?;
+        w.u8(flags.0)?;
+        w.u16(*window)?;
+        w.u16(0)?;
+        w.u16(*urgent)?;
+        options.emit(w)
     }
 }

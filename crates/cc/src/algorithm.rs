@@ -1,0 +1,101 @@
+//! The algorithms by name, as users select them.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::{Config, Controller, Cubic, Lia, NewReno};
+
+/// A congestion control algorithm, not yet at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// [`NewReno`], each path on its own.
+    NewReno,
+    /// [`Cubic`], each path on its own.
+    Cubic,
+    /// [`Lia`], coupled over the paths of a connection.
+    Lia,
+}
+
+impl Algorithm {
+    /// Every algorithm there is.
+    pub const ALL: [Self; 3] = [Self::NewReno, Self::Cubic, Self::Lia];
+
+    /// The name users select it by; [`Controller::name`] of what [`Algorithm::build`] makes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewReno => "reno",
+            Self::Cubic => "cubic",
+            Self::Lia => "lia",
+        }
+    }
+
+    /// A controller for one path.
+    #[must_use]
+    pub fn build(self, config: Config) -> Box<dyn Controller> {
+        match self {
+            Self::NewReno => Box::new(NewReno::new(config)),
+            Self::Cubic => Box::new(Cubic::new(config)),
+            Self::Lia => Box::new(Lia::new(config)),
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        let found = Self::ALL.into_iter().find(|a| a.name() == name);
+        found.ok_or_else(|| UnknownAlgorithm { name: name.to_owned() })
+    }
+}
+
+/// No congestion control algorithm has this name; the message lists those there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownAlgorithm {
+    /// The name that was asked for.
+    pub name: String,
+}
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown congestion control {:?}: choose one of", self.name)?;
+        for (i, algorithm) in Algorithm::ALL.iter().enumerate() {
+            write!(f, "{} {algorithm}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for UnknownAlgorithm {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use manypath_base::Mss;
+
+    #[test]
+    fn every_name_comes_back_and_is_the_controllers_own() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+            assert_eq!(algorithm.build(Config::new(Mss(1460))).name(), algorithm.name());
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_right_ones() {
+        let error = "vegas".parse::<Algorithm>().expect_err("not among them");
+        let message = "unknown congestion control \"vegas\": choose one of reno, cubic, lia";
+        assert_eq!(error.to_string(), message);
+    }
+}

@@ -1,0 +1,141 @@
+//! `NewReno`: the standard congestion control of TCP (RFC 5681, RFC 6582).
+//!
+//! **Owns** one segment more a round trip, half of it after a loss. **Leaves out** which segments
+//! recovery sends: RFC 6582's partial acknowledgments are the sender's part, and it reports one
+//! signal an episode.
+
+use manypath_base::{Instant, Mss};
+
+use crate::{AckSample, Config, Controller, Decrease, FlowView, Phase, Reduced, Signal, Window};
+
+/// Standard TCP congestion control.
+#[derive(Clone, Debug)]
+pub struct NewReno {
+    window: Window,
+    /// Bytes acknowledged since the window last grew.
+    acked: u32,
+}
+
+impl NewReno {
+    /// Half after a loss (RFC 5681 §3.1), four fifths after a mark (RFC 8511 §3.1).
+    pub const DECREASE: Decrease = Decrease { loss: 50, ecn: 80 };
+
+    /// A controller in slow start.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { window: Window::new(config), acked: 0 }
+    }
+}
+
+impl Controller for NewReno {
+    fn name(&self) -> &'static str {
+        "reno"
+    }
+
+    /// Counts bytes: once a window's worth is acknowledged, the window is a segment larger
+    /// (RFC 5681 §3.1, the RECOMMENDED way), at most once an acknowledgment.
+    fn on_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
+        if self.window.slow_start(ack) == Phase::SlowStart || !ack.cwnd_limited {
+            return;
+        }
+        let cwnd = self.window.cwnd();
+        self.acked = self.acked.saturating_add(ack.acked);
+        if self.acked >= cwnd {
+            self.acked = (self.acked - cwnd).min(cwnd);
+            self.window.grow(self.window.mss().bytes());
+        }
+    }
+
+    fn on_signal(&mut self, _: Instant, signal: Signal, in_flight: u32, _: &[FlowView]) {
+        match self.window.reduce(signal, in_flight, Self::DECREASE) {
+            Reduced::Anew | Reduced::Again => self.acked = 0,
+        }
+    }
+
+    fn on_spurious(&mut self) {
+        self.window.undo();
+    }
+
+    fn on_idle(&mut self) {
+        self.window.restart();
+        self.acked = 0;
+    }
+
+    fn set_mss(&mut self, mss: Mss) {
+        self.window.set_mss(mss);
+    }
+
+    fn cwnd(&self) -> u32 {
+        self.window.cwnd()
+    }
+
+    fn ssthresh(&self) -> u32 {
+        self.window.ssthresh()
+    }
+
+    fn penalise(&mut self) {
+        self.window.halve();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ack;
+
+    /// A controller in congestion avoidance with a window of 20 segments of 1000 bytes.
+    fn avoiding() -> NewReno {
+        let mut reno = NewReno::new(Config { mss: Mss(1000), initial_window: 40_000 });
+        reno.on_signal(Instant::ZERO, Signal::Loss, 40_000, &[]);
+        reno
+    }
+
+    #[test]
+    fn a_round_trip_adds_one_segment_however_it_is_acknowledged() {
+        for step in [100, 1000, 2000, 20_000] {
+            let mut reno = avoiding();
+            for round in 0..10 {
+                let cwnd = 20_000 + round * 1000;
+                assert_eq!(reno.cwnd(), cwnd, "acknowledged by {step}");
+                let mut left = cwnd;
+                while left > 0 {
+                    reno.on_ack(&ack(step.min(left), 100), &[]);
+                    left -= step.min(left);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_does_not_limit_does_not_grow() {
+        let mut reno = avoiding();
+        for _ in 0..100 {
+            reno.on_ack(&AckSample { cwnd_limited: false, ..ack(20_000, 100) }, &[]);
+        }
+        assert_eq!(reno.cwnd(), 20_000);
+    }
+
+    #[test]
+    fn slow_start_doubles_and_stops_at_the_threshold() {
+        let mut reno = avoiding();
+        reno.on_signal(Instant::ZERO, Signal::Timeout, 20_000, &[]);
+        for expected in [2000, 4000, 8000, 10_000, 11_000] {
+            let cwnd = reno.cwnd();
+            for _ in 0..cwnd / 1000 {
+                reno.on_ack(&ack(1000, 100), &[]);
+            }
+            assert_eq!(reno.cwnd(), expected);
+        }
+    }
+
+    #[test]
+    fn idleness_restarts_from_the_initial_window() {
+        let mut reno = NewReno::new(Config { mss: Mss(1000), initial_window: 10_000 });
+        for _ in 0..90 {
+            reno.on_ack(&ack(1000, 100), &[]);
+        }
+        reno.on_signal(Instant::ZERO, Signal::Loss, 100_000, &[]);
+        reno.on_idle();
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, 50_000));
+    }
+}

@@ -1,0 +1,214 @@
+//! Slow start with `HyStart++`, as a part that every window-based controller can use.
+//!
+//! **Owns** how fast the window grows below `ssthresh` (RFC 5681 §3.1, byte counting of RFC 3465)
+//! and when the first slow start ends without a loss (RFC 9406). **Invariants**: never grows by
+//! more than was acknowledged; once it said [`Step::Leave`] or was made
+//! [standard](SlowStart::standard), round-trip times do not matter any more. **Leaves out** `cwnd`
+//! and `ssthresh` themselves ([`Window`](crate::Window)).
+
+use core::time::Duration;
+
+use manypath_base::Mss;
+
+use crate::AckSample;
+
+/// What slow start makes of one acknowledgment.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Add so many bytes to the window.
+    Grow(u32),
+    /// The queue of the bottleneck grows: set `ssthresh` to `cwnd`, go on in congestion avoidance.
+    Leave,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// RFC 5681 alone: `ssthresh` is known from a loss and ends it.
+    Standard,
+    /// The first slow start: looks for a round whose round-trip time rose.
+    Search,
+    /// Conservative slow start: it rose, and now shows whether it stays up.
+    Conservative {
+        /// Smallest round-trip time of the round in which it rose.
+        baseline: Duration,
+        /// Rounds begun in this mode, the one in which it was entered included.
+        rounds: u32,
+    },
+}
+
+/// Slow start of one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowStart {
+    mode: Mode,
+    last_round_min: Option<Duration>,
+    this_round_min: Option<Duration>,
+    samples: u32,
+}
+
+impl Default for SlowStart {
+    fn default() -> Self {
+        Self { mode: Mode::Search, last_round_min: None, this_round_min: None, samples: 0 }
+    }
+}
+
+impl SlowStart {
+    /// Rise of the round-trip time that is always tolerated (RFC 9406 §4.3).
+    pub const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
+    /// Rise of the round-trip time that is never tolerated (RFC 9406 §4.3).
+    pub const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
+    /// Between the two, this part of the last round's smallest sample (RFC 9406 §4.3).
+    pub const MIN_RTT_DIVISOR: u32 = 8;
+    /// Samples of a round before its minimum counts (RFC 9406 §4.3).
+    pub const N_RTT_SAMPLE: u32 = 8;
+    /// How much slower conservative slow start grows (RFC 9406 §4.3).
+    pub const CSS_GROWTH_DIVISOR: u32 = 4;
+    /// Rounds of conservative slow start before slow start ends (RFC 9406 §4.3).
+    pub const CSS_ROUNDS: u32 = 5;
+
+    /// Most segments that one acknowledgment counts for.
+    const LIMIT_SEGMENTS: u32 = 8;
+    /// The same in bytes, where it is more: one super-segment.
+    const LIMIT_BYTES: u32 = 65_536;
+
+    /// The first slow start of a path, which no loss has bounded yet.
+    #[must_use]
+    pub fn initial() -> Self {
+        Self::default()
+    }
+
+    /// A later slow start, which `ssthresh` ends: without `HyStart++` (RFC 9406 §4.3: only the
+    /// initial slow start).
+    #[must_use]
+    pub fn standard() -> Self {
+        Self { mode: Mode::Standard, ..Self::default() }
+    }
+
+    /// The window's growth for an acknowledgment of new data, `cwnd` being below `ssthresh`.
+    ///
+    /// **Differs** from the L = 8 segments that RFC 9406 §4.3 asks for without pacing: L is 8
+    /// segments or 64 KB, whichever is more. What is sent goes out in super-segments of up to
+    /// 64 KB, and a receiver that coalesces them answers each with one acknowledgment; L = 8 would
+    /// let its offload, not the path, decide the growth.
+    pub fn on_ack(&mut self, ack: &AckSample, mss: Mss) -> Step {
+        if ack.round_start && self.next_round_is_too_many() {
+            return Step::Leave;
+        }
+        if let Some(rtt) = ack.rtt {
+            self.this_round_min = Some(self.this_round_min.map_or(rtt, |min| min.min(rtt)));
+            self.samples += 1;
+        }
+        if self.samples >= Self::N_RTT_SAMPLE {
+            self.judge_round();
+        }
+        let counted = ack.acked.min((Self::LIMIT_SEGMENTS * mss.bytes()).max(Self::LIMIT_BYTES));
+        match self.mode {
+            Mode::Standard | Mode::Search => Step::Grow(counted),
+            Mode::Conservative { .. } => Step::Grow(counted / Self::CSS_GROWTH_DIVISOR),
+        }
+    }
+
+    /// Begins a round; true where conservative slow start has had all of its rounds.
+    fn next_round_is_too_many(&mut self) -> bool {
+        self.last_round_min = self.this_round_min.take();
+        self.samples = 0;
+        match &mut self.mode {
+            Mode::Standard | Mode::Search => false,
+            Mode::Conservative { rounds, .. } if *rounds < Self::CSS_ROUNDS => {
+                *rounds += 1;
+                false
+            }
+            Mode::Conservative { .. } => {
+                self.mode = Mode::Standard;
+                true
+            }
+        }
+    }
+
+    /// Compares this round with the last, or with the one that began conservative slow start.
+    fn judge_round(&mut self) {
+        let Some(current) = self.this_round_min else { return };
+        match (self.mode, self.last_round_min) {
+            (Mode::Search, Some(last)) if current >= last + Self::threshold(last) => {
+                self.mode = Mode::Conservative { baseline: current, rounds: 1 };
+            }
+            (Mode::Conservative { baseline, .. }, _) if current < baseline => {
+                self.mode = Mode::Search;
+            }
+            (Mode::Standard | Mode::Search | Mode::Conservative { .. }, _) => {}
+        }
+    }
+
+    /// How far the round-trip time must rise above `last` to mean a queue.
+    fn threshold(last: Duration) -> Duration {
+        (last / Self::MIN_RTT_DIVISOR).clamp(Self::MIN_RTT_THRESH, Self::MAX_RTT_THRESH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    const MSS: Mss = Mss(1000);
+
+    fn ack(round_start: bool, rtt_ms: u64) -> AckSample {
+        AckSample { round_start, ..testing::ack(1000, rtt_ms) }
+    }
+
+    /// One round of `n` acknowledgments with the same round-trip time: the last step.
+    fn round(s: &mut SlowStart, n: u32, rtt_ms: u64) -> Step {
+        let mut last = s.on_ack(&ack(true, rtt_ms), MSS);
+        for _ in 1..n {
+            last = s.on_ack(&ack(false, rtt_ms), MSS);
+        }
+        last
+    }
+
+    #[test]
+    fn a_round_trip_time_that_stays_up_ends_slow_start_after_five_rounds() {
+        let mut s = SlowStart::initial();
+        assert_eq!(round(&mut s, 8, 40), Step::Grow(1000));
+        // 40 / 8 = 5 ms are the threshold.
+        assert_eq!(round(&mut s, 8, 44), Step::Grow(1000));
+        assert_eq!(round(&mut s, 7, 50), Step::Grow(1000), "seven samples say nothing yet");
+        assert_eq!(s.on_ack(&ack(false, 50), MSS), Step::Grow(250), "the eighth does");
+        for _ in 1..SlowStart::CSS_ROUNDS {
+            assert_eq!(round(&mut s, 8, 50), Step::Grow(250));
+        }
+        assert_eq!(s.on_ack(&ack(true, 50), MSS), Step::Leave);
+    }
+
+    #[test]
+    fn a_round_trip_time_that_falls_again_resumes_slow_start() {
+        let mut s = SlowStart::initial();
+        let _ = round(&mut s, 8, 40);
+        assert_eq!(round(&mut s, 8, 60), Step::Grow(250));
+        assert_eq!(round(&mut s, 8, 59), Step::Grow(1000));
+    }
+
+    #[test]
+    fn the_threshold_has_a_floor_and_a_ceiling() {
+        for (name, last, rise) in [("floor", 8, 4), ("an eighth", 80, 10), ("ceiling", 800, 16)] {
+            for (above, grows) in [(rise - 1, 1000), (rise, 250)] {
+                let mut s = SlowStart::initial();
+                let _ = round(&mut s, 8, last);
+                assert_eq!(round(&mut s, 8, last + above), Step::Grow(grows), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_slow_start_ignores_round_trip_times() {
+        let mut s = SlowStart::standard();
+        assert!((1..20).all(|i| round(&mut s, 8, 40 * i) == Step::Grow(1000)));
+    }
+
+    #[test]
+    fn one_acknowledgment_counts_for_no_more_than_a_super_segment() {
+        let mut s = SlowStart::standard();
+        let huge = AckSample { acked: u32::MAX, ..ack(false, 40) };
+        assert_eq!(s.on_ack(&huge, MSS), Step::Grow(65_536));
+        assert_eq!(s.on_ack(&huge, Mss(9000)), Step::Grow(72_000), "8 segments");
+    }
+}

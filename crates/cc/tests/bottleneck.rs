@@ -1,0 +1,107 @@
+//! Controllers at one shared bottleneck: what RFC 5681, RFC 9406 and RFC 6356 promise.
+
+mod model;
+
+use std::time::Duration;
+
+use manypath_cc::Algorithm;
+use model::{Bottleneck, MSS, World};
+
+const SEEDS: std::ops::Range<u64> = 0..5;
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Bytes delivered by each flow in `time`, after a minute to settle.
+fn shares(link: Bottleneck, flows: &[(Algorithm, u32)], time: Duration, seed: u64) -> Vec<u64> {
+    let mut world = World::new(link, seed);
+    for &(algorithm, connection) in flows {
+        world.add(algorithm, connection);
+    }
+    world.run(secs(60));
+    let before: Vec<_> = world.flows.iter().map(|f| f.delivered).collect();
+    world.run(time);
+    world.flows.iter().zip(before).map(|(f, b)| f.delivered - b).collect()
+}
+
+/// The first flows' sum in percent of the last flow's bytes, mean over the seeds.
+fn percent_of_the_last(flows: &[(Algorithm, u32)], time: Duration) -> u64 {
+    let one = |seed| {
+        let bytes = shares(Bottleneck::random(), flows, time, seed);
+        let (last, rest) = bytes.split_last().expect("there are flows");
+        rest.iter().sum::<u64>() * 100 / last
+    };
+    SEEDS.map(one).sum::<u64>() / (SEEDS.end - SEEDS.start)
+}
+
+#[test]
+fn every_algorithm_alone_fills_a_link_with_a_queue_of_its_delay() {
+    for algorithm in Algorithm::ALL {
+        for seed in SEEDS {
+            let bytes = shares(Bottleneck::usual(), &[(algorithm, 0)], secs(60), seed)[0];
+            let percent = bytes / (60 * 10_000);
+            assert!(percent >= 97, "{algorithm}, seed {seed}: {percent} % of the link");
+        }
+    }
+}
+
+#[test]
+fn reno_grows_one_segment_a_round_trip() {
+    // A queue of 100 packets at 100,000 packets a second: 1 ms, so the round trip stays 100 ms.
+    let mut world = World::new(Bottleneck::drop_tail(100_000_000, 100, 100_000), 0);
+    world.add(Algorithm::NewReno, 0);
+    assert!(world.run_to_a_loss(secs(10)));
+    world.run(secs(1));
+    let before = world.flows[0].cc.cwnd();
+    world.run(secs(5));
+    let grown = (world.flows[0].cc.cwnd() - before) / MSS;
+    assert!((48..=51).contains(&grown), "{grown} segments in 50 round trips");
+}
+
+/// RFC 9406 sees a queue only once it stands from one round to the next, and then still grows by a
+/// quarter for five rounds: short queues overflow all the same, long ones must not.
+#[test]
+fn slow_start_ends_before_a_long_queue_overflows() {
+    for algorithm in Algorithm::ALL {
+        for (rate, delay_ms) in [(1_000_000, 100), (10_000_000, 40), (2_000_000, 300)] {
+            let bdp = rate * delay_ms / 1000;
+            for seed in SEEDS {
+                let mut world = World::new(Bottleneck::drop_tail(rate, delay_ms, 15 * bdp), seed);
+                world.add(algorithm, 0);
+                while world.flows[0].cc.ssthresh() == u32::MAX {
+                    world.step();
+                }
+                let flow = &world.flows[0];
+                assert_eq!(flow.losses, 0, "{algorithm}, {delay_ms} ms, seed {seed}");
+                assert!(u64::from(flow.cc.cwnd()) >= bdp, "left before the link was full");
+            }
+        }
+    }
+}
+
+/// In the fluid model equal windows give exactly one TCP and unequal ones, which chance makes, up
+/// to a tenth more: with f the larger's share, total^2 = 2f / (p (f^2 + (1-f)^2)).
+#[test]
+fn two_coupled_subflows_take_what_one_tcp_takes() {
+    use Algorithm::{Lia, NewReno};
+    let coupled = percent_of_the_last(&[(Lia, 0), (Lia, 0), (NewReno, 1)], secs(600));
+    assert!((90..=120).contains(&coupled), "coupled: {coupled} % of a TCP");
+    let uncoupled = percent_of_the_last(&[(NewReno, 0), (NewReno, 0), (NewReno, 1)], secs(600));
+    assert!((175..=225).contains(&uncoupled), "uncoupled: {uncoupled} % of a TCP");
+}
+
+#[test]
+fn one_coupled_subflow_is_a_reno() {
+    let percent = percent_of_the_last(&[(Algorithm::Lia, 0), (Algorithm::NewReno, 1)], secs(300));
+    assert!((90..=111).contains(&percent), "{percent} %");
+}
+
+#[test]
+fn cubic_on_a_long_fat_path_recovers_where_reno_cannot() {
+    // 10,000 packets a second over 300 ms: Reno needs 1,500 round trips, 450 s, after a loss.
+    let link = Bottleneck::drop_tail(10_000_000, 300, 300_000);
+    let cubic = shares(link, &[(Algorithm::Cubic, 0)], secs(120), 1)[0];
+    let percent = cubic / (120 * 100_000);
+    assert!(percent >= 85, "{percent} % of the link");
+}

@@ -1,0 +1,51 @@
+//! The one seam between the stack and whatever carries its packets.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use manypath_wire::Datagram;
+
+/// What a device does itself. What it does not do is done in software by [`Device::send`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Takes and delivers super-segments, cutting them at their MSS where a wire needs that.
+    pub tso: bool,
+    /// Completes TCP checksums that hold the pseudo-header's sum only, and verifies on arrival.
+    pub checksum: bool,
+}
+
+impl Offload {
+    /// The device does everything.
+    pub const FULL: Self = Self { tso: true, checksum: true };
+    /// Everything is done in software.
+    pub const NONE: Self = Self { tso: false, checksum: false };
+}
+
+/// Where packets go. Nothing here waits: readiness is a file descriptor.
+///
+/// The descriptor is readable while packets wait. It is never worth waiting for it to be writable:
+/// a device whose queue is full drops, as a network card does, and the congestion control of the
+/// stack hears of it as of any other loss.
+pub trait Device: AsFd + Send {
+    /// The longest packet that goes on the wire in one piece, IP header included, in bytes.
+    fn mtu(&self) -> u16;
+
+    /// What the device does itself.
+    fn offload(&self) -> Offload;
+
+    /// Sends one datagram; it is cut and its checksums are completed in software where the device
+    /// does not do that.
+    ///
+    /// A full queue drops the packet, counts it in the device's own counter, and is `Ok`.
+    ///
+    /// # Errors
+    /// When the device is down or gone, or refuses the packet's form.
+    fn send(&mut self, datagram: &Datagram) -> io::Result<()>;
+
+    /// Appends what waits to `batch`, at most `limit` datagrams, and says how many; nothing
+    /// waiting is `Ok(0)`. Fewer than `limit` means that nothing more waited.
+    ///
+    /// # Errors
+    /// When the device is gone. What was appended before the error stays in `batch`.
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize>;
+}

@@ -1,0 +1,129 @@
+//! One change to the system's configuration, and how to take it back.
+
+use std::path::PathBuf;
+use std::{fmt, fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Family, PathSetupError};
+use crate::command::{CommandError, run, run_with_input};
+
+/// A change that is made, and can be taken back from its description alone: by another process,
+/// after the one that made it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Change {
+    /// A route; the words behind `ip route replace`.
+    Route { family: Family, words: Vec<String> },
+    /// A policy rule; the words behind `ip rule add`.
+    Rule { family: Family, words: Vec<String> },
+    /// A table of nftables of the family `inet`, with its content.
+    Table { name: String, content: String },
+    /// A kernel setting below `/proc/sys`.
+    Sysctl { key: String, value: String, former: String },
+}
+
+impl Change {
+    pub(super) fn route(family: Family, words: &str) -> Self {
+        Self::Route { family, words: split(words) }
+    }
+
+    pub(super) fn rule(family: Family, words: &str) -> Self {
+        Self::Rule { family, words: split(words) }
+    }
+
+    /// Makes the change. Routes may be there already; they are replaced.
+    pub(super) fn apply(&self) -> Result<(), PathSetupError> {
+        match self {
+            Self::Route { family, words } => ip(*family, "route", "replace", words)?,
+            Self::Rule { family, words } => ip(*family, "rule", "add", words)?,
+            Self::Table { name, content } => {
+                let script = format!("table inet {name} {{\n{content}\n}}\n");
+                run_with_input("nft", &["-f", "-"], &script)?;
+            }
+            Self::Sysctl { key, value, .. } => write_sysctl(key, value)?,
+        }
+        Ok(())
+    }
+
+    /// Takes the change back. What is gone already, with its interface for example, is fine.
+    pub(super) fn undo(&self) -> Result<(), PathSetupError> {
+        let result = match self {
+            Self::Route { family, words } => ip(*family, "route", "del", words),
+            Self::Rule { family, words } => ip(*family, "rule", "del", words),
+            Self::Table { name, .. } => {
+                run("nft", &["delete", "table", "inet", name]).map(|_output| ())
+            }
+            Self::Sysctl { key, value, former } => return restore_sysctl(key, value, former),
+        };
+        match result {
+            Err(CommandError::Failed { stderr, .. }) if is_gone(&stderr) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Whether it sets this kernel setting.
+    pub(super) fn sets(&self, wanted: &str) -> bool {
+        matches!(self, Self::Sysctl { key, .. } if key == wanted)
+    }
+
+    /// Whether taking this back would take `other` back too: both set the same kernel setting.
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        matches!(other, Self::Sysctl { key, .. } if self.sets(key))
+    }
+}
+
+/// What is there now.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route { words, .. } => write!(f, "route {}", words.join(" ")),
+            Self::Rule { words, .. } => write!(f, "rule {}", words.join(" ")),
+            Self::Table { name, .. } => write!(f, "nft table inet {name}"),
+            Self::Sysctl { key, value, former } => write!(f, "{key} = {value} (was {former})"),
+        }
+    }
+}
+
+/// Reads a kernel setting; `None` where this kernel does not have it.
+pub(super) fn read_sysctl(key: &str) -> Result<Option<String>, PathSetupError> {
+    match fs::read_to_string(sysctl_path(key)) {
+        Ok(value) => Ok(Some(value.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(PathSetupError::Sysctl { key: key.to_owned(), source }),
+    }
+}
+
+/// Puts a kernel setting back. One that somebody changed since is theirs, and stays; one that was
+/// kept as it was (see `plan`) is written again.
+fn restore_sysctl(key: &str, value: &str, former: &str) -> Result<(), PathSetupError> {
+    match read_sysctl(key)? {
+        Some(now) if now == value || value == former => write_sysctl(key, former),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn write_sysctl(key: &str, value: &str) -> Result<(), PathSetupError> {
+    fs::write(sysctl_path(key), value)
+        .map_err(|source| PathSetupError::Sysctl { key: key.to_owned(), source })
+}
+
+fn sysctl_path(key: &str) -> PathBuf {
+    PathBuf::from("/proc/sys").join(key)
+}
+
+fn ip(family: Family, object: &str, verb: &str, words: &[String]) -> Result<(), CommandError> {
+    let mut args = vec![family.flag(), object, verb];
+    args.extend(words.iter().map(String::as_str));
+    run("ip", &args).map(|_output| ())
+}
+
+/// What `ip` and `nft` say of an object that does not exist.
+fn is_gone(stderr: &str) -> bool {
+    ["No such process", "No such file", "Cannot find device", "No such device"]
+        .iter()
+        .any(|text| stderr.contains(text))
+}
+
+fn split(words: &str) -> Vec<String> {
+    words.split_whitespace().map(str::to_owned).collect()
+}

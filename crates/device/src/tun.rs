@@ -1,0 +1,319 @@
+//! TUN interfaces: packets to and from the kernel's routing, whole super-segments at a time.
+//!
+//! With offload every packet has a virtio-net header, so that 64 KB cross the kernel's border in
+//! one call and nobody touches their checksums. **Invariants**: sending copies nothing in this
+//! process (`writev` of the header and of the payload's slices); a received packet pins at most
+//! four times its own length. **Leaves out** routes and rules: see `paths`.
+//!
+//! **Choice:** own code instead of a crate: those that know the virtio-net header cut received
+//! super-segments in userspace, which is what is to be avoided here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use bytes::{Buf, Bytes, BytesMut};
+use manypath_base::Mss;
+use manypath_wire::{Checksum, Datagram};
+use nix::libc;
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use crate::command::{CommandError, run};
+use crate::{Device, Offload, cut, headers, sys, vnet};
+
+/// The longest IP packet, and the header before it.
+const BUFFER: usize = 65_535 + vnet::LEN;
+/// Packets below this length are copied out of the receive buffer: a quarter of it, so that no
+/// packet that waits pins more than four times its length.
+const COPY_BELOW: usize = BUFFER / 4;
+/// Slices of one `writev`; the kernel takes 1024 (`UIO_MAXIOV`).
+const MAX_SLICES: usize = 1024;
+
+/// How a TUN interface shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunConfig {
+    /// Name of the interface, at most 15 bytes; `mp%d` lets the kernel choose a number.
+    pub name: String,
+    /// Longest packet in bytes; IPv6 wants 1280 or more.
+    pub mtu: u16,
+    /// Super-segments and checksums left to the kernel.
+    pub offload: bool,
+    /// Several queues: opening the same name again adds one.
+    pub multi_queue: bool,
+    /// The kernel's own addresses on the interface, with their prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Whether to set it up.
+    pub up: bool,
+    /// Packets that may wait for us in the kernel. The default of Linux, 500, drops bursts.
+    pub txqueuelen: u32,
+}
+
+impl Default for TunConfig {
+    fn default() -> Self {
+        Self {
+            name: "mp%d".to_owned(),
+            mtu: 1500,
+            offload: true,
+            multi_queue: false,
+            addresses: Vec::new(),
+            up: true,
+            txqueuelen: 10_000,
+        }
+    }
+}
+
+/// Why there is no TUN interface.
+#[derive(Debug, Error)]
+pub enum TunError {
+    /// No TUN driver.
+    #[error("/dev/net/tun does not exist; try `modprobe tun`, or give it to the container")]
+    NoDriver,
+    /// Not privileged.
+    #[error("opening TUN interface `{name}` needs root or CAP_NET_ADMIN")]
+    NotPermitted {
+        /// The interface.
+        name: String,
+    },
+    /// The name is not one.
+    #[error("`{name}` is no interface name: 1 to 15 bytes, no spaces or slashes")]
+    Name {
+        /// The interface.
+        name: String,
+    },
+    /// Someone else has it open, or it is no TUN interface of this kind.
+    #[error(
+        "interface `{name}` is in use, or is no TUN interface of this kind; choose another name"
+    )]
+    Busy {
+        /// The interface.
+        name: String,
+    },
+    /// Another failure.
+    #[error("TUN interface `{name}`: {doing}")]
+    Io {
+        /// The interface.
+        name: String,
+        /// What failed.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The interface could not be configured.
+    #[error(transparent)]
+    Configure(#[from] CommandError),
+}
+
+/// One queue of a TUN interface. The interface vanishes with its last queue.
+#[derive(Debug)]
+pub struct Tun {
+    file: File,
+    name: String,
+    mtu: u16,
+    offload: Offload,
+    buffer: BytesMut,
+    dropped: u64,
+}
+
+impl Tun {
+    /// Makes the interface, or attaches to it where it exists, and configures it. It lives in the
+    /// network namespace of the calling thread; the descriptor may then be used from any.
+    ///
+    /// # Errors
+    /// See [`TunError`].
+    pub fn open(config: &TunConfig) -> Result<Self, TunError> {
+        check_name(&config.name)?;
+        let file = open_driver(&config.name)?;
+        let name = attach(&file, config)?;
+        configure(&name, config)?;
+        let offload = if config.offload { Offload::FULL } else { Offload::NONE };
+        let buffer = BytesMut::with_capacity(BUFFER);
+        Ok(Self { file, name, mtu: config.mtu, offload, buffer, dropped: 0 })
+    }
+
+    /// The interface's name, as the kernel chose it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Packets that were sent and that the kernel had no room for.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn write(&mut self, packet: &Datagram) -> io::Result<()> {
+        let flat;
+        let vnet = if self.offload.tso { Some(vnet_bytes(packet)?) } else { None };
+        let mut slices: SmallVec<[IoSlice<'_>; 16]> =
+            vnet.iter().map(|header| IoSlice::new(header)).collect();
+        slices.extend(headers::pieces(packet).map(IoSlice::new));
+        if slices.len() > MAX_SLICES {
+            flat = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
+            slices.clear();
+            slices.push(IoSlice::new(&flat));
+        }
+        match self.file.write_vectored(&slices) {
+            Ok(_) => Ok(()),
+            Err(error) if is_full(&error) => {
+                self.dropped += 1;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next packet, or `None` if nothing waits.
+    fn read(&mut self) -> io::Result<Option<Datagram>> {
+        self.buffer.clear();
+        self.buffer.reserve(BUFFER);
+        loop {
+            match sys::read_spare(&self.file, &mut self.buffer) {
+                Ok(_) => return Ok(Some(self.take())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a datagram of what the buffer holds.
+    fn take(&mut self) -> Datagram {
+        let (mut gso_mss, mut checksum) = (None::<Mss>, Checksum::Complete);
+        if self.offload.tso
+            && let Some(&header) = self.buffer.first_chunk::<{ vnet::LEN }>()
+        {
+            let header = vnet::VnetHeader::parse(header);
+            (gso_mss, checksum) = (header.gso_mss(), header.checksum());
+            self.buffer.advance(vnet::LEN);
+        }
+        let packet = if self.buffer.len() < COPY_BELOW {
+            Bytes::copy_from_slice(&self.buffer)
+        } else {
+            self.buffer.split().freeze()
+        };
+        Datagram { payload: packet.into(), gso_mss, checksum, ..Datagram::default() }
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Device for Tun {
+    fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    /// See [`Device::send`]. A packet should not be longer than 65,500 bytes: the kernel counts
+    /// link headers in its limit of 64 KiB and would cut a longer one early, at a high price.
+    fn send(&mut self, datagram: &Datagram) -> io::Result<()> {
+        if cut::is_needed(datagram, self.offload) {
+            return cut::wire_packets(datagram).try_for_each(|packet| self.write(&packet));
+        }
+        self.write(datagram)
+    }
+
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
+        for n in 0..limit {
+            match self.read()? {
+                Some(datagram) => batch.push(datagram),
+                None => return Ok(n),
+            }
+        }
+        Ok(limit)
+    }
+}
+
+fn vnet_bytes(packet: &Datagram) -> io::Result<[u8; vnet::LEN]> {
+    let not_tcp = || io::Error::new(io::ErrorKind::InvalidInput, "only TCP can be offloaded");
+    vnet::VnetHeader::of(packet).map(vnet::VnetHeader::emit).ok_or_else(not_tcp)
+}
+
+/// No room now, in whatever form the kernel says so.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
+}
+
+fn check_name(name: &str) -> Result<(), TunError> {
+    let good = (1..libc::IFNAMSIZ).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    if good { Ok(()) } else { Err(TunError::Name { name: name.to_owned() }) }
+}
+
+fn open_driver(name: &str) -> Result<File, TunError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
+    options.open("/dev/net/tun").map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => TunError::NoDriver,
+        _ => describe(source, name, "open /dev/net/tun"),
+    })
+}
+
+fn attach(file: &File, config: &TunConfig) -> Result<String, TunError> {
+    let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    let mut offload = 0;
+    if config.offload {
+        flags |= libc::IFF_VNET_HDR;
+        offload = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    }
+    if config.multi_queue {
+        flags |= libc::IFF_MULTI_QUEUE;
+    }
+    let flags = libc::c_short::try_from(flags).expect("the flags of TUNSETIFF have 15 bits");
+    let offload = libc::c_int::try_from(offload).expect("the flags of TUNSETOFFLOAD have 7 bits");
+    let fail = |doing| move |source| describe(source, &config.name, doing);
+    let name = sys::tun_attach(file, &config.name, flags).map_err(fail("attach"))?;
+    if config.offload {
+        let len = libc::c_int::try_from(vnet::LEN).expect("10 bytes");
+        sys::tun_set_vnet_header_size(file, len).map_err(fail("set the header's length"))?;
+    }
+    // Also without offload: a persistent interface may have it on from an earlier user.
+    sys::tun_set_offload(file, offload).map_err(fail("set the offloads"))?;
+    Ok(name)
+}
+
+fn configure(name: &str, config: &TunConfig) -> Result<(), TunError> {
+    let (mtu, queue) = (config.mtu.to_string(), config.txqueuelen.to_string());
+    run("ip", &["link", "set", "dev", name, "mtu", &mtu, "txqueuelen", &queue])?;
+    // No link-local address, so no router solicitations; fails harmlessly where IPv6 is off.
+    let _no_ipv6 = run("ip", &["link", "set", "dev", name, "addrgenmode", "none"]);
+    for (address, prefix) in &config.addresses {
+        run("ip", &["address", "replace", &format!("{address}/{prefix}"), "dev", name])?;
+    }
+    if config.up {
+        run("ip", &["link", "set", "dev", name, "up"])?;
+    }
+    Ok(())
+}
+
+fn describe(source: io::Error, name: &str, doing: &'static str) -> TunError {
+    let name = name.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => TunError::NotPermitted { name },
+        Some(libc::EBUSY | libc::EINVAL | libc::EEXIST) => TunError::Busy { name },
+        _ => TunError::Io { name, doing, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_kernel_would_refuse_are_refused() {
+        for name in ["", "a b", "a/b", "sixteen-bytes-xx"] {
+            assert!(matches!(check_name(name), Err(TunError::Name { .. })), "{name}");
+        }
+        assert!(check_name("fifteen-bytes-x").is_ok());
+    }
+}

@@ -1,0 +1,120 @@
+//! BLEST: a slow path is left idle where its bytes would hold up the fast one (Ferlin et al.,
+//! IFIP Networking 2016).
+//!
+//! **Owns** the estimate of what the fast path could send in a round trip of the slow one.
+//! **Leaves out** the adaptation of lambda, which stays at 1.0: the views do not tell whether the
+//! window blocked.
+
+use core::time::Duration;
+
+use manypath_base::PathId;
+
+use crate::{Demand, PathView, Scheduler, candidates, lowest_rtt};
+
+/// Lowest round-trip time first, but a slower path only where the shared window has room for its
+/// segment and for what the fast path sends meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Blest;
+
+/// Binary places of the ratio of two round-trip times.
+const RATIO_BITS: u32 = 16;
+/// Largest ratio that is told apart; also keeps the products within 128 bits.
+const MAX_RATIO: u128 = 1 << 16;
+
+impl Scheduler for Blest {
+    fn name(&self) -> &'static str {
+        "blest"
+    }
+
+    /// `None` also where waiting for the fastest path blocks less than using one with room. It
+    /// waits only for a path that has bytes in flight: their acknowledgment ends the wait.
+    fn pick(&mut self, demand: &Demand, paths: &[PathView]) -> Option<PathId> {
+        let slow = lowest_rtt(candidates(paths))?;
+        let awaited = candidates(paths).filter(|p| p.room == 0 && p.in_flight > 0);
+        let fast = awaited.min_by_key(|p| p.srtt).filter(|f| f.srtt < slow.srtt);
+        match fast {
+            Some(fast) if would_block(fast, slow, demand) => None,
+            Some(_) | None => Some(slow.id),
+        }
+    }
+}
+
+/// Whether a segment on `slow` takes window that `fast` needs within a round trip of `slow`:
+///
+/// > lambda * `MSS_F` * (`CWND_F` + (r-1)/2) * r > |M| - `MSS_S` * (`inflight_S` + 1)
+///
+/// with r = `RTT_S`/`RTT_F` and the window of `fast` growing by a segment a round trip. The paper's
+/// |M| is the whole window, a [`Demand`] tells what is left of it; the two differ by the bytes in
+/// flight, so that the right side is what is left, plus those of `fast`, less one segment.
+fn would_block(fast: &PathView, slow: &PathView, demand: &Demand) -> bool {
+    let r = ratio(slow.srtt, fast.srtt);
+    let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
+    let average = (u128::from(fast.cwnd) << RATIO_BITS) + grown;
+    let fast_needs = (average * r) >> (2 * RATIO_BITS);
+    let left = u128::from(demand.window) + u128::from(fast.in_flight);
+    fast_needs > left.saturating_sub(u128::from(slow.mss.bytes()))
+}
+
+/// `longer / shorter` in 1/65,536, at least one.
+fn ratio(longer: Duration, shorter: Duration) -> u128 {
+    let (longer, shorter) = (longer.as_nanos().min(u128::from(u64::MAX)), shorter.as_nanos());
+    let ratio = (longer << RATIO_BITS) / shorter.max(1);
+    ratio.clamp(1 << RATIO_BITS, MAX_RATIO << RATIO_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MinRtt;
+    use crate::testing::{any_may_carry, any_paths, backup, dead, full, may_carry, path};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_slow_path_is_used_only_where_the_window_has_room_for_both() {
+        // r = 4, so the fast path needs 1000 * (10 + 3/2) * 4 = 46,000 bytes; the right side is
+        // the window + 10,000 in flight on the fast path - 1000.
+        let (fast, slow) = (path(0, 20), path(1, 80));
+        let unused = PathView { in_flight: 0, ..full(fast) };
+        for (name, paths, window, expected) in [
+            ("the fast path has room", [fast, slow], 0, Some(0)),
+            ("room for both", [full(fast), slow], 37_000, Some(1)),
+            ("a byte short", [full(fast), slow], 36_999, None),
+            ("no window left", [full(fast), slow], 0, None),
+            ("the full one is slower", [fast, full(slow)], 0, Some(0)),
+            ("equally slow", [full(fast), path(1, 20)], 0, Some(1)),
+            ("the fast path is dead", [dead(fast), slow], 0, Some(1)),
+            ("nothing in flight to wait for", [unused, slow], 0, Some(1)),
+            ("the fast one is a backup", [full(backup(fast)), slow], 0, Some(1)),
+            ("the slow one is a backup", [full(fast), backup(slow)], u64::MAX, None),
+            ("both are full", [full(fast), full(slow)], u64::MAX, None),
+        ] {
+            let demand = Demand { unsent: 1_000_000, window };
+            assert_eq!(Blest.pick(&demand, &paths), expected.map(PathId), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn picks_whom_it_may_and_waits_only_for_a_faster_path_in_use(
+            paths in any_paths(), window in prop_oneof![0u64..100_000, any::<u64>()],
+        ) {
+            let demand = Demand { unsent: 1_000_000, window };
+            let lowest = MinRtt.pick(&demand, &paths);
+            match Blest.pick(&demand, &paths) {
+                Some(id) => {
+                    prop_assert!(may_carry(&paths, id));
+                    prop_assert_eq!(Some(id), lowest);
+                }
+                None if any_may_carry(&paths) => {
+                    let usable = paths.iter().find(|p| Some(p.id) == lowest).expect("is a row");
+                    let awaited = |p: &PathView| {
+                        p.alive && p.room == 0 && p.in_flight > 0 && p.srtt < usable.srtt
+                    };
+                    prop_assert!(paths.iter().any(awaited));
+                    prop_assert!(window < 1 << 49, "an ample window never waits");
+                }
+                None => {}
+            }
+        }
+    }
+}
