@@ -1,0 +1,126 @@
+//! What an endpoint, a connection and a listener are told.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use manypath_base::IfaceId;
+use manypath_cc::Algorithm as CongestionControl;
+use manypath_sched::Algorithm as SchedulerKind;
+
+/// What a local address is used for, in the words of `ip mptcp endpoint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressFlags {
+    /// Open subflows from it.
+    pub subflow: bool,
+    /// Announce it to the peer with ADD_ADDR.
+    pub signal: bool,
+    /// Its subflows carry data only where no regular one is alive (RFC 8684 §3.2, B flag).
+    pub backup: bool,
+    /// Open subflows from it to every address of the peer.
+    pub fullmesh: bool,
+}
+
+impl Default for AddressFlags {
+    fn default() -> Self {
+        Self { subflow: true, signal: false, backup: false, fullmesh: false }
+    }
+}
+
+/// An address of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The address.
+    pub addr: IpAddr,
+    /// What it is used for.
+    pub flags: AddressFlags,
+}
+
+/// A network interface that the endpoint sends and receives on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The caller's name for it.
+    pub id: IfaceId,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// Addresses. Packets from an address leave by its interface.
+    pub addresses: Vec<LocalAddress>,
+}
+
+/// How many paths a connection may have, in the words of `ip mptcp limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathLimits {
+    /// Subflows beside the initial one.
+    pub subflows: u32,
+    /// Announced addresses of the peer that are used.
+    pub add_addr_accepted: u32,
+}
+
+impl Default for PathLimits {
+    fn default() -> Self {
+        Self { subflows: 8, add_addr_accepted: 8 }
+    }
+}
+
+/// Settings of an endpoint; each connection starts with them.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// Settings of every flow. Its buffers are those of the connection.
+    pub tcp: manypath_tcp::Config,
+    /// Congestion control of every subflow.
+    pub congestion_control: CongestionControl,
+    /// Which subflow carries what.
+    pub scheduler: SchedulerKind,
+    /// How many paths.
+    pub limits: PathLimits,
+    /// Largest number of bytes written and not acknowledged that a connection keeps.
+    pub send_buffer_max: u32,
+    /// Ask for checksums over mapped data (RFC 8684 §3.3.1).
+    pub checksum: bool,
+    /// Largest number of connections, the half-open ones included.
+    pub max_connections: usize,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            tcp: manypath_tcp::Config::default(),
+            congestion_control: CongestionControl::Lia,
+            scheduler: SchedulerKind::LowestRtt,
+            limits: PathLimits::default(),
+            send_buffer_max: 8 << 20,
+            checksum: false,
+            max_connections: 1 << 20,
+        }
+    }
+}
+
+/// Settings of one outgoing connection.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// Source address; the first of the right family if `None`.
+    pub local: Option<IpAddr>,
+    /// Do not ask for multipath: plain TCP.
+    pub plain_tcp: bool,
+    /// Congestion control other than the endpoint's.
+    pub congestion_control: Option<CongestionControl>,
+    /// Scheduler other than the endpoint's.
+    pub scheduler: Option<SchedulerKind>,
+    /// Further addresses of the peer, known beforehand.
+    pub remotes: Box<[SocketAddr]>,
+}
+
+/// Settings of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Do not offer multipath: plain TCP.
+    pub plain_tcp: bool,
+    /// Connections that wait to be accepted, the half-open ones included.
+    pub backlog: usize,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { plain_tcp: false, backlog: 1024 }
+    }
+}

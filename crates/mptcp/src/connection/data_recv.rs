@@ -1,0 +1,118 @@
+//! The receiving side of the connection: reassembly at the data level and the shared window.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+use manypath_base::{DataOffset, Payload, len64, usize64};
+use manypath_tcp::{Reassembly, ReceiveWindow};
+
+/// RCV.* of the data level.
+#[derive(Debug)]
+pub(crate) struct DataRecv {
+    data: Reassembly<DataOffset>,
+    queue: VecDeque<Bytes>,
+    queued: u64,
+    fin: Option<DataOffset>,
+    window: ReceiveWindow<DataOffset>,
+    /// The application does not read any more: what comes is counted and dropped.
+    discarding: bool,
+}
+
+impl DataRecv {
+    pub(crate) fn new(buffer: u32, max: u32) -> Self {
+        Self {
+            data: Reassembly::new(DataOffset(1)),
+            queue: VecDeque::new(),
+            queued: 0,
+            fin: None,
+            window: ReceiveWindow::new(DataOffset(1), buffer, max),
+            discarding: false,
+        }
+    }
+
+    /// What DATA_ACK says: the next offset expected, DATA_FIN counted.
+    pub(crate) fn nxt(&self) -> DataOffset {
+        let next = self.data.next();
+        if self.fin == Some(next) { next + 1 } else { next }
+    }
+
+    /// Whether DATA_FIN and everything before it has come.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.fin == Some(self.data.next())
+    }
+
+    /// Takes mapped data in. What lies beyond the window or the DATA_FIN is dropped (RFC 8684
+    /// §3.3.4). Returns whether there is more to read.
+    pub(crate) fn insert(&mut self, at: DataOffset, mut payload: Payload) -> bool {
+        let edge = self.fin.map_or(self.window.edge(), |fin| fin.min(self.window.edge()));
+        payload.truncate(usize64(edge.saturating_sub(at)));
+        if payload.is_empty() {
+            return false;
+        }
+        let before = self.data.next();
+        let Self { data, queue, queued, discarding, .. } = self;
+        data.insert(at, payload, |_, piece| {
+            if !*discarding {
+                *queued += len64(piece.len());
+                queue.extend(piece.into_chunks());
+            }
+        });
+        self.data.next() > before
+    }
+
+    /// Bytes in order that wait to be read.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// DATA_FIN was announced; the first one decides where the stream ends.
+    pub(crate) fn finish_at(&mut self, fin: DataOffset) {
+        let beyond = self.data.ranges().last().is_some_and(|held| held.end > fin);
+        if self.fin.is_none() && fin >= self.data.next() && !beyond {
+            self.fin = Some(fin);
+        }
+    }
+
+    pub(crate) fn read(&mut self) -> Option<Bytes> {
+        let chunk = self.queue.pop_front()?;
+        self.queued -= len64(chunk.len());
+        self.window.on_read(len64(chunk.len()), self.queued);
+        Some(chunk)
+    }
+
+    /// The application lost interest: nothing is kept, the window stays open.
+    pub(crate) fn discard(&mut self) {
+        self.discarding = true;
+        self.queue.clear();
+        self.queued = 0;
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.queue.is_empty() || self.is_finished()
+    }
+
+    /// Bytes held because something before them is missing.
+    pub(crate) fn held(&self) -> u64 {
+        self.data.held_bytes()
+    }
+
+    /// Moves the right edge where that is worth telling; called before a segment is made.
+    pub(crate) fn advance_window(&mut self, mss: u32) {
+        self.window.advance(self.nxt(), self.queued, mss);
+    }
+
+    /// The window to offer, in bytes from DATA_ACK.
+    pub(crate) fn window(&self) -> u32 {
+        let open = self.window.edge().saturating_sub(self.nxt());
+        u32::try_from(open).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the peer should hear at once that the window has opened.
+    pub(crate) fn window_has_opened(&self, mss: u32) -> bool {
+        self.window.has_opened(self.nxt(), self.queued, mss)
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.data.next().saturating_sub(DataOffset(1))
+    }
+}

@@ -1,0 +1,143 @@
+//! The sending side of the connection: bytes written, sent, acknowledged at the data level.
+//!
+//! **Invariant**: `una <= nxt <= buffer.end() + 1`, and `una` moves only by DATA_ACK; the right
+//! edge of the peer's window never moves left (RFC 8684 §3.3.4).
+
+use core::ops::Range;
+
+use manypath_base::{DataOffset, Instant, RangeSet};
+use manypath_tcp::SendBuffer;
+
+/// SND.* of the data level.
+#[derive(Debug)]
+pub(crate) struct DataSend {
+    pub(crate) buffer: SendBuffer<DataOffset>,
+    /// First byte not acknowledged by DATA_ACK.
+    pub(crate) una: DataOffset,
+    /// First byte that no subflow has been given.
+    pub(crate) nxt: DataOffset,
+    /// Right edge of the shared window: DATA_ACK plus window.
+    pub(crate) edge: DataOffset,
+    /// Sent bytes to be sent again on another subflow.
+    pub(crate) reinject: RangeSet<DataOffset>,
+    /// The application closed its half.
+    pub(crate) closing: bool,
+    /// DATA_FIN was sent at least once.
+    pub(crate) fin_sent: bool,
+    /// When an acknowledgment of what is outstanding is overdue.
+    pub(crate) timer: Option<Instant>,
+    /// The application was told that there is no room.
+    pub(crate) blocked: bool,
+    pub(crate) reinjected: u64,
+}
+
+impl DataSend {
+    pub(crate) fn new() -> Self {
+        let first = DataOffset(1);
+        Self {
+            buffer: SendBuffer::new(first),
+            una: first,
+            nxt: first,
+            edge: first,
+            reinject: RangeSet::default(),
+            closing: false,
+            fin_sent: false,
+            timer: None,
+            blocked: false,
+            reinjected: 0,
+        }
+    }
+
+    /// Offset of the DATA_FIN, once the application has closed.
+    pub(crate) fn fin(&self) -> Option<DataOffset> {
+        self.closing.then(|| self.buffer.end())
+    }
+
+    /// Whether everything written was handed to subflows and DATA_FIN is next.
+    pub(crate) fn fin_is_next(&self) -> bool {
+        self.fin().is_some_and(|fin| self.nxt >= fin) && !self.fin_acknowledged()
+    }
+
+    pub(crate) fn fin_acknowledged(&self) -> bool {
+        self.fin().is_some_and(|fin| self.una > fin)
+    }
+
+    /// Bytes written that no subflow has been given.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.buffer.end().saturating_sub(self.nxt)
+    }
+
+    /// Bytes that the shared window still admits.
+    pub(crate) fn window(&self) -> u64 {
+        self.edge.saturating_sub(self.nxt)
+    }
+
+    /// Whether something sent waits for its DATA_ACK.
+    pub(crate) fn is_outstanding(&self) -> bool {
+        self.una < self.nxt || (self.fin_sent && !self.fin_acknowledged())
+    }
+
+    /// Takes a DATA_ACK in. Returns whether it acknowledged anything new; one beyond what was
+    /// sent is not believed (RFC 8684 §3.3.4).
+    pub(crate) fn acknowledge(&mut self, ack: DataOffset, window: u32) -> bool {
+        let sent = if self.fin_sent { self.nxt + 1 } else { self.nxt };
+        if ack > sent {
+            return false;
+        }
+        self.edge = self.edge.max(ack + u64::from(window));
+        if ack <= self.una {
+            return false;
+        }
+        self.una = ack;
+        self.buffer.release(ack.min(self.buffer.end()));
+        self.reinject.remove_before(ack);
+        self.timer = None;
+        true
+    }
+
+    /// Marks sent bytes for another subflow.
+    pub(crate) fn reinject(&mut self, range: Range<DataOffset>) {
+        let range = range.start.max(self.una)..range.end.min(self.nxt);
+        self.reinject.insert(range);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn sent(bytes: &'static [u8]) -> DataSend {
+        let mut send = DataSend::new();
+        send.buffer.push(Bytes::from_static(bytes));
+        send.nxt = send.buffer.end();
+        send
+    }
+
+    #[test]
+    fn a_data_ack_beyond_what_was_sent_is_not_believed() {
+        let mut send = sent(b"0123456789");
+        assert!(!send.acknowledge(DataOffset(12), 1_000));
+        assert_eq!((send.una, send.edge), (DataOffset(1), DataOffset(1)));
+        assert!(send.acknowledge(DataOffset(11), 1_000));
+        assert_eq!((send.una, send.edge), (DataOffset(11), DataOffset(1_011)));
+    }
+
+    #[test]
+    fn the_right_edge_never_moves_left() {
+        let mut send = sent(b"0123456789");
+        assert!(send.acknowledge(DataOffset(3), 100));
+        assert!(send.acknowledge(DataOffset(5), 10));
+        assert_eq!(send.edge, DataOffset(103));
+    }
+
+    #[test]
+    fn only_what_is_outstanding_is_sent_again() {
+        let mut send = sent(b"0123456789");
+        assert!(send.acknowledge(DataOffset(4), 100));
+        send.reinject(DataOffset(1)..DataOffset(50));
+        assert_eq!(send.reinject.as_slice(), [DataOffset(4)..DataOffset(11)]);
+        assert!(send.acknowledge(DataOffset(8), 100));
+        assert_eq!(send.reinject.as_slice(), [DataOffset(8)..DataOffset(11)]);
+    }
+}

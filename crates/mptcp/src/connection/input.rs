@@ -1,0 +1,231 @@
+//! What comes in: segments, what flows report of them, and data to put in order.
+
+use manypath_base::{
+    DataOffset, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
+};
+use manypath_tcp::{CloseReason, Event as FlowEvent, State};
+use manypath_wire::{IcmpError, MpTcpRst, ResetReason, Segment};
+
+use super::{Connection, Mode};
+use crate::event::PathDownReason;
+use crate::{ConnectionError, Event, FallbackReason};
+
+/// After falling back, bytes wait in the flow, whose window then closes, once this many wait here.
+const PLAIN_READ_AHEAD: u64 = 64 << 10;
+
+impl Connection {
+    /// A segment came for a subflow.
+    pub(crate) fn handle_segment(&mut self, now: Instant, id: SubflowId, segment: Segment) {
+        if let Some(i) = self.index(id) {
+            self.with_flow(i, |flow, seam| {
+                flow.handle_segment(now, PathId::from(id), segment, seam);
+            });
+            self.settle(now, i);
+        }
+    }
+
+    /// An ICMP error came about a packet of a subflow.
+    pub(crate) fn handle_icmp(&mut self, now: Instant, id: SubflowId, error: &IcmpError) {
+        if let Some(i) = self.index(id) {
+            self.subflows[i].flow.handle_icmp(now, PathId::from(id), error);
+            self.settle(now, i);
+        }
+    }
+
+    /// Brings everything in line after a call into subflow `i`, and takes out flows that have
+    /// ended, this one or others.
+    pub(super) fn settle(&mut self, now: Instant, i: usize) {
+        let readable = self.shared.recv.is_readable();
+        self.take_in(now, i);
+        self.note_hole(now);
+        let una = self.subflows[i].flow.una();
+        self.subflows[i].state.tx.release(una);
+        self.sync_plain(i);
+        self.act_on_said(now, i);
+        self.drain_flow_events(now, i);
+        while let Some(n) = self.subflows.iter().position(|s| s.flow.state() == State::Closed) {
+            self.drain_flow_events(now, n);
+        }
+        self.refresh_views();
+        self.progress_close(now);
+        self.report_room();
+        if !readable && self.shared.recv.is_readable() {
+            self.events.push_back(Event::Readable(self.id));
+        }
+    }
+
+    /// After falling back, TCP's acknowledgment is the connection's.
+    fn sync_plain(&mut self, i: usize) {
+        if let Mode::Plain(_) = self.shared.mode {
+            let una = Self::plain_una(&self.subflows[i].flow);
+            let send = &mut self.shared.send;
+            if una > send.una {
+                send.una = una;
+                send.buffer.release(una.min(send.buffer.end()));
+            }
+        }
+    }
+
+    /// Tells the application of room, if it was told that there was none.
+    pub(super) fn report_room(&mut self) {
+        let send = &mut self.shared.send;
+        if send.blocked && send.buffer.len() < self.send_buffer_max / 4 * 3 {
+            send.blocked = false;
+            self.events.push_back(Event::Writable(self.id));
+        }
+    }
+
+    /// Moves data that subflow `i` has in order to the connection.
+    pub(super) fn take_in(&mut self, now: Instant, i: usize) {
+        loop {
+            match self.shared.mode {
+                Mode::Negotiating => return,
+                Mode::Plain(_) if self.shared.recv.queued() >= PLAIN_READ_AHEAD => return,
+                Mode::Plain(_) | Mode::Multipath => {}
+            }
+            let Some((at, payload)) = self.subflows[i].flow.read() else { return };
+            self.subflows[i].heard_at = now;
+            if self.shared.is_multipath() {
+                self.take_mapped(now, i, at, payload);
+            } else {
+                self.take_plain(at, payload);
+            }
+        }
+    }
+
+    fn take_plain(&mut self, at: SubflowOffset, payload: Payload) {
+        self.shared.recv.advance_window(1);
+        self.shared.recv.insert(DataOffset(at.0), payload);
+    }
+
+    fn take_mapped(&mut self, now: Instant, i: usize, mut at: SubflowOffset, mut payload: Payload) {
+        while !payload.is_empty() {
+            let Some(mapping) = self.subflows[i].state.rx.find(at).copied() else {
+                return self.take_unmapped(now, i, at, payload);
+            };
+            let len = usize64((mapping.end() - at).min(len64(payload.len())));
+            let piece = payload.slice(0, len);
+            self.shared.recv.insert(mapping.dsn + (at - mapping.ssn), piece);
+            payload.advance(len);
+            at += len64(len);
+            self.subflows[i].state.rx.release(at);
+        }
+    }
+
+    /// Data without a mapping: on a connection that has had no mapped data and one subflow, a
+    /// middlebox took the options, and TCP goes on; else the subflow is of no use (RFC 8684 §3.7).
+    fn take_unmapped(&mut self, _now: Instant, i: usize, at: SubflowOffset, payload: Payload) {
+        let nothing_mapped = self.shared.recv.received() == 0 && at == SubflowOffset(1);
+        if nothing_mapped && self.subflows.len() == 1 {
+            self.shared.fall_back(FallbackReason::NoMapping);
+            self.take_plain(at, payload);
+        } else {
+            let reason = ResetReason::MptcpError;
+            self.subflows[i].flow.abort(Some(MpTcpRst { transient: false, reason }));
+        }
+    }
+
+    fn drain_flow_events(&mut self, now: Instant, i: usize) {
+        let id = self.subflows[i].id;
+        let mut closed = None;
+        while let Some(event) = self.subflows[i].flow.poll_event() {
+            match event {
+                FlowEvent::Established | FlowEvent::Received | FlowEvent::Acknowledged => {}
+                FlowEvent::PeerClosed => self.on_peer_closed(now, i),
+                FlowEvent::PathSuspect(_) => self.on_silent(i, Event::PathSuspect(self.id, id)),
+                FlowEvent::PathFailed(_) => self.on_silent(i, Event::PathSuspect(self.id, id)),
+                FlowEvent::PathRestored(_) => {
+                    self.events.push_back(Event::PathRestored(self.id, id));
+                }
+                FlowEvent::Closed(reason) => closed = Some(reason),
+            }
+        }
+        self.report_up(i);
+        if let Some(reason) = closed {
+            self.on_subflow_closed(now, i, reason);
+        }
+    }
+
+    /// Reports a subflow that may carry data now, and the connection with the first of them.
+    fn report_up(&mut self, i: usize) {
+        let sub = &self.subflows[i];
+        let plain = matches!(self.shared.mode, Mode::Plain(_));
+        let ready = (plain && sub.flow.state().is_synchronized()) || sub.may_carry();
+        if sub.up || !ready {
+            return;
+        }
+        let (subflow, local, remote) = (sub.id, sub.flow.local(), sub.flow.remote());
+        self.subflows[i].up = true;
+        if !self.established {
+            self.established = true;
+            self.events.push_back(Event::Established(self.id));
+            if let Mode::Plain(Some(reason)) = self.shared.mode {
+                self.events.push_back(Event::FellBack(self.id, reason));
+            }
+        }
+        self.paths.note_up(local.ip(), remote);
+        self.events.push_back(Event::PathUp { conn: self.id, subflow, local, remote });
+        self.reinject_from_unwell();
+    }
+
+    /// A path with data outstanding is silent: its data goes elsewhere, if there is an elsewhere.
+    fn on_silent(&mut self, i: usize, event: Event) {
+        self.events.push_back(event);
+        self.reinject_from(i);
+    }
+
+    /// A subflow is gone.
+    fn on_subflow_closed(&mut self, now: Instant, i: usize, reason: CloseReason) {
+        self.reinject_from(i);
+        // A RST may wait to be sent.
+        let last_words = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
+        let sub = self.subflows.remove(i);
+        self.last_words.extend(last_words.map(|words| (sub.id, words)));
+        let ended = self.ended.is_some() || self.is_done();
+        let why = match reason {
+            _ if ended => PathDownReason::ConnectionEnded,
+            CloseReason::Finished => PathDownReason::Closed,
+            CloseReason::Reset(rst) => PathDownReason::Reset(rst.map(|r| u8::from(r.reason))),
+            CloseReason::Refused | CloseReason::Unreachable => PathDownReason::JoinFailed,
+            CloseReason::TimedOut => PathDownReason::TimedOut,
+            CloseReason::Aborted => PathDownReason::Silent,
+        };
+        if sub.up {
+            self.events.push_back(Event::PathDown(self.id, sub.id, why));
+        }
+        self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
+        if self.subflows.is_empty() && self.ended.is_none() {
+            self.on_last_subflow_closed(reason);
+        }
+    }
+
+    fn on_last_subflow_closed(&mut self, reason: CloseReason) {
+        if self.is_done() {
+            return self.end(None);
+        }
+        self.end(match reason {
+            CloseReason::Finished => None,
+            CloseReason::Reset(_) => Some(ConnectionError::Reset),
+            CloseReason::Refused => Some(ConnectionError::Refused),
+            CloseReason::TimedOut => Some(ConnectionError::TimedOut),
+            CloseReason::Unreachable => Some(ConnectionError::Unreachable),
+            CloseReason::Aborted => Some(ConnectionError::Aborted),
+        });
+    }
+
+    /// The application has read: there may be more in the flow, and the window may be worth telling.
+    pub(super) fn after_read(&mut self, now: Instant) {
+        if let Mode::Plain(_) = self.shared.mode {
+            if !self.subflows.is_empty() {
+                self.take_in(now, 0);
+            }
+        } else if self.shared.recv.window_has_opened(self.typical_mss()) {
+            self.speak_now();
+        }
+    }
+
+    pub(super) fn typical_mss(&self) -> u32 {
+        let path = self.subflows.first().and_then(|s| s.flow.paths().next());
+        path.map_or(1, |p| p.mss.bytes())
+    }
+}

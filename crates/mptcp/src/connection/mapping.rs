@@ -1,0 +1,137 @@
+//! Data sequence mappings of one subflow, both ways (RFC 8684 §3.3.1).
+//!
+//! **Invariant**: mappings of one direction are in subflow order and do not overlap there.
+
+use alloc::collections::VecDeque;
+
+use manypath_base::{DataOffset, SubflowOffset};
+
+/// Mappings that a peer may have open on one subflow before more are ignored: each covers data in
+/// flight, so this is far above any window, and bounds what a peer can make us store.
+const MAX_OPEN: usize = 8192;
+
+/// Bytes of a subflow that are bytes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    pub(crate) ssn: SubflowOffset,
+    pub(crate) dsn: DataOffset,
+    pub(crate) len: u32,
+    pub(crate) checksum: Option<u16>,
+}
+
+impl Mapping {
+    pub(crate) fn end(&self) -> SubflowOffset {
+        self.ssn + u64::from(self.len)
+    }
+
+    pub(crate) fn data_end(&self) -> DataOffset {
+        self.dsn + u64::from(self.len)
+    }
+}
+
+/// What a mapping that came in is to those that came before.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// It is new.
+    New,
+    /// It was there: mappings are repeated on every packet that they cover.
+    Known,
+    /// It contradicts one that was there, or there are too many: ignored, the first one stays
+    /// (RFC 8684 §3.3.1: the mapping must not change).
+    Refused,
+}
+
+/// Mappings in subflow order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mappings {
+    list: VecDeque<Mapping>,
+}
+
+impl Mappings {
+    /// Appends a mapping behind all others.
+    pub(crate) fn push(&mut self, mapping: Mapping) {
+        debug_assert!(self.list.back().is_none_or(|last| last.end() <= mapping.ssn));
+        self.list.push_back(mapping);
+    }
+
+    /// Takes in a mapping that a peer sent.
+    pub(crate) fn insert(&mut self, mapping: Mapping) -> Inserted {
+        let at = self.list.partition_point(|m| m.end() <= mapping.ssn);
+        match self.list.get(at) {
+            Some(there) if *there == mapping => Inserted::Known,
+            Some(there) if there.ssn < mapping.end() => Inserted::Refused,
+            _ if self.list.len() >= MAX_OPEN => Inserted::Refused,
+            _ => {
+                self.list.insert(at, mapping);
+                Inserted::New
+            }
+        }
+    }
+
+    /// The mapping that covers `at`.
+    pub(crate) fn find(&self, at: SubflowOffset) -> Option<&Mapping> {
+        let i = self.list.partition_point(|m| m.end() <= at);
+        self.list.get(i).filter(|m| m.ssn <= at)
+    }
+
+    /// Forgets mappings that lie wholly before `to`.
+    pub(crate) fn release(&mut self, to: SubflowOffset) {
+        while self.list.front().is_some_and(|m| m.end() <= to) {
+            self.list.pop_front();
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.list.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use manypath_base::{len64, usize64};
+    use proptest::prelude::*;
+
+    fn mapping(ssn: u64, dsn: u64, len: u32) -> Mapping {
+        Mapping { ssn: SubflowOffset(ssn), dsn: DataOffset(dsn), len, checksum: None }
+    }
+
+    proptest! {
+        /// Against one optional data offset for each subflow byte; the first mapping wins whole.
+        #[test]
+        fn behaves_like_a_table_of_bytes(
+            inserts in prop::collection::vec((0u64..60, 0u64..1000, 1u32..9), 0..40),
+            release in 0u64..70,
+        ) {
+            let mut maps = Mappings::default();
+            let mut model: Vec<Option<u64>> = vec![None; 80];
+            let mut known = vec![];
+            for (ssn, dsn, len) in inserts {
+                let m = mapping(ssn, dsn, len);
+                let range = usize64(ssn)..usize64(ssn) + usize64(len.into());
+                let free = model[range.clone()].iter().all(Option::is_none);
+                let expected = match (free, known.contains(&m)) {
+                    (_, true) => Inserted::Known,
+                    (true, false) => Inserted::New,
+                    (false, false) => Inserted::Refused,
+                };
+                prop_assert_eq!(maps.insert(m), expected);
+                if expected == Inserted::New {
+                    known.push(m);
+                    for (i, slot) in model[range].iter_mut().enumerate() {
+                        *slot = Some(dsn + len64(i));
+                    }
+                }
+            }
+            maps.release(SubflowOffset(release));
+            for (i, expected) in model.iter().enumerate().skip(usize64(release)) {
+                let at = SubflowOffset(len64(i));
+                let found = maps.find(at).map(|m| m.dsn.0 + (at - m.ssn));
+                prop_assert_eq!(found, *expected);
+            }
+        }
+    }
+}

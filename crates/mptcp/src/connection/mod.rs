@@ -1,0 +1,352 @@
+//! One connection: the data level over its subflows.
+//!
+//! **Owns** the subflows and everything they share. **Invariants**: every call ends with
+//! [`Connection::settle`], after which events and transmissions can be polled; a byte is released
+//! only by DATA_ACK; falling back leaves one subflow. **Leaves out** addresses of packets, tokens
+//! and ports: the endpoint's.
+
+mod close;
+mod data_recv;
+mod data_send;
+mod input;
+mod mapping;
+mod output;
+mod path_manager;
+mod seam;
+mod shared;
+mod signals;
+mod snapshot;
+mod subflow;
+mod timeout;
+mod watch;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId, len64, usize64};
+use manypath_cc::Algorithm as CongestionControl;
+use manypath_sched::Scheduler;
+use manypath_tcp::{Flow, Opening, State, Transmit};
+use manypath_wire::{MpJoin, MptcpOptions, Segment};
+
+pub(crate) use path_manager::{Join, LocalEntry, PathManager};
+pub(crate) use shared::{Mode, Role};
+
+use crate::crypto::Identity;
+use crate::endpoint::ConnId;
+use crate::{ConnectionError, Event, NotOpen};
+use data_recv::DataRecv;
+use data_send::DataSend;
+use seam::Seam;
+use shared::Shared;
+use subflow::{Kind, Stage, Subflow, SubflowState};
+
+/// What a connection is made from.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) id: ConnId,
+    pub(crate) role: Role,
+    /// Whether MPTCP is asked for, or was by the peer.
+    pub(crate) multipath: bool,
+    pub(crate) key: Key,
+    pub(crate) checksum: bool,
+    pub(crate) scheduler: Box<dyn Scheduler>,
+    pub(crate) congestion_control: CongestionControl,
+    pub(crate) send_buffer_max: u64,
+    pub(crate) paths: PathManager,
+    pub(crate) iface: IfaceId,
+    pub(crate) opening: Opening,
+}
+
+/// A join, in either direction.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    pub(crate) iface: IfaceId,
+    pub(crate) opening: Opening,
+    pub(crate) local_id: AddrId,
+    pub(crate) remote_id: AddrId,
+    pub(crate) backup: bool,
+    pub(crate) nonce: u32,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: ConnId,
+    shared: Shared,
+    subflows: Vec<Subflow>,
+    next_subflow: u32,
+    scheduler: Box<dyn Scheduler>,
+    congestion_control: CongestionControl,
+    send_buffer_max: u64,
+    nagle: bool,
+    local: SocketAddr,
+    remote: SocketAddr,
+    paths: PathManager,
+    events: VecDeque<Event>,
+    /// The application may use it: the handshake is complete.
+    established: bool,
+    /// RSTs of subflows that are gone.
+    last_words: VecDeque<(SubflowId, Transmit)>,
+    /// The first missing byte, while later ones are held, and since when.
+    hole: Option<(DataOffset, Instant)>,
+    /// How it ended, once it has.
+    ended: Option<Option<ConnectionError>>,
+    /// The application holds no handle any more.
+    released: bool,
+    bad_hmac: u64,
+}
+
+impl Connection {
+    fn new(birth: &mut Birth) -> Self {
+        let config = &birth.opening.config;
+        let mode = if birth.multipath { Mode::Negotiating } else { Mode::Plain(None) };
+        Self {
+            id: birth.id,
+            shared: Shared {
+                role: birth.role,
+                mode,
+                local: Identity::new(birth.key),
+                remote: None,
+                checksum: birth.checksum,
+                deny_join_id0: false,
+                send: DataSend::new(),
+                recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
+                views: Vec::new(),
+                fastclosing: false,
+            },
+            subflows: Vec::new(),
+            next_subflow: 0,
+            scheduler: core::mem::replace(
+                &mut birth.scheduler,
+                manypath_sched::Algorithm::LowestRtt.build(),
+            ),
+            congestion_control: birth.congestion_control,
+            send_buffer_max: birth.send_buffer_max,
+            nagle: config.nagle,
+            local: birth.opening.local,
+            remote: birth.opening.remote,
+            paths: core::mem::take(&mut birth.paths),
+            events: VecDeque::new(),
+            established: false,
+            last_words: VecDeque::new(),
+            hole: None,
+            ended: None,
+            released: false,
+            bad_hmac: 0,
+        }
+    }
+
+    /// Active open. The initial subflow has [`SubflowId`] 0.
+    pub(crate) fn connect(now: Instant, mut birth: Birth) -> Self {
+        let mut conn = Self::new(&mut birth);
+        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
+        conn.add_subflow(
+            now,
+            birth.iface,
+            state,
+            |opening| Flow::connect(now, opening),
+            birth.opening,
+        );
+        conn
+    }
+
+    /// Passive open: `syn` came to a listener.
+    pub(crate) fn accept(now: Instant, mut birth: Birth, syn: &Segment) -> Self {
+        let mut conn = Self::new(&mut birth);
+        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
+        conn.add_subflow(now, birth.iface, state, |o| Flow::accept(now, o, syn), birth.opening);
+        conn
+    }
+
+    /// Opens a further subflow.
+    pub(crate) fn join_out(&mut self, now: Instant, join: Joining) -> SubflowId {
+        let kind = Kind::Join { opener: true, nonce: join.nonce, peer_nonce: 0 };
+        let mut state = SubflowState::new(kind, join.local_id, join.remote_id);
+        state.backup_local = join.backup;
+        self.add_subflow(now, join.iface, state, |o| Flow::connect(now, o), join.opening)
+    }
+
+    /// Takes in a further subflow that the peer opens with `syn`.
+    pub(crate) fn join_in(&mut self, now: Instant, join: Joining, syn: &Segment) -> SubflowId {
+        let (peer_nonce, remote_id, backup) = match syn.options.mptcp.join {
+            Some(MpJoin::Syn { backup, addr_id, nonce, .. }) => (nonce, addr_id, backup),
+            Some(MpJoin::SynAck { .. } | MpJoin::Ack { .. }) | None => (0, AddrId(0), false),
+        };
+        let kind = Kind::Join { opener: false, nonce: join.nonce, peer_nonce };
+        let mut state = SubflowState::new(kind, join.local_id, remote_id);
+        state.backup_remote = backup;
+        state.backup_local = join.backup;
+        self.add_subflow(now, join.iface, state, |o| Flow::accept(now, o, syn), join.opening)
+    }
+
+    fn add_subflow(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        state: SubflowState,
+        flow: impl FnOnce(Opening) -> Flow,
+        mut opening: Opening,
+    ) -> SubflowId {
+        let id = SubflowId(self.next_subflow);
+        self.next_subflow += 1;
+        opening.path.id = PathId::from(id);
+        // Coalescing small writes is the connection's business, not the subflow's.
+        opening.config.nagle = false;
+        let flow = flow(opening);
+        self.subflows.push(Subflow { id, iface, flow, state, up: false, heard_at: now });
+        id
+    }
+
+    /// Takes bytes to send from the front of `chunk`, as many as there is room for.
+    pub(crate) fn write(&mut self, chunk: &mut Bytes) -> Result<usize, NotOpen> {
+        if self.ended.is_some() || self.shared.send.closing {
+            return Err(NotOpen);
+        }
+        let room = self.send_buffer_max.saturating_sub(self.shared.send.buffer.len());
+        let taken = usize64(room).min(chunk.len());
+        self.shared.send.blocked = taken < chunk.len();
+        self.shared.send.buffer.push(chunk.split_to(taken));
+        Ok(taken)
+    }
+
+    /// The next bytes in order; an empty chunk is the end.
+    pub(crate) fn read(&mut self, now: Instant) -> Result<Option<Bytes>, NotOpen> {
+        let chunk = self.shared.recv.read();
+        if chunk.is_some() {
+            self.after_read(now);
+            return Ok(chunk);
+        }
+        if self.shared.recv.is_finished() {
+            return Ok(Some(Bytes::new()));
+        }
+        if self.ended.is_some() { Err(NotOpen) } else { Ok(None) }
+    }
+
+    pub(crate) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    pub(crate) fn local_token(&self) -> manypath_base::Token {
+        self.shared.local.token
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether a join of the peer may be taken in now.
+    pub(crate) fn may_join(&self) -> bool {
+        self.shared.is_multipath()
+            && self.shared.remote.is_some()
+            && self.ended.is_none()
+            && self.subflows.len() <= usize64(self.paths.limits().subflows.into())
+    }
+
+    pub(crate) fn congestion_control(&self) -> CongestionControl {
+        self.congestion_control
+    }
+
+    pub(crate) fn paths_mut(&mut self) -> &mut PathManager {
+        &mut self.paths
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.released { None } else { event }
+    }
+
+    pub(crate) fn take_bad_hmac(&mut self) -> u64 {
+        core::mem::take(&mut self.bad_hmac)
+    }
+
+    /// Index of a subflow that exists.
+    fn index(&self, id: SubflowId) -> Option<usize> {
+        self.subflows.iter().position(|s| s.id == id)
+    }
+
+    /// Calls into a subflow's flow with the seam in place.
+    fn with_flow<R>(&mut self, i: usize, call: impl FnOnce(&mut Flow, &mut Seam<'_>) -> R) -> R {
+        let Self { shared, subflows, .. } = self;
+        let Subflow { flow, state, .. } = &mut subflows[i];
+        call(flow, &mut Seam { shared, sub: state })
+    }
+
+    /// The living subflow that answers fastest: what must be said soon is said there.
+    fn best_subflow(&self) -> Option<usize> {
+        let candidates =
+            self.subflows.iter().enumerate().filter(|(_, s)| {
+                s.state.stage != Stage::Offered && s.flow.state().is_synchronized()
+            });
+        candidates
+            .min_by_key(|(_, s)| {
+                let path = s.flow.paths().next();
+                let unwell = path.is_none_or(|p| p.suspect || p.failed);
+                (unwell, path.map(|p| p.srtt))
+            })
+            .map(|(i, _)| i)
+    }
+
+    /// Asks the best subflow to acknowledge at once, which carries DATA_ACK, window and DATA_FIN.
+    fn speak_now(&mut self) {
+        if let Some(i) = self.best_subflow() {
+            self.subflows[i].flow.request_ack();
+        }
+    }
+
+    fn refresh_views(&mut self) {
+        let Self { shared, subflows, .. } = self;
+        shared.views.clear();
+        let live = subflows.iter().filter(|s| s.flow.state().is_synchronized());
+        shared.views.extend(live.flat_map(|s| s.flow.views()));
+    }
+
+    /// Bytes of data-level sequence space that the plain TCP flow has acknowledged: after falling
+    /// back both levels count alike.
+    fn plain_una(flow: &Flow) -> DataOffset {
+        DataOffset(flow.una().0).min(DataOffset(flow.write_offset().0))
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) fn has_subflow(&self, id: SubflowId) -> bool {
+        self.index(id).is_some()
+    }
+
+    /// A new SYN has taken the 4-tuple of a subflow in TIME-WAIT.
+    pub(crate) fn forget_subflow(&mut self, id: SubflowId) {
+        self.subflows.retain(|s| s.id != id);
+    }
+
+    /// Whether every subflow waits in TIME-WAIT.
+    pub(crate) fn is_waiting_out(&self) -> bool {
+        self.subflows.iter().all(|s| matches!(s.flow.state(), State::TimeWait { .. }))
+    }
+
+    /// Settles every subflow, after a call that touched all.
+    pub(crate) fn settle_all(&mut self, now: Instant) {
+        for id in self.subflows.iter().map(|s| s.id).collect::<Vec<_>>() {
+            if let Some(i) = self.index(id) {
+                self.settle(now, i);
+            }
+        }
+    }
+
+    /// Puts options of the SYN that opened the connection to use.
+    pub(crate) fn read_syn_options(&mut self, options: &MptcpOptions) {
+        if let Some(manypath_wire::MpCapable::Syn { flags, .. }) = options.capable {
+            self.shared.checksum |= flags.has(manypath_wire::CapableFlags::CHECKSUM);
+            self.shared.deny_join_id0 = flags.has(manypath_wire::CapableFlags::DENY_JOIN_ID0);
+        }
+    }
+}
+
+/// Length of a chunk in data-level sequence space.
+fn data_len(chunk: &Bytes) -> u64 {
+    len64(chunk.len())
+}

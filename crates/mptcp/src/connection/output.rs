@@ -1,0 +1,198 @@
+//! What goes out: bytes are given to subflows one mapping at a time, just as they can be sent.
+
+use core::ops::Range;
+
+use manypath_base::{DataOffset, Instant, PathId, SubflowId, SubflowOffset, usize64};
+use manypath_sched::{Demand, PathView};
+use manypath_tcp::Transmit;
+use smallvec::SmallVec;
+
+use super::mapping::Mapping;
+use super::seam::{CAPABLE_DATA_LEN, DSS_LEN};
+use super::subflow::Stage;
+use super::{Connection, Mode, Subflow, data_len};
+
+/// After falling back, bytes handed to the flow ahead of what it can send.
+const PLAIN_AHEAD: u64 = 1 << 20;
+/// A mapping's length has 16 bits (RFC 8684 §3.3.1).
+const MAX_MAPPING: u32 = 0xffff;
+
+impl Connection {
+    /// The next segment to send, with the subflow that sends it.
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<(SubflowId, Transmit)> {
+        if let Some(words) = self.last_words.pop_front() {
+            return Some(words);
+        }
+        let mss = self.typical_mss();
+        self.shared.recv.advance_window(mss);
+        let first = self.feed(now).unwrap_or(0);
+        let count = self.subflows.len();
+        for i in (0..count).map(|n| (first + n) % count) {
+            let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
+            if let Some(transmit) = transmit {
+                return Some((self.subflows[i].id, transmit));
+            }
+        }
+        None
+    }
+
+    /// Gives bytes to a subflow, if there are any and one has room. Returns which.
+    fn feed(&mut self, now: Instant) -> Option<usize> {
+        match self.shared.mode {
+            Mode::Negotiating => None,
+            Mode::Plain(_) => self.feed_plain(),
+            Mode::Multipath => self.feed_multipath(now),
+        }
+    }
+
+    fn feed_plain(&mut self) -> Option<usize> {
+        let flow = &mut self.subflows.first_mut()?.flow;
+        let send = &mut self.shared.send;
+        if send.unsent() > 0 && flow.unsent() < PLAIN_AHEAD {
+            let end = send.buffer.end().min(send.nxt + PLAIN_AHEAD);
+            for chunk in send.buffer.slice(send.nxt, end).into_chunks() {
+                flow.write(chunk);
+            }
+            send.nxt = end;
+        }
+        if send.closing && send.unsent() == 0 && flow.state().may_write() {
+            flow.close();
+        }
+        Some(0)
+    }
+
+    fn feed_multipath(&mut self, now: Instant) -> Option<usize> {
+        let send = &self.shared.send;
+        let lost = send.reinject.as_slice().first().cloned();
+        let again = lost.is_some();
+        let range =
+            lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
+        if range.is_empty() {
+            self.arm_data_timer(now);
+            return None;
+        }
+        let views = self.path_views();
+        let demand = Demand { unsent: send.unsent(), window: send.window() };
+        let picked = self.scheduler.pick(&demand, &views)?;
+        let i = self.index(SubflowId::from(picked))?;
+        let room = views.iter().find(|v| v.id == picked).map_or(0, |v| v.room);
+        let (len, packet) = self.chunk(i, &range, room);
+        if !again && self.holds_back(len, packet) {
+            return None;
+        }
+        self.give(i, range.start..range.start + len, again);
+        self.arm_data_timer(now);
+        Some(i)
+    }
+
+    /// How many bytes of `range` one mapping on subflow `i` takes now, and the payload of one of
+    /// its packets. Whole packets, unless the range ends first.
+    fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
+        let sub = &self.subflows[i];
+        let capable =
+            sub.state.stage == Stage::Unconfirmed && sub.flow.write_offset() == SubflowOffset(1);
+        let options = if capable { CAPABLE_DATA_LEN } else { DSS_LEN };
+        let options = u32::try_from(options).expect("options are at most 40 bytes");
+        let (packet, burst) = sub.flow.packet_and_burst(PathId::from(sub.id), options);
+        let limit = burst.min(room).min(MAX_MAPPING).max(packet);
+        let whole = u64::from(limit - limit % packet);
+        ((range.end - range.start).min(whole), packet.into())
+    }
+
+    /// Nagle (RFC 9293 §3.7.4) and silly window avoidance, at the connection's level: less than
+    /// a packet waits while something is outstanding, unless it is the last.
+    fn holds_back(&self, len: u64, packet: u64) -> bool {
+        let send = &self.shared.send;
+        let last = send.closing && len == send.unsent();
+        let cut_by_window = len < send.unsent();
+        len < packet && send.una < send.nxt && !last && (self.nagle || cut_by_window)
+    }
+
+    /// Maps `range` to the next bytes of subflow `i`.
+    fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
+        let Self { shared, subflows, .. } = self;
+        let (send, sub) = (&mut shared.send, &mut subflows[i]);
+        let payload = send.buffer.slice(range.start, range.end);
+        let len = range.end - range.start;
+        let ssn = sub.flow.write_offset();
+        let len32 = u32::try_from(len).expect("a mapping has at most 65,535 bytes");
+        let checksum = shared.checksum.then(|| {
+            let dsn = range.start.seq(shared.local.idsn).0;
+            let len = u16::try_from(len).expect("a mapping has at most 65,535 bytes");
+            manypath_wire::dss_checksum(dsn, ssn.low(), len, &payload)
+        });
+        sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum });
+        for chunk in payload.into_chunks() {
+            debug_assert!(data_len(&chunk) <= len);
+            sub.flow.write(chunk);
+        }
+        if again {
+            send.reinjected += len;
+            send.reinject.remove_before(range.end);
+        } else {
+            send.nxt = range.end;
+        }
+    }
+
+    fn path_views(&self) -> SmallVec<[PathView; 8]> {
+        self.subflows.iter().filter(|s| s.may_carry()).filter_map(path_view).collect()
+    }
+
+    /// Marks everything that subflow `i` carries for other subflows, if there are any.
+    pub(super) fn reinject_from(&mut self, i: usize) {
+        let others = self.subflows.iter().enumerate().any(|(n, s)| n != i && s.may_carry());
+        if !others || !self.shared.is_multipath() {
+            return;
+        }
+        let Self { shared, subflows, .. } = self;
+        for mapping in subflows[i].state.tx.iter() {
+            shared.send.reinject(mapping.dsn..mapping.data_end());
+        }
+    }
+
+    /// A subflow came up: what silent ones carry can go there.
+    pub(super) fn reinject_from_unwell(&mut self) {
+        for i in 0..self.subflows.len() {
+            if self.subflows[i].flow.paths().any(|p| p.suspect || p.failed) {
+                self.reinject_from(i);
+            }
+        }
+    }
+
+    /// Bytes from the first unacknowledged one that a data-level timeout sends again.
+    pub(super) fn head(&self) -> Range<DataOffset> {
+        let send = &self.shared.send;
+        send.una..send.nxt.min(send.una + u64::from(MAX_MAPPING))
+    }
+
+    /// A byte beyond the closed shared window, to learn whether it has opened (RFC 9293
+    /// §3.8.6.1, at the data level).
+    pub(super) fn probe_window(&mut self) {
+        let send = &self.shared.send;
+        let probe = send.nxt..send.nxt + 1;
+        if send.unsent() > 0
+            && usize64(send.window()) == 0
+            && let Some(i) = self.best_subflow().filter(|&i| self.subflows[i].may_carry())
+        {
+            self.give(i, probe, false);
+        }
+    }
+}
+
+fn path_view(sub: &Subflow) -> Option<PathView> {
+    let path = sub.flow.paths().next()?;
+    let unsent = u32::try_from(sub.flow.unsent()).unwrap_or(u32::MAX);
+    let room = sub.flow.room(path.id).saturating_sub(unsent);
+    Some(PathView {
+        id: path.id,
+        alive: !path.suspect && !path.failed,
+        backup: sub.is_backup(),
+        srtt: path.srtt,
+        rtt_var: path.rtt_var,
+        cwnd: path.cwnd,
+        in_flight: path.in_flight,
+        room: if unsent > 0 { 0 } else { room },
+        mss: path.mss,
+        rate: path.rate,
+    })
+}

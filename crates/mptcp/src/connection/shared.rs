@@ -1,0 +1,75 @@
+//! What all subflows of a connection share: identities, mode, both sides of the data level, and
+//! how every path looks to coupled congestion control.
+
+use alloc::vec::Vec;
+
+use manypath_base::DataOffset;
+use manypath_cc::FlowView;
+
+use super::data_recv::DataRecv;
+use super::data_send::DataSend;
+use crate::FallbackReason;
+use crate::crypto::Identity;
+
+/// What the connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// MP_CAPABLE was sent or received; the handshake goes on.
+    Negotiating,
+    /// Multipath.
+    Multipath,
+    /// TCP: it was never asked for more, or it fell back. There is no way back (RFC 8684 §3.7).
+    Plain(Option<FallbackReason>),
+}
+
+/// Which side opened the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// This side sent the first SYN.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// Shared by the subflows of one connection.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) role: Role,
+    pub(crate) mode: Mode,
+    pub(crate) local: Identity,
+    pub(crate) remote: Option<Identity>,
+    /// Checksums over mapped data were agreed (RFC 8684 §3.1, flag A).
+    pub(crate) checksum: bool,
+    /// The peer asked for no subflows to its initial address (flag C).
+    pub(crate) deny_join_id0: bool,
+    pub(crate) send: DataSend,
+    pub(crate) recv: DataRecv,
+    /// Rows of every established path.
+    pub(crate) views: Vec<FlowView>,
+    /// MP_FASTCLOSE goes out with every RST.
+    pub(crate) fastclosing: bool,
+}
+
+impl Shared {
+    /// Falls back to TCP: the one transition (RFC 8684 §3.7). What was received so far stays.
+    pub(crate) fn fall_back(&mut self, reason: FallbackReason) {
+        if !matches!(self.mode, Mode::Plain(_)) {
+            self.mode = Mode::Plain(Some(reason));
+        }
+    }
+
+    pub(crate) fn is_multipath(&self) -> bool {
+        self.mode == Mode::Multipath
+    }
+
+    /// The wire's low 32 bits of a data offset of this side's stream.
+    pub(crate) fn local_low(&self, at: DataOffset) -> u32 {
+        low32(at.seq(self.local.idsn).0)
+    }
+}
+
+/// The low half of a data sequence number, as the 4-byte forms carry it.
+pub(crate) fn low32(n: u64) -> u32 {
+    let [a, b, c, d, ..] = n.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

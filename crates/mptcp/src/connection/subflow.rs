@@ -1,0 +1,134 @@
+//! One subflow: a TCP flow, what it negotiated, and the mappings that it carries.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use manypath_base::{AddrId, DataSeq, IfaceId, Instant, SubflowId};
+use manypath_tcp::Flow;
+use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
+
+use super::mapping::Mappings;
+
+/// How a subflow belongs to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It began the connection (MP_CAPABLE).
+    Initial,
+    /// It joined (MP_JOIN).
+    Join {
+        /// Whether this side opened it.
+        opener: bool,
+        /// This side's nonce.
+        nonce: u32,
+        /// The peer's nonce; 0 until its SYN or SYN/ACK has come.
+        peer_nonce: u32,
+    },
+}
+
+/// How far its handshake has come (RFC 8684 §3.1, §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Options were offered in SYN or SYN/ACK; the peer has not answered.
+    Offered,
+    /// This side opened it and sent the third ACK; the peer has not shown that it came.
+    Unconfirmed,
+    /// Both sides know.
+    Confirmed,
+}
+
+/// Something to say once on this subflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    AddAddr(AddAddr),
+    RemoveAddr(RemoveAddr),
+    Prio(MpPrio),
+    Fail(DataSeq),
+}
+
+/// Something that the peer said on this subflow, to be acted on by the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    AddAddr(AddAddr),
+    RemoveAddr(RemoveAddr),
+    Prio(bool),
+    Fail(DataSeq),
+    FastClose,
+    /// The handshake is complete on both sides.
+    Confirmed,
+    /// DATA_FIN: it is to be acknowledged at once.
+    DataFin,
+    /// DATA_ACK advanced.
+    DataAcked,
+    /// An HMAC did not match.
+    BadHmac,
+}
+
+/// What the seam needs of a subflow beside its flow.
+#[derive(Debug)]
+pub(crate) struct SubflowState {
+    pub(crate) kind: Kind,
+    pub(crate) stage: Stage,
+    pub(crate) local_id: AddrId,
+    /// The peer's identifier of its address; 0 for the initial subflow.
+    pub(crate) remote_id: AddrId,
+    /// The peer is asked to use it as a backup.
+    pub(crate) backup_local: bool,
+    /// The peer asks for it to be used as a backup.
+    pub(crate) backup_remote: bool,
+    pub(crate) tx: Mappings,
+    pub(crate) rx: Mappings,
+    pub(crate) to_say: VecDeque<Signal>,
+    pub(crate) said: Vec<Said>,
+    /// When the third ACK of a join is to be repeated, and how often it was (RFC 8684 §3.2).
+    pub(crate) confirm_timer: Option<Instant>,
+    pub(crate) confirm_attempts: u32,
+}
+
+impl SubflowState {
+    pub(crate) fn new(kind: Kind, local_id: AddrId, remote_id: AddrId) -> Self {
+        Self {
+            kind,
+            stage: Stage::Offered,
+            local_id,
+            remote_id,
+            backup_local: false,
+            backup_remote: false,
+            tx: Mappings::default(),
+            rx: Mappings::default(),
+            to_say: VecDeque::new(),
+            said: Vec::new(),
+            confirm_timer: None,
+            confirm_attempts: 0,
+        }
+    }
+}
+
+/// One subflow of a connection.
+#[derive(Debug)]
+pub(crate) struct Subflow {
+    pub(crate) id: SubflowId,
+    pub(crate) iface: IfaceId,
+    pub(crate) flow: Flow,
+    pub(crate) state: SubflowState,
+    /// It was reported as up.
+    pub(crate) up: bool,
+    /// When data last came on it.
+    pub(crate) heard_at: Instant,
+}
+
+impl Subflow {
+    /// Whether new data may be sent on it: established, and in a join after the fourth ACK
+    /// (RFC 8684 §3.2).
+    pub(crate) fn may_carry(&self) -> bool {
+        let opened = match self.state.kind {
+            Kind::Initial => self.state.stage != Stage::Offered,
+            Kind::Join { .. } => self.state.stage == Stage::Confirmed,
+        };
+        opened && self.flow.state().may_write()
+    }
+
+    /// Whether either side wants it used only as a backup.
+    pub(crate) fn is_backup(&self) -> bool {
+        self.state.backup_local || self.state.backup_remote
+    }
+}

@@ -1,0 +1,104 @@
+//! Timers of the connection's level, beside those of its flows.
+
+use core::time::Duration;
+
+use manypath_base::Instant;
+
+use super::Connection;
+use super::subflow::{Kind, Stage};
+
+/// A DATA_ACK is overdue after this many retransmission timeouts of the slowest subflow: TCP
+/// repairs losses by itself, so this is only for acknowledgments that got lost between the levels.
+const DATA_TIMEOUT_RTOS: u32 = 2;
+/// The same where no subflow has an estimate.
+const DATA_TIMEOUT_MIN: Duration = Duration::from_millis(500);
+/// Repetitions of a join's third ACK (RFC 8684 §3.2).
+const CONFIRM_ATTEMPTS: u32 = 6;
+
+impl Connection {
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        for id in self.subflows.iter().map(|s| s.id).collect::<smallvec::SmallVec<[_; 8]>>() {
+            let Some(i) = self.index(id) else { continue };
+            if self.subflows[i].flow.poll_timeout().is_some_and(|at| at <= now) {
+                self.with_flow(i, |flow, seam| flow.handle_timeout(now, seam));
+                self.settle(now, i);
+            }
+            if let Some(i) = self.index(id) {
+                self.confirm_timeout(now, i);
+            }
+        }
+        self.data_timeout(now);
+        self.announce_timeout(now);
+        self.watch_timeout(now);
+    }
+
+    /// When [`Connection::handle_timeout`] is to be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let flows = self.subflows.iter().filter_map(|s| s.flow.poll_timeout());
+        let confirms = self.subflows.iter().filter_map(|s| s.state.confirm_timer);
+        let own = [self.shared.send.timer, self.announce_at(), self.join_at(), self.watch_at()];
+        flows.chain(confirms).chain(own.into_iter().flatten()).min()
+    }
+
+    /// Starts the data-level timer where something is outstanding, or blocked by a closed window.
+    pub(super) fn arm_data_timer(&mut self, now: Instant) {
+        let send = &self.shared.send;
+        let blocked = send.unsent() > 0 && send.window() == 0;
+        let waiting =
+            self.shared.is_multipath() && (send.is_outstanding() || blocked || send.fin_is_next());
+        if !waiting {
+            self.shared.send.timer = None;
+        } else if send.timer.is_none() {
+            self.shared.send.timer = Some(now + self.data_timeout_interval());
+        }
+    }
+
+    fn data_timeout_interval(&self) -> Duration {
+        let paths = self.subflows.iter().flat_map(|s| s.flow.paths());
+        let rto = paths.filter(|p| !p.failed).map(|p| p.rto).max().unwrap_or_default();
+        (rto * DATA_TIMEOUT_RTOS).max(DATA_TIMEOUT_MIN)
+    }
+
+    fn data_timeout(&mut self, now: Instant) {
+        if self.shared.send.timer.is_none_or(|at| at > now) {
+            return;
+        }
+        self.shared.send.timer = None;
+        if self.shared.send.fin_is_next() {
+            self.shared.send.fin_sent = false;
+            self.speak_now();
+        }
+        if self.shared.send.una < self.shared.send.nxt {
+            let head = self.head();
+            self.shared.send.reinject(head);
+        } else {
+            self.probe_window();
+        }
+        self.arm_data_timer(now);
+    }
+
+    /// The third ACK of a join is repeated until the peer shows that it came (RFC 8684 §3.2).
+    fn confirm_timeout(&mut self, now: Instant, i: usize) {
+        let sub = &mut self.subflows[i];
+        let Kind::Join { opener: true, .. } = sub.state.kind else { return };
+        if sub.state.stage != Stage::Unconfirmed || !sub.flow.state().is_synchronized() {
+            sub.state.confirm_timer = None;
+            return;
+        }
+        let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
+        match sub.state.confirm_timer {
+            Some(at) if at > now => {}
+            Some(_) if sub.state.confirm_attempts >= CONFIRM_ATTEMPTS => {
+                sub.flow.abort(None);
+                self.settle(now, i);
+            }
+            Some(_) => {
+                sub.state.confirm_attempts += 1;
+                sub.state.confirm_timer = Some(now + rto * (1 << sub.state.confirm_attempts));
+                sub.flow.request_ack();
+            }
+            None => sub.state.confirm_timer = Some(now + rto),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What applications call.
+
+use bytes::Bytes;
+use manypath_base::{Instant, SubflowId};
+
+use super::{ConnId, Endpoint};
+use crate::connection::Connection;
+use crate::{ConnectionInfo, NotOpen};
+
+impl Endpoint {
+    /// Takes bytes to send, as many as the send buffer has room for from the front of `chunk`,
+    /// without copying; returns how many. Fewer than all means: wait for
+    /// [`crate::Event::Writable`].
+    ///
+    /// # Errors
+    /// If the connection is gone or this half of it closed.
+    pub fn write(&mut self, now: Instant, id: ConnId, chunk: &mut Bytes) -> Result<usize, NotOpen> {
+        self.call(now, id, |conn| conn.write(chunk))?
+    }
+
+    /// The next bytes in order, without copying; `Ok(None)` is "nothing now", an empty chunk the
+    /// end of the stream.
+    ///
+    /// # Errors
+    /// If the connection is gone, and what it received is read.
+    pub fn read(&mut self, now: Instant, id: ConnId) -> Result<Option<Bytes>, NotOpen> {
+        self.call(now, id, |conn| conn.read(now))?
+    }
+
+    /// Closes this side's half: DATA_FIN (RFC 8684 §3.3.3), or FIN after falling back.
+    pub fn shutdown(&mut self, now: Instant, id: ConnId) {
+        let _gone_is_closed = self.call(now, id, |conn| conn.shutdown(now));
+    }
+
+    /// Ends a connection at once: MP_FASTCLOSE (RFC 8684 §3.5), or RST after falling back.
+    pub fn abort(&mut self, now: Instant, id: ConnId) {
+        let _gone_is_closed = self.call(now, id, |conn| {
+            conn.abort();
+            conn.settle_all(now);
+        });
+    }
+
+    /// The application is done with this connection: it is closed if it was not, and forgotten
+    /// when the protocol allows. No event names it afterwards.
+    pub fn release(&mut self, now: Instant, id: ConnId) {
+        let _gone_is_released = self.call(now, id, |conn| conn.release(now));
+    }
+
+    /// Makes a subflow a backup or a regular one, and tells the peer (MP_PRIO, RFC 8684 §3.3.8).
+    ///
+    /// # Errors
+    /// If the connection or subflow is gone, or fell back to TCP.
+    pub fn set_backup(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        subflow: SubflowId,
+        backup: bool,
+    ) -> Result<(), NotOpen> {
+        self.call(now, id, |conn| conn.set_backup(subflow, backup))?
+    }
+
+    /// A snapshot of a connection.
+    #[must_use]
+    pub fn info(&self, id: ConnId) -> Option<ConnectionInfo> {
+        self.connections.get(&id).map(|entry| entry.conn.info())
+    }
+
+    fn call<R>(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        call: impl FnOnce(&mut Connection) -> R,
+    ) -> Result<R, NotOpen> {
+        let entry = self.connections.get_mut(&id).ok_or(NotOpen)?;
+        let answer = call(&mut entry.conn);
+        self.settle(now, id);
+        Ok(answer)
+    }
+}

@@ -1,0 +1,210 @@
+//! New connections and subflows: keys, ports, numbers, and the tables that lead to them.
+
+use alloc::collections::BTreeMap;
+use core::net::SocketAddr;
+
+use manypath_base::{AddrId, IfaceId, Instant, Key, Mss, PathId, SubflowId, Token};
+use manypath_cc::Algorithm as CongestionControl;
+use manypath_tcp::{Opening, PathConfig};
+use manypath_wire::{IpHeader, ResetReason, Segment};
+
+use super::demux::FourTuple;
+use super::{ConnId, Endpoint, Entry, ListenerId};
+use crate::connection::{Birth, Connection, Join, Joining, PathManager, Role};
+use crate::crypto::Identity;
+use crate::{ConnectError, ConnectOptions};
+
+impl Endpoint {
+    /// Begins a connection; its SYN waits to be sent.
+    ///
+    /// # Errors
+    /// If there is no address, port or room for it.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        options: &ConnectOptions,
+    ) -> Result<ConnId, ConnectError> {
+        if self.connections.len() >= self.config.max_connections {
+            return Err(ConnectError::TooMany);
+        }
+        let local = self.source_for(remote, options.local)?;
+        let port = self.free_port(local.addr, remote).ok_or(ConnectError::NoPort(remote))?;
+        let tuple = FourTuple { local: SocketAddr::new(local.addr, port), remote };
+        let cc = options.congestion_control.unwrap_or(self.config.congestion_control);
+        let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
+        let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
+        paths.know_remotes(&options.remotes);
+        let birth = Birth {
+            id: self.next_id(),
+            role: Role::Initiator,
+            multipath: !options.plain_tcp,
+            key: self.unique_key(),
+            checksum: self.config.checksum,
+            scheduler: scheduler.build(),
+            congestion_control: cc,
+            send_buffer_max: self.config.send_buffer_max.into(),
+            paths,
+            iface: local.iface,
+            opening: self.opening(now, tuple, local.mtu, cc),
+        };
+        let id = birth.id;
+        let conn = Connection::connect(now, birth);
+        self.insert(now, conn, tuple, None);
+        Ok(id)
+    }
+
+    /// A connection that a listener takes.
+    pub(super) fn birth_of_incoming(
+        &mut self,
+        now: Instant,
+        listener: ListenerId,
+        tuple: FourTuple,
+        multipath: bool,
+        syn: &Segment,
+    ) {
+        let Some(local) =
+            self.local_entries(tuple.local.ip()).into_iter().find(|l| l.addr == tuple.local.ip())
+        else {
+            return;
+        };
+        let cc = self.config.congestion_control;
+        let birth = Birth {
+            id: self.next_id(),
+            role: Role::Responder,
+            multipath,
+            key: self.unique_key(),
+            checksum: self.config.checksum,
+            scheduler: self.config.scheduler.build(),
+            congestion_control: cc,
+            send_buffer_max: self.config.send_buffer_max.into(),
+            paths: PathManager::new(self.local_entries(tuple.local.ip()), self.config.limits),
+            iface: local.iface,
+            opening: self.opening(now, tuple, local.mtu, cc),
+        };
+        let mut conn = Connection::accept(now, birth, syn);
+        conn.read_syn_options(&syn.options.mptcp);
+        self.insert(now, conn, tuple, Some(listener));
+    }
+
+    fn insert(
+        &mut self,
+        now: Instant,
+        conn: Connection,
+        tuple: FourTuple,
+        listener: Option<ListenerId>,
+    ) {
+        let id = conn.id();
+        self.tokens.insert(conn.local_token(), id);
+        self.tuples.insert(tuple, (id, SubflowId(0)));
+        let tuples = BTreeMap::from([(SubflowId(0), tuple)]);
+        self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
+        self.settle(now, id);
+    }
+
+    /// Opens the subflows that a connection's path manager wants now.
+    pub(super) fn open_joins(&mut self, now: Instant, id: ConnId) {
+        while let Some(join) = self.connections.get_mut(&id).and_then(|e| e.conn.next_join(now)) {
+            let Some(port) = self.free_port(join.local.addr, join.remote) else { return };
+            let Some(entry) = self.connections.get(&id) else { return };
+            let cc = entry.conn.congestion_control();
+            let tuple =
+                FourTuple { local: SocketAddr::new(join.local.addr, port), remote: join.remote };
+            let joining = self.joining(now, &join, tuple, cc);
+            let Some(entry) = self.connections.get_mut(&id) else { return };
+            let subflow = entry.conn.join_out(now, joining);
+            entry.tuples.insert(subflow, tuple);
+            self.tuples.insert(tuple, (id, subflow));
+        }
+    }
+
+    fn joining(
+        &mut self,
+        now: Instant,
+        join: &Join,
+        tuple: FourTuple,
+        cc: CongestionControl,
+    ) -> Joining {
+        let mut opening = self.opening(now, tuple, join.local.mtu, cc);
+        // One SYN an attempt: the path manager decides when the next one goes out.
+        opening.config.syn_retries = 0;
+        Joining {
+            iface: join.local.iface,
+            opening,
+            local_id: join.local.id,
+            remote_id: join.remote_id,
+            backup: join.local.flags.backup,
+            nonce: self.rng.u32(),
+        }
+    }
+
+    /// A SYN that joins a connection (RFC 8684 §3.2): refused with a RST and its reason where
+    /// there is no such connection or it takes no more.
+    pub(super) fn on_join_syn(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        ip: &IpHeader,
+        tuple: FourTuple,
+        token: Token,
+        syn: &Segment,
+    ) {
+        let known = self.tokens.get(&token).copied();
+        let Some(id) = known.filter(|id| self.connections[id].conn.may_join()) else {
+            self.drops.unknown_token += 1;
+            return self.answer_stray(iface, ip, syn, Some(ResetReason::MptcpError));
+        };
+        let initial = self.connections[&id].conn.local_addr().ip();
+        let locals = self.local_entries(initial);
+        let Some(local) = locals.into_iter().find(|l| l.addr == tuple.local.ip()) else { return };
+        let cc = self.connections[&id].conn.congestion_control();
+        let join = Join { local, remote: tuple.remote, remote_id: AddrId(0) };
+        let mut joining = self.joining(now, &join, tuple, cc);
+        joining.opening.config.syn_retries = self.config.tcp.syn_retries;
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        let subflow = entry.conn.join_in(now, joining, syn);
+        entry.tuples.insert(subflow, tuple);
+        self.tuples.insert(tuple, (id, subflow));
+        self.settle(now, id);
+    }
+
+    fn next_id(&mut self) -> ConnId {
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        id
+    }
+
+    /// A key whose token no other connection has (RFC 8684 §3.1).
+    fn unique_key(&mut self) -> Key {
+        loop {
+            let key = Key(self.rng.bytes());
+            if !self.tokens.contains_key(&Identity::new(key).token) {
+                return key;
+            }
+        }
+    }
+
+    fn opening(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        mtu: u16,
+        cc: CongestionControl,
+    ) -> Opening {
+        let (isn, timestamp_offset) = self.isns.draw(now, tuple.local, tuple.remote);
+        let headers = if tuple.local.is_ipv4() { 40 } else { 60 };
+        let mss = Mss(mtu.saturating_sub(headers).max(1));
+        Opening {
+            local: tuple.local,
+            remote: tuple.remote,
+            isn,
+            timestamp_offset,
+            config: self.config.tcp,
+            path: PathConfig {
+                id: PathId(0),
+                mss,
+                controller: cc.build(manypath_cc::Config::new(mss)),
+            },
+        }
+    }
+}

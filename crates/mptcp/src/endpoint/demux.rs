@@ -1,0 +1,120 @@
+//! From a packet to the subflow, listener or connection that it is for.
+
+use core::net::SocketAddr;
+
+use manypath_base::{IfaceId, Instant, SubflowId};
+use manypath_wire::{Flags, IcmpError, IpHeader, MpJoin, Segment};
+
+use super::{ConnId, Endpoint};
+
+/// The two ends of a subflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FourTuple {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+impl Endpoint {
+    pub(super) fn on_segment(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        ip: &IpHeader,
+        segment: Segment,
+    ) {
+        let tuple = FourTuple {
+            local: SocketAddr::new(ip.dst, segment.dst_port),
+            remote: SocketAddr::new(ip.src, segment.src_port),
+        };
+        if let Some(&(id, subflow)) = self.tuples.get(&tuple) {
+            if self.may_replace(id, &segment) {
+                self.forget_subflow(id, subflow);
+            } else {
+                return self.pass_to_subflow(now, id, subflow, segment);
+            }
+        }
+        if self.iface_of(ip.dst).is_none() || ip.src.is_unspecified() || ip.src.is_multicast() {
+            self.drops.not_local += 1;
+            return;
+        }
+        let syn = segment.flags.has(Flags::SYN)
+            && !segment.flags.has(Flags::ACK)
+            && !segment.flags.has(Flags::RST);
+        if !syn {
+            return self.answer_stray(iface, ip, &segment, None);
+        }
+        match segment.options.mptcp.join {
+            Some(MpJoin::Syn { token, .. }) => {
+                self.on_join_syn(now, iface, ip, tuple, token, &segment);
+            }
+            Some(MpJoin::SynAck { .. } | MpJoin::Ack { .. }) | None => {
+                self.on_syn(now, iface, ip, tuple, &segment);
+            }
+        }
+    }
+
+    /// A SYN may take over the 4-tuple of a subflow in TIME-WAIT (RFC 9293 §3.10.7.4, RFC 6191).
+    fn may_replace(&self, id: ConnId, segment: &Segment) -> bool {
+        segment.flags.has(Flags::SYN)
+            && !segment.flags.has(Flags::ACK)
+            && self.connections.get(&id).is_some_and(|e| e.conn.is_waiting_out())
+    }
+
+    fn pass_to_subflow(&mut self, now: Instant, id: ConnId, subflow: SubflowId, segment: Segment) {
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.conn.handle_segment(now, subflow, segment);
+            self.settle(now, id);
+        }
+    }
+
+    pub(super) fn on_icmp(&mut self, now: Instant, error: &IcmpError) {
+        let tuple = FourTuple { local: error.local, remote: error.remote };
+        let Some(&(id, subflow)) = self.tuples.get(&tuple) else {
+            self.drops.stray += 1;
+            return;
+        };
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.conn.handle_icmp(now, subflow, error);
+            self.settle(now, id);
+        }
+    }
+
+    /// Forgets the 4-tuples of subflows that are gone.
+    pub(super) fn drop_dead_tuples(&mut self, id: ConnId) {
+        let Self { connections, tuples, .. } = self;
+        let Some(entry) = connections.get_mut(&id) else { return };
+        let conn = &entry.conn;
+        entry.tuples.retain(|subflow, tuple| {
+            let lives = conn.has_subflow(*subflow);
+            if !lives {
+                tuples.remove(tuple);
+            }
+            lives
+        });
+    }
+
+    fn forget_subflow(&mut self, id: ConnId, subflow: SubflowId) {
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.conn.forget_subflow(subflow);
+        }
+        self.drop_dead_tuples(id);
+        if self.connections.get(&id).is_some_and(|e| e.conn.is_forgotten()) {
+            self.forget(id);
+        }
+    }
+
+    /// Forgets a connection with everything that leads to it.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        let Some(entry) = self.connections.remove(&id) else { return };
+        for tuple in entry.tuples.values() {
+            self.tuples.remove(tuple);
+        }
+        if self.tokens.get(&entry.conn.local_token()) == Some(&id) {
+            self.tokens.remove(&entry.conn.local_token());
+        }
+        self.timers.set(id, None);
+        if let Some(listener) = entry.listener.and_then(|l| self.listeners.get_mut(&l)) {
+            listener.pending -= 1;
+        }
+    }
+}

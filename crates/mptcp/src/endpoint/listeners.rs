@@ -1,0 +1,140 @@
+//! Listeners: which SYN goes where, and connections that wait to be accepted.
+
+use alloc::collections::VecDeque;
+use core::net::{IpAddr, SocketAddr};
+
+use manypath_base::{IfaceId, Instant};
+use manypath_wire::{CapableFlags, IpHeader, MpCapable, Segment};
+
+use super::demux::FourTuple;
+use super::{ConnId, Endpoint, ListenerId};
+use crate::{ListenError, ListenOptions};
+
+/// One listener.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) addr: SocketAddr,
+    pub(super) options: ListenOptions,
+    /// Established, and not accepted.
+    pub(super) ready: VecDeque<ConnId>,
+    /// Half-open and ready ones.
+    pub(super) pending: usize,
+}
+
+impl Listener {
+    fn takes(&self, local: SocketAddr) -> bool {
+        let any = match self.addr.ip() {
+            IpAddr::V4(v4) => v4.is_unspecified() && local.is_ipv4(),
+            IpAddr::V6(v6) => v6.is_unspecified(),
+        };
+        self.addr.port() == local.port() && (any || self.addr.ip() == local.ip())
+    }
+}
+
+impl Endpoint {
+    /// Listens on an address and port; `0.0.0.0` is every IPv4 address, `[::]` every address.
+    /// Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// If the address is taken or not this host's.
+    pub fn listen(
+        &mut self,
+        addr: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        if !addr.ip().is_unspecified() && self.iface_of(addr.ip()).is_none() {
+            return Err(ListenError::NotLocal(addr.ip()));
+        }
+        let mut addr = addr;
+        if addr.port() == 0 {
+            addr.set_port(self.free_listening_port().ok_or(ListenError::InUse(addr))?);
+        }
+        if self.listeners.values().any(|l| l.addr == addr) {
+            return Err(ListenError::InUse(addr));
+        }
+        let id = ListenerId(self.next_listener);
+        self.next_listener += 1;
+        let listener = Listener { addr, options, ready: VecDeque::new(), pending: 0 };
+        self.listeners.insert(id, listener);
+        Ok(id)
+    }
+
+    /// Where a listener listens.
+    #[must_use]
+    pub fn listener_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(&listener).map(|l| l.addr)
+    }
+
+    /// Stops listening; connections that were not accepted are aborted.
+    pub fn close_listener(&mut self, now: Instant, listener: ListenerId) {
+        if self.listeners.remove(&listener).is_none() {
+            return;
+        }
+        let waiting = self.connections.iter().filter(|(_, e)| e.listener == Some(listener));
+        for id in waiting.map(|(id, _)| *id).collect::<alloc::vec::Vec<_>>() {
+            if let Some(entry) = self.connections.get_mut(&id) {
+                entry.listener = None;
+            }
+            self.abort(now, id);
+            self.release(now, id);
+        }
+    }
+
+    /// The next connection that waits at a listener; its handshake is complete.
+    pub fn accept(&mut self, listener: ListenerId) -> Option<ConnId> {
+        let listening = self.listeners.get_mut(&listener)?;
+        let id = listening.ready.pop_front()?;
+        listening.pending -= 1;
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.listener = None;
+        }
+        Some(id)
+    }
+
+    /// Whether a connection waits to be accepted.
+    pub(super) fn is_waiting(&self, id: ConnId) -> bool {
+        let listener = self.connections.get(&id).and_then(|e| e.listener);
+        listener.and_then(|l| self.listeners.get(&l)).is_some_and(|l| l.ready.contains(&id))
+    }
+
+    /// A SYN that begins a connection (RFC 9293 §3.10.7.2).
+    pub(super) fn on_syn(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        ip: &IpHeader,
+        tuple: FourTuple,
+        syn: &Segment,
+    ) {
+        let exact = self.listeners.iter().find(|(_, l)| l.addr == tuple.local);
+        let found = exact.or_else(|| self.listeners.iter().find(|(_, l)| l.takes(tuple.local)));
+        let Some((&id, listener)) = found else {
+            return self.answer_stray(iface, ip, syn, None);
+        };
+        let full = listener.pending >= listener.options.backlog
+            || self.connections.len() >= self.config.max_connections;
+        if full {
+            // Silence: the peer's retransmission may find room.
+            self.drops.overflow += 1;
+            return;
+        }
+        let multipath = !listener.options.plain_tcp && offers_multipath(syn);
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.pending += 1;
+        }
+        self.birth_of_incoming(now, id, tuple, multipath, syn);
+    }
+}
+
+/// Whether a SYN asks for MPTCP in a way that this host answers: another version, an unknown
+/// algorithm or flag B is answered by plain TCP (RFC 8684 §3.1).
+fn offers_multipath(syn: &Segment) -> bool {
+    match syn.options.mptcp.capable {
+        Some(MpCapable::Syn { version, flags }) => {
+            version == 1
+                && flags.has(CapableFlags::HMAC_SHA256)
+                && !flags.has(CapableFlags::EXTENSIBILITY)
+        }
+        Some(MpCapable::SynAck { .. } | MpCapable::Ack { .. }) | None => false,
+    }
+}

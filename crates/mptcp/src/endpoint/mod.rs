@@ -1,0 +1,238 @@
+//! The host: interfaces, listeners, many connections, and the packets of all of them.
+//!
+//! **Owns** demultiplexing by 4-tuple and token, ports, SYN handling, answers to strays, and the
+//! order in which connections send. **Invariants**: sans-IO: after every call a driver takes out
+//! all of [`Endpoint::poll_transmit`] and [`Endpoint::poll_event`], then sleeps until
+//! [`Endpoint::poll_timeout`]; a 4-tuple leads to one subflow, a token to one connection.
+
+mod addresses;
+mod api;
+mod births;
+mod demux;
+mod isn;
+mod listeners;
+mod stray;
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use hashbrown::HashMap;
+use manypath_base::{IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
+use manypath_wire::{Checksum, Datagram, Ecn, IpHeader, Packet, Transport};
+
+use crate::connection::Connection;
+use crate::{DropCounters, EndpointConfig, Event, Interface};
+use demux::FourTuple;
+use isn::IsnClock;
+use listeners::Listener;
+
+/// Hop limit of packets sent (RFC 9293 §3.9.2.1: configurable, recommended 64).
+const HOP_LIMIT: u8 = 64;
+
+/// A connection of an endpoint. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A listener of an endpoint. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u32);
+
+/// A packet to send, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The interface to send it on.
+    pub iface: IfaceId,
+    /// The packet, or super-segment.
+    pub datagram: Datagram,
+}
+
+/// A connection with what the endpoint keeps beside it.
+#[derive(Debug)]
+struct Entry {
+    conn: Connection,
+    /// It waits in the queue of those that may have something to send.
+    queued: bool,
+    /// The listener that it came to, until it is accepted.
+    listener: Option<ListenerId>,
+    tuples: BTreeMap<SubflowId, FourTuple>,
+}
+
+/// A host without I/O: five verbs drive it, and applications call it.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: Rng,
+    isns: IsnClock,
+    interfaces: BTreeMap<IfaceId, Interface>,
+    connections: HashMap<ConnId, Entry>,
+    next_conn: u64,
+    tuples: HashMap<FourTuple, (ConnId, SubflowId)>,
+    tokens: HashMap<Token, ConnId>,
+    listeners: BTreeMap<ListenerId, Listener>,
+    next_listener: u32,
+    timers: TimerQueue<ConnId>,
+    /// Connections that may have something to send, each once.
+    sending: VecDeque<ConnId>,
+    /// Answers that belong to no connection.
+    answers: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    drops: DropCounters,
+}
+
+impl Endpoint {
+    /// A host without interfaces. `rng` must be seeded by the operating system on a real network:
+    /// keys, nonces and sequence numbers come from it.
+    #[must_use]
+    pub fn new(config: EndpointConfig, mut rng: Rng) -> Self {
+        Self {
+            config,
+            isns: IsnClock::new(rng.bytes()),
+            rng,
+            interfaces: BTreeMap::new(),
+            connections: HashMap::new(),
+            next_conn: 0,
+            tuples: HashMap::new(),
+            tokens: HashMap::new(),
+            listeners: BTreeMap::new(),
+            next_listener: 0,
+            timers: TimerQueue::default(),
+            sending: VecDeque::new(),
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+            drops: DropCounters::default(),
+        }
+    }
+
+    /// Takes in a packet that came on an interface. What is not understood, or not for this host,
+    /// is dropped and counted.
+    pub fn handle_datagram(&mut self, now: Instant, iface: IfaceId, datagram: &Datagram) {
+        let packet = match Packet::parse(datagram) {
+            Ok(packet) => packet,
+            Err(reason) => {
+                *self.drops.malformed.entry(reason).or_default() += 1;
+                return;
+            }
+        };
+        match packet.transport {
+            Transport::Tcp(segment) => self.on_segment(now, iface, &packet.ip, segment),
+            Transport::Icmp(error) => self.on_icmp(now, &error),
+        }
+    }
+
+    /// Time has passed: every connection whose deadline has come acts.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop_expired(now) {
+            if let Some(entry) = self.connections.get_mut(&id) {
+                entry.conn.handle_timeout(now);
+                self.settle(now, id);
+            }
+        }
+    }
+
+    /// The next packet to send. Connections take turns.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        if let Some(answer) = self.answers.pop_front() {
+            return Some(answer);
+        }
+        while let Some(id) = self.sending.pop_front() {
+            let Some(entry) = self.connections.get_mut(&id) else { continue };
+            if let Some((subflow, out)) = entry.conn.poll_transmit(now) {
+                self.sending.push_back(id);
+                match self.packet(id, subflow, out) {
+                    Some(transmit) => return Some(transmit),
+                    None => continue,
+                }
+            }
+            entry.queued = false;
+            self.rest(now, id);
+        }
+        None
+    }
+
+    /// The next thing to report.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] is to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Packets dropped so far, by reason.
+    #[must_use]
+    pub fn drops(&self) -> &DropCounters {
+        &self.drops
+    }
+
+    /// Number of connections that are not forgotten, TIME-WAIT included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there is no connection.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    fn packet(
+        &self,
+        id: ConnId,
+        subflow: SubflowId,
+        out: manypath_tcp::Transmit,
+    ) -> Option<Transmit> {
+        let tuple = self.connections.get(&id)?.tuples.get(&subflow)?;
+        let iface = self.iface_of(tuple.local.ip())?;
+        let ip = IpHeader {
+            src: tuple.local.ip(),
+            dst: tuple.remote.ip(),
+            ecn: Ecn::NotEct,
+            dscp: 0,
+            hop_limit: HOP_LIMIT,
+            flow_label: 0,
+        };
+        let packet = Packet { ip, transport: Transport::Tcp(out.segment) };
+        Some(Transmit { iface, datagram: packet.emit(out.gso_mss, Checksum::Offloaded) })
+    }
+
+    /// Brings the endpoint in line after a call into a connection: events, joins, turn to send.
+    fn settle(&mut self, now: Instant, id: ConnId) {
+        self.open_joins(now, id);
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        self.drops.bad_hmac += entry.conn.take_bad_hmac();
+        while let Some(event) = entry.conn.poll_event() {
+            match (&event, entry.listener) {
+                (Event::Established(_), Some(listener)) => {
+                    if let Some(listening) = self.listeners.get_mut(&listener) {
+                        listening.ready.push_back(id);
+                        self.events.push_back(Event::Incoming(listener));
+                    }
+                }
+                _ => self.events.push_back(event),
+            }
+        }
+        if !entry.queued {
+            entry.queued = true;
+            self.sending.push_back(id);
+        }
+    }
+
+    /// A connection has nothing to send: its next deadline counts, and it may be over.
+    fn rest(&mut self, now: Instant, id: ConnId) {
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        while let Some(event) = entry.conn.poll_event() {
+            self.events.push_back(event);
+        }
+        self.drop_dead_tuples(id);
+        let Some(entry) = self.connections.get(&id) else { return };
+        let unaccepted_end = entry.listener.is_some() && entry.conn.has_ended();
+        if entry.conn.is_forgotten() || (unaccepted_end && !self.is_waiting(id)) {
+            return self.forget(id);
+        }
+        let entry = &self.connections[&id];
+        let at = entry.conn.poll_timeout().map(|at| at.max(now));
+        self.timers.set(id, at);
+    }
+}

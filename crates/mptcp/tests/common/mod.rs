@@ -1,0 +1,304 @@
+//! Two endpoints in virtual time, joined by links that lose, delay, reorder, and can be cut.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use manypath_base::{IfaceId, Instant, Rng};
+use manypath_lab::{Link, LinkConfig};
+use manypath_mptcp::{
+    AddressFlags, ConnId, ConnectOptions, Endpoint, EndpointConfig, Event, Interface, ListenOptions,
+    ListenerId, LocalAddress,
+};
+use manypath_wire::{Datagram, Packet, segment};
+
+pub(crate) const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Port that the server listens on.
+pub(crate) const PORT: u16 = 80;
+
+/// Pseudo-random bytes that depend on the seed and the place alone.
+pub(crate) fn pattern(seed: u64, at: u64, len: usize) -> Bytes {
+    let byte = |n: u64| {
+        let x = (n / 8).wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (x ^ (x >> 29)).to_le_bytes()[(n % 8) as usize]
+    };
+    (at..at + len as u64).map(byte).collect::<Vec<u8>>().into()
+}
+
+/// One direction of a transfer: what is to be written, and what was read.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    pub(crate) seed: u64,
+    pub(crate) total: u64,
+    pub(crate) written: u64,
+    pub(crate) shut: bool,
+    pub(crate) read: u64,
+    pub(crate) finished: bool,
+    /// Times at which something was read.
+    pub(crate) reads: Vec<(Instant, u64)>,
+}
+
+/// One host.
+pub(crate) struct Host {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) out: Stream,
+    pub(crate) into: Stream,
+    pub(crate) events: Vec<(Instant, Event)>,
+    pub(crate) closed: bool,
+}
+
+/// Two hosts and the links between them.
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) client: Host,
+    pub(crate) server: Host,
+    pub(crate) listener: ListenerId,
+    pub(crate) links: Vec<[Link<Datagram>; 2]>,
+    /// Changes a packet on its way, or drops it.
+    pub(crate) middlebox: Option<Box<dyn FnMut(usize, &mut Packet) -> bool>>,
+    pub(crate) packets: u64,
+}
+
+fn addr(link: usize, host: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, link as u8 + 1, host).into()
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, links: &[LinkConfig]) -> Self {
+        Self::with(seed, links, &EndpointConfig::default(), &EndpointConfig::default())
+    }
+
+    pub(crate) fn with(seed: u64, links: &[LinkConfig], client: &EndpointConfig, server: &EndpointConfig) -> Self {
+        let mut rng = Rng::seeded(seed);
+        let now = Instant::from_millis(1_000);
+        let host = |config: &EndpointConfig, number: u8, rng: &mut Rng, count: usize| {
+            let mut endpoint = Endpoint::new(config.clone(), rng.fork());
+            for link in 0..count {
+                endpoint.add_interface(now, Interface {
+                    id: IfaceId(link as u32),
+                    mtu: 1500,
+                    addresses: vec![LocalAddress { addr: addr(link, number), flags: AddressFlags::default() }],
+                });
+            }
+            Host {
+                endpoint,
+                conn: None,
+                out: Stream::default(),
+                into: Stream::default(),
+                events: vec![],
+                closed: false,
+            }
+        };
+        let client = host(client, 1, &mut rng, links.len());
+        let mut server = host(server, 2, &mut rng, links.len());
+        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT);
+        let listener = server.endpoint.listen(any, ListenOptions::default()).unwrap();
+        let links = links.iter().map(|c| [Link::new(*c, rng.fork()), Link::new(*c, rng.fork())]).collect();
+        Self { now, client, server, listener, links, middlebox: None, packets: 0 }
+    }
+
+    /// Connects and plans a transfer of so many bytes each way.
+    pub(crate) fn start(&mut self, up: u64, down: u64) {
+        self.start_with(up, down, &ConnectOptions::default());
+    }
+
+    pub(crate) fn start_with(&mut self, up: u64, down: u64, options: &ConnectOptions) {
+        let to = SocketAddr::new(addr(0, 2), PORT);
+        let conn = self.client.endpoint.connect(self.now, to, options).unwrap();
+        self.client.conn = Some(conn);
+        for (seed, total, from, to) in [
+            (1, up, &mut self.client.out, &mut self.server.into),
+            (2, down, &mut self.server.out, &mut self.client.into),
+        ] {
+            *from = Stream { seed, total, ..Stream::default() };
+            *to = Stream { seed, total, ..Stream::default() };
+        }
+    }
+
+    pub(crate) fn cut(&mut self, link: usize) {
+        self.links[link].iter_mut().for_each(Link::cut);
+    }
+
+    pub(crate) fn restore(&mut self, link: usize) {
+        self.links[link].iter_mut().for_each(Link::restore);
+    }
+
+    /// Runs until both transfers are complete, or `limit` has passed. True if complete.
+    pub(crate) fn run(&mut self, limit: Duration) -> bool {
+        let end = self.now + limit;
+        self.run_until(end, |w| w.client.into.finished && w.server.into.finished)
+    }
+
+    /// Runs for a time.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run_until(end, |_| false);
+    }
+
+    pub(crate) fn run_until(&mut self, end: Instant, done: impl Fn(&Self) -> bool) -> bool {
+        loop {
+            self.exchange();
+            if done(self) {
+                return true;
+            }
+            let links = self.links.iter().flatten().filter_map(Link::next_event);
+            let hosts = [self.client.endpoint.poll_timeout(), self.server.endpoint.poll_timeout()];
+            let next = links.chain(hosts.into_iter().flatten()).min();
+            match next.filter(|&at| at <= end) {
+                Some(at) => self.now = self.now.max(at),
+                None => {
+                    self.now = end;
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Everything that happens at this moment.
+    fn exchange(&mut self) {
+        loop {
+            let mut moved = false;
+            for k in 0..self.links.len() {
+                for direction in 0..2 {
+                    while let Some(datagram) = self.links[k][direction].pop(self.now) {
+                        moved = true;
+                        let host = if direction == 0 { &mut self.server } else { &mut self.client };
+                        host.endpoint.handle_datagram(self.now, IfaceId(k as u32), &datagram);
+                    }
+                }
+            }
+            self.client.endpoint.handle_timeout(self.now);
+            self.server.endpoint.handle_timeout(self.now);
+            moved |= self.client.act(self.now, None);
+            moved |= self.server.act(self.now, Some(self.listener));
+            moved |= self.transmit(0);
+            moved |= self.transmit(1);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn transmit(&mut self, direction: usize) -> bool {
+        let mut any = false;
+        loop {
+            let host = if direction == 0 { &mut self.client } else { &mut self.server };
+            let Some(out) = host.endpoint.poll_transmit(self.now) else { return any };
+            any = true;
+            for datagram in segment(out.datagram) {
+                self.packets += 1;
+                let mut packet = Packet::parse(&datagram).expect("what we send is well-formed");
+                assert!(datagram.len() <= 1500, "{packet}");
+                let client = if direction == 0 { packet.ip.src } else { packet.ip.dst };
+                let IpAddr::V4(v4) = client else { panic!("IPv4 only") };
+                let link = usize::from(v4.octets()[2]) - 1;
+                if std::env::var_os("TRACE").is_some() {
+                    eprintln!("{:>10.3} link {link} {packet}", self.now.as_nanos() as f64 / 1e6);
+                }
+                let datagram = match self.middlebox.as_mut() {
+                    Some(change) => {
+                        if !change(direction, &mut packet) {
+                            continue;
+                        }
+                        packet.emit(None, manypath_wire::Checksum::Offloaded)
+                    }
+                    None => datagram,
+                };
+                let _dropped_or_queued =
+                    self.links[link][direction].push(self.now, datagram.len(), datagram);
+            }
+        }
+    }
+}
+
+impl Host {
+    /// What the application does: accept, write, read, shut down.
+    fn act(&mut self, now: Instant, listener: Option<ListenerId>) -> bool {
+        let mut any = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            any = true;
+            match event {
+                Event::Incoming(_) => {
+                    let conn = listener.and_then(|l| self.endpoint.accept(l));
+                    self.conn = self.conn.or(conn);
+                }
+                Event::Closed(..) => self.closed = true,
+                _ => {}
+            }
+            self.events.push((now, event));
+        }
+        let Some(conn) = self.conn else { return any };
+        any | self.write(now, conn) | self.read(now, conn)
+    }
+
+    fn write(&mut self, now: Instant, conn: ConnId) -> bool {
+        let out = &mut self.out;
+        let mut any = false;
+        while out.written < out.total {
+            let len = (out.total - out.written).min(64 << 10) as usize;
+            let mut chunk = pattern(out.seed, out.written, len);
+            match self.endpoint.write(now, conn, &mut chunk) {
+                Ok(0) | Err(_) => break,
+                Ok(n) => out.written += n as u64,
+            }
+            any = true;
+        }
+        if out.written == out.total && !out.shut {
+            out.shut = true;
+            any = true;
+            self.endpoint.shutdown(now, conn);
+        }
+        any
+    }
+
+    fn read(&mut self, now: Instant, conn: ConnId) -> bool {
+        let mut any = false;
+        while !self.into.finished {
+            match self.endpoint.read(now, conn) {
+                Ok(Some(chunk)) if chunk.is_empty() => {
+                    assert_eq!(self.into.read, self.into.total, "the stream ends early");
+                    self.into.finished = true;
+                }
+                Ok(Some(chunk)) => {
+                    assert_eq!(chunk, pattern(self.into.seed, self.into.read, chunk.len()));
+                    self.into.read += chunk.len() as u64;
+                    self.into.reads.push((now, chunk.len() as u64));
+                }
+                Ok(None) | Err(_) => return any,
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// Longest time without a byte read, from `since` to the last read.
+    pub(crate) fn longest_stall(&self, since: Instant) -> Duration {
+        let times = self.into.reads.iter().map(|(at, _)| *at).filter(|at| *at >= since);
+        let times: Vec<Instant> = std::iter::once(since).chain(times).collect();
+        times.windows(2).map(|w| w[1].since(w[0])).max().unwrap_or_default()
+    }
+
+    /// Payload bits per second read between two moments.
+    pub(crate) fn rate(&self, from: Instant, to: Instant) -> f64 {
+        let within = self.into.reads.iter().filter(|(at, _)| *at >= from && *at < to);
+        within.map(|(_, n)| *n).sum::<u64>() as f64 * 8.0 / to.since(from).as_secs_f64()
+    }
+
+    /// Bytes sent on each subflow, by identifier.
+    pub(crate) fn sent_by_subflow(&self) -> BTreeMap<u32, u64> {
+        let info = self.conn.and_then(|c| self.endpoint.info(c));
+        info.into_iter().flat_map(|i| i.subflows).map(|s| (s.id.0, s.bytes_sent)).collect()
+    }
+}
+
+/// A link with a queue of one bandwidth-delay product.
+pub(crate) fn link(mbps: u64, delay: Duration) -> LinkConfig {
+    LinkConfig::mbps(mbps, delay)
+}
