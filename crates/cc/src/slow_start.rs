@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use manypath_base::Mss;
+use manypath_base::{Mss, Rate};
 
 use crate::AckSample;
 
@@ -44,11 +44,24 @@ pub struct SlowStart {
     last_round_min: Option<Duration>,
     this_round_min: Option<Duration>,
     samples: u32,
+    /// Largest delivery rate of this round, and of all rounds before.
+    round_rate: Rate,
+    best_rate: Rate,
+    /// Rounds in a row that did not deliver faster.
+    flat_rounds: u32,
 }
 
 impl Default for SlowStart {
     fn default() -> Self {
-        Self { mode: Mode::Search, last_round_min: None, this_round_min: None, samples: 0 }
+        Self {
+            mode: Mode::Search,
+            last_round_min: None,
+            this_round_min: None,
+            samples: 0,
+            round_rate: Rate::default(),
+            best_rate: Rate::default(),
+            flat_rounds: 0,
+        }
     }
 }
 
@@ -65,6 +78,10 @@ impl SlowStart {
     pub const CSS_GROWTH_DIVISOR: u32 = 4;
     /// Rounds of conservative slow start before slow start ends (RFC 9406 §4.3).
     pub const CSS_ROUNDS: u32 = 5;
+
+    /// Rounds without faster delivery after which the pipe is full, while round-trip times tell
+    /// nothing.
+    const FLAT_ROUNDS: u32 = 3;
 
     /// Most segments that one acknowledgment counts for.
     const LIMIT_SEGMENTS: u32 = 8;
@@ -94,6 +111,9 @@ impl SlowStart {
         if ack.round_start && self.next_round_is_too_many() {
             return Step::Leave;
         }
+        if let Some(rate) = ack.delivery_rate.filter(|_| ack.cwnd_limited) {
+            self.round_rate = self.round_rate.max(rate);
+        }
         if let Some(rtt) = ack.rtt {
             self.this_round_min = Some(self.this_round_min.map_or(rtt, |min| min.min(rtt)));
             self.samples += 1;
@@ -108,21 +128,38 @@ impl SlowStart {
         }
     }
 
-    /// Begins a round; true where conservative slow start has had all of its rounds.
+    /// Begins a round; true where slow start has had all of its rounds.
+    ///
+    /// **Differs** from RFC 9406, which looks at round-trip times alone and lets conservative slow
+    /// start triple the window before it ends: a larger window that is not delivered any faster
+    /// only fills the queue. One such round ends conservative slow start, three end the search.
     fn next_round_is_too_many(&mut self) -> bool {
         self.last_round_min = self.this_round_min.take();
         self.samples = 0;
-        match &mut self.mode {
-            Mode::Standard | Mode::Search => false,
-            Mode::Conservative { rounds, .. } if *rounds < Self::CSS_ROUNDS => {
+        self.judge_rate();
+        let over = match &mut self.mode {
+            Mode::Standard => false,
+            Mode::Search => self.flat_rounds >= Self::FLAT_ROUNDS,
+            Mode::Conservative { rounds, .. } => {
                 *rounds += 1;
-                false
+                *rounds > Self::CSS_ROUNDS || self.flat_rounds > 0
             }
-            Mode::Conservative { .. } => {
-                self.mode = Mode::Standard;
-                true
-            }
+        };
+        if over {
+            self.mode = Mode::Standard;
         }
+        over
+    }
+
+    /// Whether the round that ends delivered an eighth more than any before.
+    fn judge_rate(&mut self) {
+        let (best, round) = (self.best_rate.bytes_per_sec(), self.round_rate.bytes_per_sec());
+        if round > 0 {
+            let faster = round >= best.saturating_add(best / 8);
+            self.flat_rounds = if faster { 0 } else { self.flat_rounds + 1 };
+        }
+        self.best_rate = self.best_rate.max(self.round_rate);
+        self.round_rate = Rate::default();
     }
 
     /// Compares this round with the last, or with the one that began conservative slow start.

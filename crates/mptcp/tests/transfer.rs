@@ -25,3 +25,72 @@ fn two_paths_carry_one_stream() {
     let sent = world.client.sent_by_subflow();
     assert!(sent.len() == 2 && sent.values().all(|&n| n > 400_000), "{sent:?}");
 }
+
+/// The two links of the demo: "wifi" and "lte".
+const WIFI: usize = 0;
+
+fn demo_world(seed: u64) -> World {
+    World::new(seed, &[link(20, ms(10)), link(10, ms(40))])
+}
+
+/// Payload bits per second that both links of the demo can carry: 1,428 bytes of each 1,500-byte
+/// packet are payload beside IP, TCP, timestamps and a DSS option of 20 bytes.
+const CEILING: f64 = 30e6 * 1428.0 / 1500.0;
+
+#[test]
+fn both_paths_are_pooled() {
+    let mut efficiencies = vec![];
+    for seed in 0..5 {
+        let mut world = demo_world(seed);
+        let start = world.now;
+        world.start(100 << 20, 0);
+        world.run_for(ms(8_000));
+        let rate = world.server.rate(start, start + ms(8_000));
+        efficiencies.push(rate / CEILING);
+    }
+    eprintln!("efficiency {efficiencies:.3?}");
+    assert!(efficiencies.iter().all(|&e| e >= 0.95), "{efficiencies:.3?}");
+}
+
+#[test]
+fn a_dead_path_stalls_the_stream_only_briefly() {
+    let mut stalls = vec![];
+    for seed in 0..20 {
+        let mut world = demo_world(seed);
+        world.start(100 << 20, 0);
+        world.run_for(ms(4_000 + 13 * seed));
+        let cut = world.now;
+        world.cut(WIFI);
+        world.run_for(ms(4_000));
+        stalls.push(world.server.longest_stall(cut).as_millis());
+        let restored = world.now;
+        let before = world.server.rate(cut + ms(2_000), restored);
+        world.restore(WIFI);
+        world.run_for(ms(4_000));
+        let after = world.server.rate(restored + ms(2_000), world.now);
+        assert!(after > 0.9 * CEILING, "seed {seed}: {before} then {after}");
+    }
+    eprintln!("stalls {stalls:?}");
+    assert!(stalls.iter().all(|&s| s <= 250), "{stalls:?}");
+}
+
+#[test]
+fn a_path_that_dies_under_a_receiver_is_given_up_by_it() {
+    let mut stalls = vec![];
+    for seed in 0..20 {
+        let mut world = demo_world(seed);
+        world.start(0, 100 << 20);
+        world.run_for(ms(4_000 + 13 * seed));
+        let cut = world.now;
+        world.cut(WIFI);
+        world.run_for(ms(4_000));
+        stalls.push(world.client.longest_stall(cut).as_millis());
+        let restored = world.now;
+        world.restore(WIFI);
+        world.run_for(ms(4_000));
+        let after = world.client.rate(restored + ms(2_000), world.now);
+        assert!(after > 0.9 * CEILING, "seed {seed}: {after}");
+    }
+    eprintln!("stalls {stalls:?}");
+    assert!(stalls.iter().all(|&s| s <= 250), "{stalls:?}");
+}

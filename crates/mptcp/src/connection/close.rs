@@ -31,7 +31,13 @@ impl Connection {
     pub(crate) fn release(&mut self, now: Instant) {
         self.released = true;
         self.shared.recv.discard();
-        self.shutdown(now);
+        if self.established {
+            self.shutdown(now);
+        } else {
+            // RFC 9293 §3.10.4: in SYN-SENT there is nothing to close.
+            self.abort();
+            self.settle_all(now);
+        }
     }
 
     /// Whether nothing is left to do or to remember.
@@ -74,10 +80,10 @@ impl Connection {
 
     /// The peer closed a subflow. After falling back that is the end of its stream; else the
     /// subflow alone is closed, and its data goes elsewhere (RFC 8684 §3.3.3).
-    pub(super) fn on_peer_closed(&mut self, now: Instant, i: usize) {
+    pub(super) fn on_peer_closed(&mut self, i: usize) {
         match self.shared.mode {
             Mode::Plain(_) => {
-                self.take_in(now, i);
+                self.take_in(i);
                 let end = self.subflows[i].flow.rcv_nxt().0 - 1;
                 self.shared.recv.finish_at(manypath_base::DataOffset(end));
             }

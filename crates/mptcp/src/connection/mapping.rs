@@ -46,6 +46,8 @@ pub(crate) enum Inserted {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mappings {
     list: VecDeque<Mapping>,
+    /// Everything before this was handed to other subflows once.
+    handed_over: SubflowOffset,
 }
 
 impl Mappings {
@@ -82,8 +84,11 @@ impl Mappings {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {
-        self.list.iter()
+    /// Mappings that other subflows are to carry as well; each is given out once.
+    pub(crate) fn hand_over(&mut self) -> impl Iterator<Item = &Mapping> {
+        let first = self.list.partition_point(|m| m.ssn < self.handed_over);
+        self.handed_over = self.list.back().map_or(self.handed_over, Mapping::end);
+        self.list.range(first..)
     }
 }
 

@@ -5,6 +5,7 @@
 //! only by DATA_ACK; falling back leaves one subflow. **Leaves out** addresses of packets, tokens
 //! and ports: the endpoint's.
 
+mod checksum;
 mod close;
 mod data_recv;
 mod data_send;
@@ -37,6 +38,7 @@ pub(crate) use shared::{Mode, Role};
 
 use crate::crypto::Identity;
 use crate::endpoint::ConnId;
+use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 use data_recv::DataRecv;
 use data_send::DataSend;
@@ -98,6 +100,8 @@ pub(crate) struct Connection {
     /// The application holds no handle any more.
     released: bool,
     bad_hmac: u64,
+    /// The application knows that there is something to read.
+    readable_told: bool,
 }
 
 impl Connection {
@@ -117,6 +121,7 @@ impl Connection {
                 recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
                 views: Vec::new(),
                 fastclosing: false,
+                failing: false,
             },
             subflows: Vec::new(),
             next_subflow: 0,
@@ -137,6 +142,7 @@ impl Connection {
             ended: None,
             released: false,
             bad_hmac: 0,
+            readable_told: false,
         }
     }
 
@@ -197,7 +203,7 @@ impl Connection {
         // Coalescing small writes is the connection's business, not the subflow's.
         opening.config.nagle = false;
         let flow = flow(opening);
-        self.subflows.push(Subflow { id, iface, flow, state, up: false, heard_at: now });
+        self.subflows.push(Subflow { id, iface, flow, state, up: false, heard_at: now, last_data: DataOffset::ZERO, down: None });
         id
     }
 
@@ -214,15 +220,16 @@ impl Connection {
     }
 
     /// The next bytes in order; an empty chunk is the end.
-    pub(crate) fn read(&mut self, now: Instant) -> Result<Option<Bytes>, NotOpen> {
+    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, NotOpen> {
         let chunk = self.shared.recv.read();
         if chunk.is_some() {
-            self.after_read(now);
+            self.after_read();
             return Ok(chunk);
         }
         if self.shared.recv.is_finished() {
             return Ok(Some(Bytes::new()));
         }
+        self.readable_told = false;
         if self.ended.is_some() { Err(NotOpen) } else { Ok(None) }
     }
 
@@ -248,10 +255,6 @@ impl Connection {
 
     pub(crate) fn congestion_control(&self) -> CongestionControl {
         self.congestion_control
-    }
-
-    pub(crate) fn paths_mut(&mut self) -> &mut PathManager {
-        &mut self.paths
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
@@ -326,6 +329,33 @@ impl Connection {
     /// Whether every subflow waits in TIME-WAIT.
     pub(crate) fn is_waiting_out(&self) -> bool {
         self.subflows.iter().all(|s| matches!(s.flow.state(), State::TimeWait { .. }))
+    }
+
+    /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it
+    /// (RFC 8684 §3.4.2).
+    pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
+        let lives = |addr| locals.iter().any(|l| l.addr == addr);
+        let gone: Vec<AddrId> = self
+            .subflows
+            .iter()
+            .filter(|s| !lives(s.flow.local().ip()))
+            .map(|s| s.state.local_id)
+            .collect();
+        self.paths.set_locals(now, locals);
+        for id in gone {
+            self.withdraw(id);
+            let users = self.subflows.iter_mut().filter(|s| s.state.local_id == id);
+            users.for_each(|s| s.down = Some(PathDownReason::AddressRemoved));
+            self.end_marked(now);
+        }
+    }
+
+    /// Ends the subflows that were marked for it.
+    pub(crate) fn end_marked(&mut self, now: Instant) {
+        for sub in self.subflows.iter_mut().filter(|s| s.down.is_some()) {
+            sub.flow.abort(None);
+        }
+        self.settle_all(now);
     }
 
     /// Settles every subflow, after a call that touched all.

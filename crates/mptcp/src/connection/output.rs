@@ -145,7 +145,7 @@ impl Connection {
             return;
         }
         let Self { shared, subflows, .. } = self;
-        for mapping in subflows[i].state.tx.iter() {
+        for mapping in subflows[i].state.tx.hand_over() {
             shared.send.reinject(mapping.dsn..mapping.data_end());
         }
     }

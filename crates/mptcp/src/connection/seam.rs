@@ -47,6 +47,7 @@ impl Extension for Seam<'_> {
                 if let Some(remote) = self.shared.remote.filter(|_| self.shared.fastclosing) {
                     options.fastclose = Some(FastClose { receiver_key: remote.key });
                 }
+                options.fail = self.sub.failed_at.map(|dsn| MpFail { dsn });
             }
         }
     }

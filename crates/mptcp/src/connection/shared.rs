@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) views: Vec<FlowView>,
     /// MP_FASTCLOSE goes out with every RST.
     pub(crate) fastclosing: bool,
+    /// A checksum failed on the only subflow: MP_FAIL is to be said, then TCP goes on.
+    pub(crate) failing: bool,
 }
 
 impl Shared {

@@ -10,6 +10,7 @@ use super::Connection;
 use super::path_manager::Announcement;
 use super::subflow::{Said, Signal};
 use crate::crypto::add_addr_hmac;
+use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 
 impl Connection {
@@ -22,7 +23,7 @@ impl Connection {
                 Said::AddAddr(add) => self.on_add_addr(i, add),
                 Said::RemoveAddr(remove) => self.on_remove_addr(now, &remove),
                 Said::Prio(backup) => self.on_prio(i, backup),
-                Said::Fail(_) => {}
+                Said::Fail(_) => self.on_fail(i),
                 Said::FastClose => self.on_fastclose(),
                 Said::BadHmac => self.bad_hmac += 1,
             }
@@ -55,7 +56,7 @@ impl Connection {
             self.events.push_back(Event::AddrRemoved(self.id, id));
             for n in 0..self.subflows.len() {
                 if self.subflows[n].state.remote_id == id && self.subflows.len() > 1 {
-                    self.reinject_from(n);
+                    self.subflows[n].down = Some(PathDownReason::AddressRemoved);
                     self.subflows[n].flow.abort(None);
                 }
             }

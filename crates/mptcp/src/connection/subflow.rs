@@ -3,11 +3,13 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use manypath_base::{AddrId, DataSeq, IfaceId, Instant, SubflowId};
+use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, SubflowId};
 use manypath_tcp::Flow;
 use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
 
+use super::checksum::Unverified;
 use super::mapping::Mappings;
+use crate::event::PathDownReason;
 
 /// How a subflow belongs to its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,10 @@ pub(crate) struct SubflowState {
     /// When the third ACK of a join is to be repeated, and how often it was (RFC 8684 §3.2).
     pub(crate) confirm_timer: Option<Instant>,
     pub(crate) confirm_attempts: u32,
+    /// Data whose mapping's checksum was not verified yet.
+    pub(crate) unverified: Unverified,
+    /// MP_FAIL for this goes out with the RST.
+    pub(crate) failed_at: Option<DataSeq>,
 }
 
 impl SubflowState {
@@ -99,6 +105,8 @@ impl SubflowState {
             said: Vec::new(),
             confirm_timer: None,
             confirm_attempts: 0,
+            unverified: Unverified::default(),
+            failed_at: None,
         }
     }
 }
@@ -112,8 +120,12 @@ pub(crate) struct Subflow {
     pub(crate) state: SubflowState,
     /// It was reported as up.
     pub(crate) up: bool,
-    /// When data last came on it.
+    /// When anything last came on it.
     pub(crate) heard_at: Instant,
+    /// Behind the data that came on it last.
+    pub(crate) last_data: DataOffset,
+    /// Why this side ends it, where it does.
+    pub(crate) down: Option<PathDownReason>,
 }
 
 impl Subflow {

@@ -6,6 +6,7 @@ use manypath_base::Instant;
 
 use super::Connection;
 use super::subflow::{Kind, Stage};
+use crate::event::PathDownReason;
 
 /// A DATA_ACK is overdue after this many retransmission timeouts of the slowest subflow: TCP
 /// repairs losses by itself, so this is only for acknowledgments that got lost between the levels.
@@ -90,8 +91,8 @@ impl Connection {
         match sub.state.confirm_timer {
             Some(at) if at > now => {}
             Some(_) if sub.state.confirm_attempts >= CONFIRM_ATTEMPTS => {
-                sub.flow.abort(None);
-                self.settle(now, i);
+                sub.down = Some(PathDownReason::JoinFailed);
+                self.end_marked(now);
             }
             Some(_) => {
                 sub.state.confirm_attempts += 1;

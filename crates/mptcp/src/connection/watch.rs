@@ -1,14 +1,16 @@
 //! A receiver's eye on its paths: one that falls silent while it owes data is given up here and
 //! withdrawn at the peer, which then need not wait for its own timeout (RFC 8684 §3.4.2).
 //!
-//! The sign is a hole at the data level that others' data lies behind, while a subflow that
-//! carried data shortly before brings nothing. Nothing is done where no other subflow lives.
+//! The sign is a hole at the data level that every other subflow has passed: what they brought
+//! last lies behind it, so it is this one's to fill, and it brings nothing although it carried
+//! data shortly before. Nothing is done where no other subflow lives.
 
 use core::time::Duration;
 
 use manypath_base::Instant;
 
 use super::{Connection, Role};
+use crate::event::PathDownReason;
 
 /// A path is not given up for less silence than this.
 const MIN_SILENCE: Duration = Duration::from_millis(60);
@@ -33,8 +35,8 @@ impl Connection {
         if let Some(i) = silent {
             let id = self.subflows[i].state.local_id;
             self.withdraw(id);
-            self.subflows[i].flow.abort(None);
-            self.settle(now, i);
+            self.subflows[i].down = Some(PathDownReason::Silent);
+            self.end_marked(now);
         }
     }
 
@@ -60,10 +62,12 @@ impl Connection {
     /// When subflow `i` has been silent for too long: it brought data lately, and nothing while
     /// others brought what lies behind the hole.
     fn silent_at(&self, i: usize) -> Option<Instant> {
-        let (sub, (_, since)) = (&self.subflows[i], self.hole?);
-        let others = self.subflows.iter().enumerate().filter(|&(n, _)| n != i);
-        let latest = others.map(|(_, s)| s.heard_at).max()?;
-        let owed = latest > sub.heard_at && latest.since(sub.heard_at) < RECENT;
+        let (sub, (hole, since)) = (&self.subflows[i], self.hole?);
+        let others = self.subflows.iter().enumerate().filter(|&(n, s)| n != i && s.may_carry());
+        let (latest, passed) = others.fold((Instant::ZERO, true), |(latest, passed), (_, s)| {
+            (latest.max(s.heard_at), passed && s.last_data > hole)
+        });
+        let owed = passed && latest > sub.heard_at && latest.since(sub.heard_at) < RECENT;
         let carried = sub.flow.counters().bytes_received > 0;
         let srtt = sub.flow.paths().next().map(|p| p.srtt + p.rtt_var * 2).unwrap_or_default();
         (owed && carried).then(|| sub.heard_at.max(since) + srtt.max(MIN_SILENCE))

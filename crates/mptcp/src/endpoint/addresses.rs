@@ -33,7 +33,7 @@ impl Endpoint {
             let initial = self.connections[&id].conn.local_addr().ip();
             let locals = self.local_entries(initial);
             if let Some(entry) = self.connections.get_mut(&id) {
-                entry.conn.paths_mut().set_locals(now, locals);
+                entry.conn.set_addresses(now, locals);
                 self.settle(now, id);
             }
         }

@@ -24,7 +24,7 @@ impl Endpoint {
     /// # Errors
     /// If the connection is gone, and what it received is read.
     pub fn read(&mut self, now: Instant, id: ConnId) -> Result<Option<Bytes>, NotOpen> {
-        self.call(now, id, |conn| conn.read(now))?
+        self.call(now, id, |conn| conn.read())?
     }
 
     /// Closes this side's half: DATA_FIN (RFC 8684 §3.3.3), or FIN after falling back.

@@ -10,7 +10,7 @@ use manypath_wire::{IpHeader, ResetReason, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, Entry, ListenerId};
-use crate::connection::{Birth, Connection, Join, Joining, PathManager, Role};
+use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, PathManager, Role};
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions};
 
@@ -50,7 +50,7 @@ impl Endpoint {
         };
         let id = birth.id;
         let conn = Connection::connect(now, birth);
-        self.insert(now, conn, tuple, None);
+        self.insert(now, conn, tuple, local.iface, None);
         Ok(id)
     }
 
@@ -59,6 +59,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         listener: ListenerId,
+        iface: IfaceId,
         tuple: FourTuple,
         multipath: bool,
         syn: &Segment,
@@ -79,12 +80,12 @@ impl Endpoint {
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths: PathManager::new(self.local_entries(tuple.local.ip()), self.config.limits),
-            iface: local.iface,
+            iface,
             opening: self.opening(now, tuple, local.mtu, cc),
         };
         let mut conn = Connection::accept(now, birth, syn);
         conn.read_syn_options(&syn.options.mptcp);
-        self.insert(now, conn, tuple, Some(listener));
+        self.insert(now, conn, tuple, iface, Some(listener));
     }
 
     fn insert(
@@ -92,12 +93,13 @@ impl Endpoint {
         now: Instant,
         conn: Connection,
         tuple: FourTuple,
+        iface: IfaceId,
         listener: Option<ListenerId>,
     ) {
         let id = conn.id();
         self.tokens.insert(conn.local_token(), id);
         self.tuples.insert(tuple, (id, SubflowId(0)));
-        let tuples = BTreeMap::from([(SubflowId(0), tuple)]);
+        let tuples = BTreeMap::from([(SubflowId(0), (tuple, iface))]);
         self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
         self.settle(now, id);
     }
@@ -113,7 +115,7 @@ impl Endpoint {
             let joining = self.joining(now, &join, tuple, cc);
             let Some(entry) = self.connections.get_mut(&id) else { return };
             let subflow = entry.conn.join_out(now, joining);
-            entry.tuples.insert(subflow, tuple);
+            entry.tuples.insert(subflow, (tuple, join.local.iface));
             self.tuples.insert(tuple, (id, subflow));
         }
     }
@@ -157,13 +159,15 @@ impl Endpoint {
         let initial = self.connections[&id].conn.local_addr().ip();
         let locals = self.local_entries(initial);
         let Some(local) = locals.into_iter().find(|l| l.addr == tuple.local.ip()) else { return };
+        // Answers leave by the interface that the SYN came on.
+        let local = LocalEntry { iface, ..local };
         let cc = self.connections[&id].conn.congestion_control();
         let join = Join { local, remote: tuple.remote, remote_id: AddrId(0) };
         let mut joining = self.joining(now, &join, tuple, cc);
         joining.opening.config.syn_retries = self.config.tcp.syn_retries;
         let Some(entry) = self.connections.get_mut(&id) else { return };
         let subflow = entry.conn.join_in(now, joining, syn);
-        entry.tuples.insert(subflow, tuple);
+        entry.tuples.insert(subflow, (tuple, iface));
         self.tuples.insert(tuple, (id, subflow));
         self.settle(now, id);
     }

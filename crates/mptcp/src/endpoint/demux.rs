@@ -84,7 +84,7 @@ impl Endpoint {
         let Self { connections, tuples, .. } = self;
         let Some(entry) = connections.get_mut(&id) else { return };
         let conn = &entry.conn;
-        entry.tuples.retain(|subflow, tuple| {
+        entry.tuples.retain(|subflow, (tuple, _)| {
             let lives = conn.has_subflow(*subflow);
             if !lives {
                 tuples.remove(tuple);
@@ -106,7 +106,7 @@ impl Endpoint {
     /// Forgets a connection with everything that leads to it.
     pub(super) fn forget(&mut self, id: ConnId) {
         let Some(entry) = self.connections.remove(&id) else { return };
-        for tuple in entry.tuples.values() {
+        for (tuple, _) in entry.tuples.values() {
             self.tuples.remove(tuple);
         }
         if self.tokens.get(&entry.conn.local_token()) == Some(&id) {

@@ -122,7 +122,7 @@ impl Endpoint {
         if let Some(listener) = self.listeners.get_mut(&id) {
             listener.pending += 1;
         }
-        self.birth_of_incoming(now, id, tuple, multipath, syn);
+        self.birth_of_incoming(now, id, iface, tuple, multipath, syn);
     }
 }
 

@@ -53,7 +53,8 @@ struct Entry {
     queued: bool,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
-    tuples: BTreeMap<SubflowId, FourTuple>,
+    /// The ends of each subflow, and the interface that it uses.
+    tuples: BTreeMap<SubflowId, (FourTuple, IfaceId)>,
 }
 
 /// A host without I/O: five verbs drive it, and applications call it.
@@ -183,8 +184,7 @@ impl Endpoint {
         subflow: SubflowId,
         out: manypath_tcp::Transmit,
     ) -> Option<Transmit> {
-        let tuple = self.connections.get(&id)?.tuples.get(&subflow)?;
-        let iface = self.iface_of(tuple.local.ip())?;
+        let &(tuple, iface) = self.connections.get(&id)?.tuples.get(&subflow)?;
         let ip = IpHeader {
             src: tuple.local.ip(),
             dst: tuple.remote.ip(),

@@ -52,6 +52,7 @@ pub(crate) struct Host {
     pub(crate) into: Stream,
     pub(crate) events: Vec<(Instant, Event)>,
     pub(crate) closed: bool,
+    blocked: bool,
 }
 
 /// Two hosts and the links between them.
@@ -94,6 +95,7 @@ impl World {
                 into: Stream::default(),
                 events: vec![],
                 closed: false,
+                blocked: false,
             }
         };
         let client = host(client, 1, &mut rng, links.len());
@@ -230,6 +232,7 @@ impl Host {
                     self.conn = self.conn.or(conn);
                 }
                 Event::Closed(..) => self.closed = true,
+                Event::Writable(_) => self.blocked = false,
                 _ => {}
             }
             self.events.push((now, event));
@@ -241,12 +244,15 @@ impl Host {
     fn write(&mut self, now: Instant, conn: ConnId) -> bool {
         let out = &mut self.out;
         let mut any = false;
-        while out.written < out.total {
+        while out.written < out.total && !self.blocked {
             let len = (out.total - out.written).min(64 << 10) as usize;
             let mut chunk = pattern(out.seed, out.written, len);
             match self.endpoint.write(now, conn, &mut chunk) {
-                Ok(0) | Err(_) => break,
-                Ok(n) => out.written += n as u64,
+                Ok(n) => {
+                    out.written += n as u64;
+                    self.blocked = n < len;
+                }
+                Err(_) => break,
             }
             any = true;
         }

@@ -1,0 +1,83 @@
+//! Checksums over mapped data (RFC 8684 §3.3.1), and what follows when one does not match (§3.7).
+//!
+//! **Invariant**: where checksums were agreed, data reaches reassembly only after the whole of its
+//! mapping was verified.
+
+use manypath_base::Payload;
+use manypath_wire::{MpTcpRst, ResetReason, Sum};
+
+use super::Connection;
+use super::mapping::Mapping;
+use super::subflow::Signal;
+use crate::FallbackReason;
+use crate::event::PathDownReason;
+
+/// Data of one mapping, not yet whole.
+#[derive(Debug, Default)]
+pub(crate) struct Unverified {
+    payload: Payload,
+}
+
+impl Connection {
+    /// Takes a piece of a mapping in; once it is whole, it is verified and goes on.
+    pub(super) fn take_checked(&mut self, i: usize, mapping: Mapping, piece: Payload) {
+        let unverified = &mut self.subflows[i].state.unverified;
+        unverified.payload.append(piece);
+        if manypath_base::len64(unverified.payload.len()) < u64::from(mapping.len) {
+            return;
+        }
+        let payload = core::mem::take(&mut unverified.payload);
+        if self.is_genuine(mapping, &payload) {
+            self.deliver(i, mapping.dsn, payload);
+        } else {
+            self.on_checksum_failed(i, mapping, payload);
+        }
+    }
+
+    fn is_genuine(&self, mapping: Mapping, payload: &Payload) -> bool {
+        let Some(remote) = self.shared.remote else { return false };
+        let len = manypath_base::len16(payload.len());
+        let mut sum = Sum::dss(mapping.dsn.seq(remote.idsn).0, mapping.ssn.low(), len);
+        sum.add_payload(payload);
+        Some(sum.checksum()) == mapping.checksum
+    }
+
+    /// A middlebox changed the data. With other subflows this one is closed, and the data comes
+    /// again on another; alone, the connection goes on as TCP, which would have taken the data.
+    fn on_checksum_failed(&mut self, i: usize, mapping: Mapping, payload: Payload) {
+        let Some(remote) = self.shared.remote else { return };
+        let dsn = mapping.dsn.seq(remote.idsn);
+        if self.may_fall_back() {
+            self.subflows[i].state.to_say.push_back(Signal::Fail(dsn));
+            self.deliver(i, mapping.dsn, payload);
+            self.shared.failing = true;
+        } else {
+            let sub = &mut self.subflows[i];
+            sub.state.failed_at = Some(dsn);
+            sub.down = Some(PathDownReason::Reset(None));
+            let reason = ResetReason::MiddleboxInterference;
+            sub.flow.abort(Some(MpTcpRst { transient: false, reason }));
+        }
+    }
+
+    /// Falls back once MP_FAIL has been said.
+    pub(super) fn complete_failure(&mut self, i: usize) {
+        if self.shared.failing && self.subflows[i].state.to_say.is_empty() {
+            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        }
+    }
+
+    /// The peer says that a checksum of ours did not match.
+    pub(super) fn on_fail(&mut self, i: usize) {
+        if self.may_fall_back() {
+            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        } else {
+            self.subflows[i].flow.abort(None);
+        }
+    }
+
+    /// Falling back needs bytes that count alike at both levels: only ever one subflow.
+    pub(super) fn may_fall_back(&self) -> bool {
+        self.next_subflow == 1 && self.subflows.len() == 1
+    }
+}
