@@ -18,7 +18,8 @@ fn one_path() -> World {
 }
 
 fn protocols(world: &World) -> [Protocol; 2] {
-    [&world.client, &world.server].map(|host| host.endpoint.info(host.conn.unwrap()).unwrap().protocol)
+    [&world.client, &world.server]
+        .map(|host| host.endpoint.info(host.conn.unwrap()).unwrap().protocol)
 }
 
 #[test]
@@ -76,7 +77,12 @@ fn changed_data_closes_the_subflow_where_there_is_another() {
         seen += 1;
         let first_path = packet.ip.src.to_string() == "10.0.1.1";
         tcp(packet, |s| {
-            if seen > 200 && direction == 0 && first_path && s.payload.len() > 1000 && s.options.mptcp.dss.is_some() {
+            if seen > 200
+                && direction == 0
+                && first_path
+                && s.payload.len() > 1000
+                && s.options.mptcp.dss.is_some()
+            {
                 let mut bytes = s.payload.to_vec();
                 bytes[500] ^= 1;
                 s.payload = bytes::Bytes::from(bytes).into();

@@ -19,7 +19,12 @@ fn a_small_exchange_over_one_path_ends_in_good_order() {
 fn two_paths_carry_one_stream() {
     let mut world = World::new(2, &[link(20, ms(10)), link(10, ms(40))]);
     world.start(4 << 20, 0);
-    assert!(world.run(ms(10_000)), "read {} of {}", world.server.into.read, world.server.into.total);
+    assert!(
+        world.run(ms(10_000)),
+        "read {} of {}",
+        world.server.into.read,
+        world.server.into.total
+    );
     let info = world.client.endpoint.info(world.client.conn.unwrap()).unwrap();
     assert_eq!(info.protocol, Protocol::Multipath);
     let sent = world.client.sent_by_subflow();

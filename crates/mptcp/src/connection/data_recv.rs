@@ -14,6 +14,8 @@ pub(crate) struct DataRecv {
     queued: u64,
     fin: Option<DataOffset>,
     window: ReceiveWindow<DataOffset>,
+    /// Most bytes that are kept, whatever the window promised.
+    max: u64,
     /// The application does not read any more: what comes is counted and dropped.
     discarding: bool,
 }
@@ -26,6 +28,7 @@ impl DataRecv {
             queued: 0,
             fin: None,
             window: ReceiveWindow::new(DataOffset(1), buffer, max),
+            max: max.max(buffer).into(),
             discarding: false,
         }
     }
@@ -41,10 +44,15 @@ impl DataRecv {
         self.fin == Some(self.data.next())
     }
 
-    /// Takes mapped data in. What lies beyond the window or the DATA_FIN is dropped (RFC 8684
-    /// §3.3.4). Returns whether there is more to read.
+    /// Takes mapped data in. What lies beyond the DATA_FIN, or beyond the largest buffer, is
+    /// dropped. Returns whether there is more to read.
+    ///
+    /// **Differs** from RFC 8684 §3.3.4, which has everything beyond the window dropped: a sender
+    /// may take an older, larger window on one subflow for the newest (Linux does), and what was
+    /// acknowledged at the subflow and dropped here costs it a timeout.
     pub(crate) fn insert(&mut self, at: DataOffset, mut payload: Payload) -> bool {
-        let edge = self.fin.map_or(self.window.edge(), |fin| fin.min(self.window.edge()));
+        let edge = self.window.edge().max(self.data.next() + self.max);
+        let edge = self.fin.map_or(edge, |fin| fin.min(edge));
         payload.truncate(usize64(edge.saturating_sub(at)));
         if payload.is_empty() {
             return false;

@@ -203,7 +203,16 @@ impl Connection {
         // Coalescing small writes is the connection's business, not the subflow's.
         opening.config.nagle = false;
         let flow = flow(opening);
-        self.subflows.push(Subflow { id, iface, flow, state, up: false, heard_at: now, last_data: DataOffset::ZERO, down: None });
+        self.subflows.push(Subflow {
+            id,
+            iface,
+            flow,
+            state,
+            up: false,
+            heard_at: now,
+            last_data: DataOffset::ZERO,
+            down: None,
+        });
         id
     }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use manypath_base::{IfaceId, Instant, Rng};
 use manypath_lab::{Link, LinkConfig};
 use manypath_mptcp::{
-    AddressFlags, ConnId, ConnectOptions, Endpoint, EndpointConfig, Event, Interface, ListenOptions,
-    ListenerId, LocalAddress,
+    AddressFlags, ConnId, ConnectOptions, Endpoint, EndpointConfig, Event, Interface,
+    ListenOptions, ListenerId, LocalAddress,
 };
 use manypath_wire::{Datagram, Packet, segment};
 
@@ -76,17 +76,28 @@ impl World {
         Self::with(seed, links, &EndpointConfig::default(), &EndpointConfig::default())
     }
 
-    pub(crate) fn with(seed: u64, links: &[LinkConfig], client: &EndpointConfig, server: &EndpointConfig) -> Self {
+    pub(crate) fn with(
+        seed: u64,
+        links: &[LinkConfig],
+        client: &EndpointConfig,
+        server: &EndpointConfig,
+    ) -> Self {
         let mut rng = Rng::seeded(seed);
         let now = Instant::from_millis(1_000);
         let host = |config: &EndpointConfig, number: u8, rng: &mut Rng, count: usize| {
             let mut endpoint = Endpoint::new(config.clone(), rng.fork());
             for link in 0..count {
-                endpoint.add_interface(now, Interface {
-                    id: IfaceId(link as u32),
-                    mtu: 1500,
-                    addresses: vec![LocalAddress { addr: addr(link, number), flags: AddressFlags::default() }],
-                });
+                endpoint.add_interface(
+                    now,
+                    Interface {
+                        id: IfaceId(link as u32),
+                        mtu: 1500,
+                        addresses: vec![LocalAddress {
+                            addr: addr(link, number),
+                            flags: AddressFlags::default(),
+                        }],
+                    },
+                );
             }
             Host {
                 endpoint,
@@ -102,7 +113,8 @@ impl World {
         let mut server = host(server, 2, &mut rng, links.len());
         let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT);
         let listener = server.endpoint.listen(any, ListenOptions::default()).unwrap();
-        let links = links.iter().map(|c| [Link::new(*c, rng.fork()), Link::new(*c, rng.fork())]).collect();
+        let links =
+            links.iter().map(|c| [Link::new(*c, rng.fork()), Link::new(*c, rng.fork())]).collect();
         Self { now, client, server, listener, links, middlebox: None, packets: 0 }
     }
 

@@ -1,0 +1,63 @@
+//! Standard output: results, and nothing else. Progress and logs go to standard error.
+
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Standard output, buffered. Whoever reads it may go away (`| head`): that is no failure, what
+/// follows is left out.
+pub(crate) struct Output(Option<BufWriter<StdoutLock<'static>>>);
+
+impl Output {
+    /// Locks standard output.
+    pub(crate) fn new() -> Self {
+        Self(Some(BufWriter::new(io::stdout().lock())))
+    }
+
+    /// Writes a text as it is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written, unless its reader went away.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        let Some(out) = &mut self.0 else { return Ok(()) };
+        let result = out.write_all(text.as_bytes());
+        self.unless_gone(result)
+    }
+
+    /// Writes what is buffered.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let Some(out) = &mut self.0 else { return Ok(()) };
+        let result = out.flush();
+        self.unless_gone(result)
+    }
+
+    fn unless_gone(&mut self, result: io::Result<()>) -> Result<(), Failure> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                // What is buffered would fail again.
+                if let Some(out) = self.0.take() {
+                    drop(out.into_parts());
+                }
+                Ok(())
+            }
+            result => result.map_err(|error| Failure::failed("standard output", &error)),
+        }
+    }
+}
+
+/// Prints one JSON object on a line of its own.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::failed("JSON", &error))?;
+    let mut out = Output::new();
+    out.text(&text)?;
+    out.text("\n")?;
+    out.finish()
+}

@@ -1,0 +1,204 @@
+//! How an endpoint comes to be: its devices, its paths, its settings.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use manypath_base::{IfaceId, Instant};
+use manypath_device::Device;
+use manypath_mptcp::{self as mptcp, AddressFlags, EndpointConfig, LocalAddress, PathLimits};
+
+use crate::capture::Capture;
+use crate::clock::{Clock, system_rng};
+use crate::devices::Devices;
+use crate::shared::{Core, Hold, State};
+use crate::{CongestionControl, Endpoint, Scheduler, TcpConfig, driver};
+
+/// A way into the network: a name for people, and the addresses that packets on it come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    name: String,
+    addresses: Vec<LocalAddress>,
+    mtu: Option<u16>,
+}
+
+impl Path {
+    /// A path with one address that subflows are opened from.
+    #[must_use]
+    pub fn new(name: impl Into<String>, addr: IpAddr) -> Self {
+        let address = LocalAddress { addr, flags: AddressFlags::default() };
+        Self { name: name.into(), addresses: vec![address], mtu: None }
+    }
+
+    /// A further address, mostly of the other family.
+    #[must_use]
+    pub fn address(mut self, addr: IpAddr) -> Self {
+        let flags = self.addresses.first().map_or(AddressFlags::default(), |a| a.flags);
+        self.addresses.push(LocalAddress { addr, flags });
+        self
+    }
+
+    /// What its addresses are used for.
+    #[must_use]
+    pub fn flags(mut self, flags: AddressFlags) -> Self {
+        self.addresses.iter_mut().for_each(|address| address.flags = flags);
+        self
+    }
+
+    /// Its subflows carry data only where no regular one is alive (RFC 8684 §3.2, B flag).
+    #[must_use]
+    pub fn backup(mut self) -> Self {
+        self.addresses.iter_mut().for_each(|address| address.flags.backup = true);
+        self
+    }
+
+    /// Its addresses are announced to the peer with ADD_ADDR, so that the peer opens subflows to
+    /// them (RFC 8684 §3.4.1).
+    #[must_use]
+    pub fn announced(mut self) -> Self {
+        self.addresses.iter_mut().for_each(|address| address.flags.signal = true);
+        self
+    }
+
+    /// The longest IP packet that this path takes, in bytes, where that is less than the device's.
+    #[must_use]
+    pub fn mtu(mut self, mtu: u16) -> Self {
+        self.mtu = Some(mtu);
+        self
+    }
+}
+
+/// Settings of an [`Endpoint`] to be.
+#[must_use]
+pub struct EndpointBuilder {
+    config: EndpointConfig,
+    devices: Vec<(Box<dyn Device>, Vec<Path>)>,
+    capture: Option<Box<dyn Write + Send>>,
+}
+
+impl EndpointBuilder {
+    pub(crate) fn new() -> Self {
+        Self { config: EndpointConfig::default(), devices: Vec::new(), capture: None }
+    }
+
+    /// A device with one path.
+    pub fn path(self, device: impl Device + 'static, path: Path) -> Self {
+        self.paths(device, [path])
+    }
+
+    /// A device that several paths share: packets that arrive are told apart by their destination
+    /// address.
+    pub fn paths(
+        mut self,
+        device: impl Device + 'static,
+        paths: impl IntoIterator<Item = Path>,
+    ) -> Self {
+        self.devices.push((Box::new(device), paths.into_iter().collect()));
+        self
+    }
+
+    /// Congestion control of every subflow; LIA (RFC 6356) if not said.
+    pub fn congestion_control(mut self, algorithm: CongestionControl) -> Self {
+        self.config.congestion_control = algorithm;
+        self
+    }
+
+    /// Which subflow carries what; the one with the lowest round-trip time if not said.
+    pub fn scheduler(mut self, algorithm: Scheduler) -> Self {
+        self.config.scheduler = algorithm;
+        self
+    }
+
+    /// How many paths a connection may have.
+    pub fn limits(mut self, limits: PathLimits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Bytes written and not acknowledged that a connection keeps at most.
+    pub fn send_buffer(mut self, bytes: u32) -> Self {
+        self.config.send_buffer_max = bytes;
+        self
+    }
+
+    /// Bytes received and not read that a connection keeps at most; it starts with less.
+    pub fn recv_buffer(mut self, bytes: u32) -> Self {
+        self.config.tcp.recv_buffer_max = bytes;
+        self.config.tcp.recv_buffer = self.config.tcp.recv_buffer.min(bytes);
+        self
+    }
+
+    /// Ask for checksums over mapped data (RFC 8684 §3.3.1).
+    pub fn checksum(mut self, on: bool) -> Self {
+        self.config.checksum = on;
+        self
+    }
+
+    /// Send small segments at once (RFC 9293 §3.7.4, TCP_NODELAY).
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.config.tcp.nagle = !on;
+        self
+    }
+
+    /// Connections at once, the half-open ones included.
+    pub fn max_connections(mut self, n: usize) -> Self {
+        self.config.max_connections = n;
+        self
+    }
+
+    /// All settings of TCP; those of buffers and `nodelay` are among them.
+    pub fn tcp(mut self, config: TcpConfig) -> Self {
+        self.config.tcp = config;
+        self
+    }
+
+    /// Writes every packet of every path to a capture file (pcapng). Give a buffered writer; it is
+    /// flushed by [`Endpoint::flush_capture`] and when the endpoint is dropped.
+    pub fn capture(mut self, out: impl Write + Send + 'static) -> Self {
+        self.capture = Some(Box::new(out));
+        self
+    }
+
+    /// Makes the endpoint and starts its thread.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a device without a path; else when the capture file cannot be written, or
+    /// the system has no randomness, descriptors or threads left.
+    pub fn build(self) -> io::Result<Endpoint> {
+        let Self { config, devices, capture } = self;
+        let clock = Clock::start();
+        let capture = capture.map(|out| Capture::new(out, clock.epoch())).transpose()?;
+        let endpoint = mptcp::Endpoint::new(config, system_rng()?);
+        let core = Arc::new(Core::new(endpoint, Devices::new(capture), clock)?);
+        for (device, paths) in devices {
+            core.with(|state, now| add_device(state, now, device, paths))??;
+        }
+        driver::start(Arc::clone(&core))?;
+        Ok(Endpoint::new(Hold::new(core)))
+    }
+}
+
+/// Adds a device with its paths.
+pub(crate) fn add_device(
+    state: &mut State,
+    now: Instant,
+    device: Box<dyn Device>,
+    paths: Vec<Path>,
+) -> io::Result<Vec<IfaceId>> {
+    if paths.is_empty() {
+        let what = "a device needs at least one path";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let slot = state.devices.add_device(device);
+    Ok(paths.into_iter().map(|path| add_path(state, now, slot, path)).collect())
+}
+
+fn add_path(state: &mut State, now: Instant, slot: usize, path: Path) -> IfaceId {
+    let Path { name, addresses, mtu } = path;
+    let addrs: Vec<IpAddr> = addresses.iter().map(|address| address.addr).collect();
+    let id = state.devices.add_iface(slot, &name, &addrs);
+    let of_device = state.devices.mtu(slot);
+    let mtu = mtu.map_or(of_device, |mtu| mtu.min(of_device));
+    state.endpoint.add_interface(now, mptcp::Interface { id, mtu, addresses });
+    id
+}

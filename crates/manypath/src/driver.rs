@@ -1,0 +1,188 @@
+//! The thread that waits: for packets, for the next deadline, or to be told.
+//!
+//! **Invariants**: between two sleeps it takes a bounded number of datagrams from every device
+//! under one hold of the lock, and then hands the lock to whoever waits for it. **Leaves out** what
+//! applications do in their own threads: see [`Core::with`].
+//!
+//! **Choice:** a thread of its own and `ppoll`, not a task: it works under any runtime, is not
+//! delayed by a busy one, and sleeps with nanoseconds where timers of runtimes have milliseconds.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use manypath_base::{IfaceId, Instant};
+use manypath_wire::Datagram;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::prctl;
+use nix::sys::time::TimeSpec;
+
+use crate::error::Stopped;
+use crate::shared::{Core, State};
+
+/// Datagrams taken from one device under one hold of the lock: with super-segments 1 MiB, which
+/// still fits a cache. Longer batches were not faster.
+const BATCH: usize = 16;
+
+/// After something happened the driver looks again this early. Otherwise every request would wake
+/// it for the retransmission timer that it sets and that the response deletes.
+const LULL: Duration = Duration::from_millis(10);
+
+/// Starts the thread.
+pub(crate) fn start(core: Arc<Core>) -> io::Result<()> {
+    std::thread::Builder::new().name("manypath".to_owned()).spawn(move || {
+        let _stop = StopAtEnd(&core);
+        // Without it the kernel may wake the thread up to 50 us late.
+        let _default_slack = prctl::set_timerslack(1);
+        // Ends with the last connection, or because someone panicked: the guard tells.
+        let _stopped = run(&core);
+    })?;
+    Ok(())
+}
+
+/// Wakes all who wait when the driver ends, however that comes.
+struct StopAtEnd<'a>(&'a Core);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+fn run(core: &Core) -> Result<(), Stopped> {
+    let mut waiter = Waiter::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let ready = std::mem::take(&mut waiter.ready);
+        let serve = |state: &mut State, now| serve(state, now, &ready, &mut batch, &mut waiter);
+        let sleep = |round: &Round, deadline: Option<Instant>| round.sleep(deadline);
+        let (round, until) = core.drive(serve, sleep)?;
+        waiter.ready = ready;
+        if round.over {
+            return Ok(());
+        }
+        waiter.wait(core, until);
+    }
+}
+
+/// What one round did.
+struct Round {
+    /// When it began.
+    now: Instant,
+    /// Whether anything was there to do.
+    active: bool,
+    /// Nobody holds the endpoint, and no connection is left.
+    over: bool,
+}
+
+impl Round {
+    /// How long to sleep after it.
+    fn sleep(&self, deadline: Option<Instant>) -> Option<Instant> {
+        let lull = self.active.then(|| self.now + LULL);
+        deadline.into_iter().chain(lull).min()
+    }
+}
+
+fn serve(
+    state: &mut State,
+    now: Instant,
+    ready: &[usize],
+    batch: &mut Vec<Datagram>,
+    waiter: &mut Waiter,
+) -> Round {
+    let mut active = false;
+    for &slot in ready {
+        active |= receive(state, now, slot, batch);
+    }
+    if state.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        state.endpoint.handle_timeout(now);
+        active = true;
+    }
+    waiter.follow(state);
+    Round { now, active, over: state.orphaned && state.endpoint.is_empty() }
+}
+
+/// Takes a batch from a device; whether there was anything.
+fn receive(state: &mut State, now: Instant, slot: usize, batch: &mut Vec<Datagram>) -> bool {
+    let result = state.devices.receive(slot, batch, BATCH);
+    let any = !batch.is_empty();
+    for datagram in batch.drain(..) {
+        if let Some(iface) = state.devices.arrived(slot, now, &datagram) {
+            state.endpoint.handle_datagram(now, iface, &datagram);
+        }
+    }
+    if result.is_err() {
+        // The device is gone: its paths are, too, and the connections move to others.
+        for iface in state.devices.ifaces_of(slot) {
+            remove_interface(state, now, iface);
+        }
+    }
+    any
+}
+
+/// Takes an interface away from the endpoint, and its device if it was the last of that.
+pub(crate) fn remove_interface(state: &mut State, now: Instant, iface: IfaceId) {
+    state.endpoint.remove_interface(now, iface);
+    state.devices.remove_iface(iface);
+}
+
+/// The descriptors that the driver waits for.
+#[derive(Default)]
+struct Waiter {
+    fds: Vec<(usize, OwnedFd)>,
+    generation: u64,
+    /// Slots of devices that had something when the last wait ended.
+    ready: Vec<usize>,
+}
+
+impl Waiter {
+    /// Follows devices that came and went.
+    fn follow(&mut self, state: &State) {
+        if self.generation != state.devices.generation() {
+            // Fails only where the process has no descriptors left; then the next round tries
+            // again, and meanwhile the old ones serve.
+            if let Ok(fds) = state.devices.descriptors() {
+                self.fds = fds;
+                self.generation = state.devices.generation();
+            }
+        }
+    }
+
+    /// Sleeps until a packet waits, the time has come, or the alarm rings.
+    fn wait(&mut self, core: &Core, until: Option<Instant>) {
+        let timeout = until.map(|until| TimeSpec::from(until.since(core.clock().now())));
+        let alarm = PollFd::new(core.alarm().as_fd(), PollFlags::POLLIN);
+        let devices = self.fds.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        let mut fds: smallvec::SmallVec<[PollFd<'_>; 8]> =
+            std::iter::once(alarm).chain(devices).collect();
+        self.ready.clear();
+        match ppoll(&mut fds, timeout, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => panic!("ppoll refuses valid descriptors: {error}"),
+        }
+        if fds[0].any() == Some(true) {
+            // The counter was read by nobody else, so there is something to read.
+            let _count = core.alarm().read();
+        }
+        let hit = |fd: &PollFd<'_>| fd.any() == Some(true);
+        let slots = self.fds.iter().zip(&fds[1..]).filter(|(_, fd)| hit(fd));
+        self.ready.extend(slots.map(|((slot, _), _)| *slot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_something_happened_the_driver_looks_again_soon() {
+        let at = Instant::from_millis;
+        let round = |active| Round { now: at(100), active, over: false };
+        assert_eq!(round(true).sleep(None), Some(at(110)));
+        assert_eq!(round(true).sleep(Some(at(105))), Some(at(105)));
+        assert_eq!(round(false).sleep(Some(at(300))), Some(at(300)));
+        assert_eq!(round(false).sleep(None), None, "an idle endpoint costs nothing");
+    }
+}

@@ -1,0 +1,167 @@
+//! The host, as applications have it.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use manypath_base::IfaceId;
+use manypath_device::Device;
+use manypath_mptcp::{ConnId, ConnectOptions, ListenOptions};
+
+use crate::builder::add_device;
+use crate::error::Stopped;
+use crate::handle::Handle;
+use crate::shared::{Conn, Hold};
+use crate::{
+    ConnectError, ConnectionInfo, EndpointBuilder, EndpointInfo, Events, ListenError, Listener,
+    Path, Stream, driver,
+};
+
+/// A host: its own addresses and ports, its own connections, over devices that it was given.
+///
+/// Clones are the same host. With the last clone, stream and listener gone, connections that
+/// still have something to send or to acknowledge go on until they are done, as those of a kernel
+/// do; then the thread ends and the devices are dropped. A process that exits earlier takes them
+/// with it: [`Stream::close`] waits for a connection's end.
+#[derive(Clone)]
+pub struct Endpoint {
+    hold: Arc<Hold>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint to be.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::new()
+    }
+
+    pub(crate) fn new(hold: Arc<Hold>) -> Self {
+        Self { hold }
+    }
+
+    /// Connects. Dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(&self, remote: SocketAddr) -> Result<Stream, ConnectError> {
+        self.connect_with(remote, ConnectOptions::default()).await
+    }
+
+    /// Connects, with settings of its own.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect_with(
+        &self,
+        remote: SocketAddr,
+        options: ConnectOptions,
+    ) -> Result<Stream, ConnectError> {
+        let (id, local) = self.hold.with(|state, now| {
+            let id = state.endpoint.connect(now, remote, &options)?;
+            state.conns.insert(id, Conn::default());
+            let info = state.endpoint.info(id).expect("a connection just begun has a snapshot");
+            Ok::<_, ConnectError>((id, info.local))
+        })??;
+        let handle = Handle::new(Arc::clone(&self.hold), id, local, remote);
+        poll_fn(|cx| handle.poll_established(cx)).await?;
+        Ok(Stream::new(handle))
+    }
+
+    /// Listens on an address and port of this host; an unspecified address is every one of that
+    /// family, `[::]` is every one of both. Port 0 picks one.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen(&self, addr: SocketAddr) -> Result<Listener, ListenError> {
+        self.listen_with(addr, ListenOptions::default())
+    }
+
+    /// Listens, with settings of its own.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen_with(
+        &self,
+        addr: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<Listener, ListenError> {
+        let (id, local) = self.hold.with(|state, _| {
+            let id = state.endpoint.listen(addr, options)?;
+            state.listeners.insert(id, Vec::new());
+            Ok::<_, ListenError>((id, state.endpoint.listener_addr(id).unwrap_or(addr)))
+        })??;
+        Ok(Listener::new(Arc::clone(&self.hold), id, local))
+    }
+
+    /// What happens from now on.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn events(&self) -> Result<Events, Stopped> {
+        self.hold.peek(|state| state.subscribers.subscribe())
+    }
+
+    /// Adds a device with its paths; running connections may open subflows from them.
+    ///
+    /// # Errors
+    /// `InvalidInput` if there is no path; [`Stopped`].
+    pub fn add_paths(
+        &self,
+        device: impl Device + 'static,
+        paths: impl IntoIterator<Item = Path>,
+    ) -> io::Result<Vec<IfaceId>> {
+        let (device, paths) = (Box::new(device), paths.into_iter().collect());
+        let ids = self.hold.with(|state, now| add_device(state, now, device, paths))??;
+        self.hold.ring();
+        Ok(ids)
+    }
+
+    /// Takes a path away: its subflows end, the peer is told that its addresses are gone
+    /// (REMOVE_ADDR, RFC 8684 §3.4.2), and the device is dropped with its last path.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn remove_path(&self, iface: IfaceId) -> Result<(), Stopped> {
+        self.hold.with(|state, now| driver::remove_interface(state, now, iface))?;
+        self.hold.ring();
+        Ok(())
+    }
+
+    /// The name of a path, also of one that is gone.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn path_name(&self, iface: IfaceId) -> Result<String, Stopped> {
+        self.hold.peek(|state| state.devices.name(iface).to_owned())
+    }
+
+    /// A snapshot of a connection; `None` if it is forgotten.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn connection_info(&self, id: ConnId) -> Result<Option<ConnectionInfo>, Stopped> {
+        self.hold.peek(|state| ConnectionInfo::of(state, id))
+    }
+
+    /// A snapshot of the host.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn info(&self) -> Result<EndpointInfo, Stopped> {
+        self.hold.peek(|state| EndpointInfo::of(state))
+    }
+
+    /// Brings everything captured to the capture file.
+    ///
+    /// # Errors
+    /// When something could not be written, now or before: then the capture has ended.
+    pub fn flush_capture(&self) -> io::Result<()> {
+        self.hold.peek(|state| state.devices.capture_mut().map_or(Ok(()), |c| c.flush()))?
+    }
+}

@@ -1,0 +1,227 @@
+//! The two directions of a stream, each with an owner of its own.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use manypath_mptcp::ConnId;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop;
+
+use crate::ConnectionInfo;
+use crate::copy::Copier;
+use crate::handle::{Fetched, Handle};
+
+/// Reads from a connection. With both halves dropped, the connection is released.
+#[derive(Debug)]
+pub struct OwnedReadHalf {
+    handle: Arc<Handle>,
+    /// Fetched and not read yet.
+    chunks: VecDeque<Bytes>,
+    ended: bool,
+}
+
+/// Writes to a connection. Dropping it closes this side's half.
+#[derive(Debug)]
+pub struct OwnedWriteHalf {
+    handle: Arc<Handle>,
+    copier: Copier,
+    shut: bool,
+}
+
+impl OwnedReadHalf {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        Self { handle, chunks: VecDeque::new(), ended: false }
+    }
+
+    /// The next bytes in the pieces they came in, without a copy; `None` at the end of the stream.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| {
+            let budget = ready!(coop::poll_proceed(cx));
+            ready!(self.poll_fill(cx, 1))?;
+            budget.made_progress();
+            Poll::Ready(Ok(self.chunks.pop_front()))
+        })
+        .await
+    }
+
+    /// This side's address and port on the first path.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.local()
+    }
+
+    /// The peer's address and port on the first path.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.handle.peer()
+    }
+
+    /// The connection's name on this host.
+    #[must_use]
+    pub fn conn_id(&self) -> ConnId {
+        self.handle.id()
+    }
+
+    /// A snapshot of the connection.
+    ///
+    /// # Errors
+    /// When the endpoint has stopped.
+    pub fn info(&self) -> io::Result<ConnectionInfo> {
+        self.handle.info()
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits until chunks are there, or the end is.
+    fn poll_fill(&mut self, cx: &Context<'_>, want: usize) -> Poll<io::Result<()>> {
+        if self.chunks.is_empty() && !self.ended {
+            match ready!(self.handle.poll_fetch(cx, &mut self.chunks, want))? {
+                Fetched::Some => {}
+                Fetched::End => self.ended = true,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn copy_to(&mut self, buf: &mut ReadBuf<'_>) {
+        while let Some(chunk) = self.chunks.front_mut() {
+            let n = chunk.len().min(buf.remaining());
+            buf.put_slice(&chunk[..n]);
+            chunk.advance(n);
+            if !chunk.is_empty() {
+                return;
+            }
+            self.chunks.pop_front();
+        }
+    }
+}
+
+impl AsyncRead for OwnedReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let budget = ready!(coop::poll_proceed(cx));
+        if buf.remaining() > 0 {
+            ready!(this.poll_fill(cx, buf.remaining()))?;
+            this.copy_to(buf);
+        }
+        budget.made_progress();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl OwnedWriteHalf {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        Self { handle, copier: Copier::default(), shut: false }
+    }
+
+    /// Writes bytes without copying them. Not cancel safe: some may have been written.
+    ///
+    /// # Errors
+    /// When the connection failed, or this side closed its half.
+    pub async fn write_owned(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        while !bytes.is_empty() {
+            poll_fn(|cx| {
+                let budget = ready!(coop::poll_proceed(cx));
+                ready!(self.handle.poll_give(cx, &mut bytes))?;
+                budget.made_progress();
+                Poll::Ready(io::Result::Ok(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// This side's address and port on the first path.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.local()
+    }
+
+    /// The peer's address and port on the first path.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.handle.peer()
+    }
+
+    /// The connection's name on this host.
+    #[must_use]
+    pub fn conn_id(&self) -> ConnId {
+        self.handle.id()
+    }
+
+    /// A snapshot of the connection.
+    ///
+    /// # Errors
+    /// When the endpoint has stopped.
+    pub fn info(&self) -> io::Result<ConnectionInfo> {
+        self.handle.info()
+    }
+
+    /// Closes this side's half, once.
+    fn shut(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.shut, true) {
+            self.handle.shutdown()?;
+        }
+        Ok(())
+    }
+}
+
+impl AsyncWrite for OwnedWriteHalf {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let budget = ready!(coop::poll_proceed(cx));
+        ready!(this.handle.poll_room(cx))?;
+        let mut chunk = this.copier.copy(bufs);
+        let given = ready!(this.handle.poll_give(cx, &mut chunk))?;
+        budget.made_progress();
+        Poll::Ready(Ok(given))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: what was written is on its way already.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.get_mut().shut())
+    }
+}
+
+impl Drop for OwnedWriteHalf {
+    fn drop(&mut self) {
+        // A stopped endpoint has nothing to close.
+        let _stopped = self.shut();
+    }
+}

@@ -1,0 +1,306 @@
+//! What the driver and the application's calls share, behind one lock.
+//!
+//! **Owns** the only way to touch the endpoint: [`Core::with`] locks, reads the clock, lets one
+//! thing be done, drains packets and events dry in the caller's own thread, and wakes the driver
+//! only where a deadline moved before the moment it wakes by itself. **Invariants**: wakers run
+//! after the lock is released; a panic under the lock stops the endpoint for good, because its
+//! state may be half changed. **Leaves out** waiting (`driver`).
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+
+use manypath_base::Instant;
+use manypath_mptcp::{self as mptcp, ConnId, ConnectionError, Event, ListenerId};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+
+use crate::clock::Clock;
+use crate::devices::Devices;
+use crate::error::Stopped;
+use crate::events::Subscribers;
+
+/// Wakers of one round; mostly one or two.
+type Wakes = SmallVec<[Waker; 4]>;
+
+/// An endpoint as the driver has it.
+pub(crate) struct Core {
+    state: Mutex<State>,
+    clock: Clock,
+    alarm: EventFd,
+}
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) endpoint: mptcp::Endpoint,
+    pub(crate) devices: Devices,
+    pub(crate) conns: HashMap<ConnId, Conn>,
+    pub(crate) listeners: HashMap<ListenerId, Vec<Waker>>,
+    pub(crate) subscribers: Subscribers,
+    wakes: Wakes,
+    driver: Driver,
+    /// No application holds the endpoint or anything of it: the driver ends with the last
+    /// connection.
+    pub(crate) orphaned: bool,
+    /// Set while someone works under the lock; found set, it means that this one panicked.
+    broken: bool,
+}
+
+/// When the driver looks next without being told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Driver {
+    /// It is about to look.
+    Runs,
+    /// It sleeps; `None` is without end.
+    SleepsUntil(Option<Instant>),
+}
+
+/// What the application's side of a connection waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Conn {
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+    /// Waits for the handshake, or for the end.
+    pub(crate) watcher: Option<Waker>,
+    pub(crate) established: bool,
+    /// The send buffer was full, and no [`Event::Writable`] has come since.
+    pub(crate) full: bool,
+    pub(crate) end: Option<End>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Failed(ConnectionError),
+}
+
+/// Keeps a waker, without cloning it where it is the one that is kept.
+pub(crate) fn keep(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(kept) => kept.clone_from(waker),
+        None => *place = Some(waker.clone()),
+    }
+}
+
+impl Core {
+    pub(crate) fn new(
+        endpoint: mptcp::Endpoint,
+        devices: Devices,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let state = State {
+            endpoint,
+            devices,
+            conns: HashMap::new(),
+            listeners: HashMap::new(),
+            subscribers: Subscribers::default(),
+            wakes: Wakes::new(),
+            driver: Driver::Runs,
+            orphaned: false,
+            broken: false,
+        };
+        let alarm = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        Ok(Self { state: Mutex::new(state), clock, alarm })
+    }
+
+    /// Does one thing to the endpoint, and what follows from it: packets leave in this thread, as
+    /// a system call would send them.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> Result<R, Stopped> {
+        let mut state = self.enter()?;
+        let now = self.clock.now();
+        let result = f(&mut state, now);
+        state.drain(now);
+        let ring = state.must_wake_driver();
+        self.leave(state, false);
+        if ring {
+            self.ring();
+        }
+        Ok(result)
+    }
+
+    /// Looks at the state, or changes what no packet follows from.
+    pub(crate) fn peek<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R, Stopped> {
+        let mut state = self.enter()?;
+        let result = f(&mut state);
+        self.leave(state, false);
+        Ok(result)
+    }
+
+    /// As [`Core::with`], by the driver: it says how long it will sleep now.
+    pub(crate) fn drive<R>(
+        &self,
+        f: impl FnOnce(&mut State, Instant) -> R,
+        sleep: impl FnOnce(&R, Option<Instant>) -> Option<Instant>,
+    ) -> Result<(R, Option<Instant>), Stopped> {
+        let mut state = self.enter()?;
+        let now = self.clock.now();
+        state.driver = Driver::Runs;
+        let result = f(&mut state, now);
+        state.drain(now);
+        let until = sleep(&result, state.endpoint.poll_timeout());
+        state.driver = Driver::SleepsUntil(until);
+        self.leave(state, true);
+        Ok((result, until))
+    }
+
+    /// Makes the driver look.
+    pub(crate) fn ring(&self) {
+        // Fails only if the counter is full, and then the driver is about to look anyhow.
+        let _full = self.alarm.write(1);
+    }
+
+    /// What [`Core::ring`] makes readable.
+    pub(crate) fn alarm(&self) -> &EventFd {
+        &self.alarm
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Ends everything: whoever waits is woken, and finds the endpoint stopped.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.broken = true;
+        let State { conns, listeners, subscribers, .. } = &mut *state;
+        let mut wakes: Vec<_> = listeners.drain().flat_map(|(_, wakers)| wakers).collect();
+        for conn in conns.values_mut() {
+            wakes.extend(
+                [&mut conn.reader, &mut conn.writer, &mut conn.watcher]
+                    .map(Option::take)
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        subscribers.close();
+        drop(state);
+        wakes.into_iter().for_each(Waker::wake);
+    }
+
+    fn enter(&self) -> Result<MutexGuard<'_, State>, Stopped> {
+        let mut state = self.state.lock();
+        if state.broken {
+            // The one who panicked could not say so.
+            drop(state);
+            self.ring();
+            return Err(Stopped);
+        }
+        state.broken = true;
+        Ok(state)
+    }
+
+    /// `fair` hands the lock to one who waits for it, if there is one.
+    fn leave(&self, mut state: MutexGuard<'_, State>, fair: bool) {
+        state.broken = false;
+        let wakes = std::mem::take(&mut state.wakes);
+        if fair {
+            MutexGuard::unlock_fair(state);
+        } else {
+            drop(state);
+        }
+        wakes.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Sends what is to be sent and tells what is to be told.
+    fn drain(&mut self, now: Instant) {
+        while let Some(mptcp::Transmit { iface, datagram }) = self.endpoint.poll_transmit(now) {
+            self.devices.send(iface, &datagram, now);
+        }
+        while let Some(event) = self.endpoint.poll_event() {
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Readable(id) => return self.wake(id, |conn| conn.reader.take()),
+            Event::Writable(id) => return self.wake(id, Conn::writable),
+            Event::Established(id) => self.wake(id, Conn::established),
+            Event::Closed(id, error) => self.on_closed(id, error),
+            Event::Incoming(listener) => {
+                let wakers = self.listeners.get_mut(&listener).map(std::mem::take);
+                self.wakes.extend(wakers.into_iter().flatten());
+            }
+            _ => {}
+        }
+        self.subscribers.tell(event);
+    }
+
+    fn on_closed(&mut self, id: ConnId, error: Option<ConnectionError>) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.end = Some(error.map_or(End::Closed, End::Failed));
+        }
+        self.wake(id, |conn| conn.reader.take());
+        self.wake(id, Conn::writable);
+        self.wake(id, |conn| conn.watcher.take());
+    }
+
+    fn wake(&mut self, id: ConnId, which: impl FnOnce(&mut Conn) -> Option<Waker>) {
+        self.wakes.extend(self.conns.get_mut(&id).and_then(which));
+    }
+
+    /// Whether the driver would wake too late. If so it is taken as woken.
+    fn must_wake_driver(&mut self) -> bool {
+        let Driver::SleepsUntil(until) = self.driver else { return false };
+        let deadline = self.endpoint.poll_timeout();
+        let late = deadline.is_some_and(|d| until.is_none_or(|u| d < u));
+        if late {
+            self.driver = Driver::Runs;
+        }
+        late
+    }
+}
+
+impl Conn {
+    /// As it is after the handshake.
+    pub(crate) fn accepted() -> Self {
+        Self { established: true, ..Self::default() }
+    }
+
+    fn writable(&mut self) -> Option<Waker> {
+        self.full = false;
+        self.writer.take()
+    }
+
+    fn established(&mut self) -> Option<Waker> {
+        self.established = true;
+        self.watcher.take()
+    }
+}
+
+/// The application's hold on an endpoint. With the last one gone, the driver lets the connections
+/// come to their end and then ends itself.
+pub(crate) struct Hold(Arc<Core>);
+
+impl Hold {
+    pub(crate) fn new(core: Arc<Core>) -> Arc<Self> {
+        Arc::new(Self(core))
+    }
+}
+
+impl std::ops::Deref for Hold {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let flush = |state: &mut State| {
+            state.orphaned = true;
+            if let Some(capture) = state.devices.capture_mut() {
+                // Nobody is left who could be told.
+                let _error = capture.flush();
+            }
+        };
+        // A stopped endpoint has no driver to tell.
+        let _stopped = self.0.peek(flush);
+        self.0.ring();
+    }
+}
