@@ -76,7 +76,10 @@ pub trait Extension {
         Verdict::Continue
     }
 
-    /// How many of the `len` bytes from `start` one segment may carry.
+    /// The peer ended the flow with a RST that carries these options.
+    fn read_reset(&mut self, _options: &MptcpOptions) {}
+
+    /// How many of the `len` bytes from `start` one segment may carry; at least one goes out.
     fn cut(&self, _start: SubflowOffset, len: u32) -> u32 {
         len
     }

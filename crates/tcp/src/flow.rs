@@ -73,6 +73,8 @@ pub(crate) struct SendSpace {
     /// Window that the peer offers, scaled, and the largest it ever offered.
     pub(crate) window: u32,
     pub(crate) max_window: u32,
+    /// Duplicate acknowledgments since SND.UNA moved, where there is no SACK.
+    pub(crate) dup_acks: u32,
     /// Sequence and acknowledgment of the segment that last set the window.
     pub(crate) wl1: SubflowOffset,
     pub(crate) wl2: SubflowOffset,
@@ -121,6 +123,9 @@ pub struct Flow {
     pub(crate) persist: Persist,
     /// A RST that is to be sent, with its reason.
     pub(crate) reset_due: Option<Option<MpTcpRst>>,
+    /// A RST with this sequence number is to be sent, in answer to an acknowledgment of what was
+    /// never sent; the flow goes on.
+    pub(crate) stray_reset: Option<SeqNum>,
     /// When something was last acknowledged, or first sent: for the user timeout.
     pub(crate) progress_at: Instant,
     pub(crate) challenge_at: Option<Instant>,
@@ -168,12 +173,13 @@ impl Flow {
                 closing: false,
                 window: 0,
                 max_window: 0,
+                dup_acks: 0,
                 wl1: SubflowOffset::ZERO,
                 wl2: SubflowOffset::ZERO,
             },
             recv: RecvSpace::new(
                 SeqNum(0),
-                ReceiveWindow::new(config.recv_buffer, config.recv_buffer_max),
+                ReceiveWindow::new(SubflowOffset(1), config.recv_buffer, config.recv_buffer_max),
                 AckPolicy::new(config.delayed_ack),
             ),
             paths: SmallVec::from_iter([Path::new(path, &config, now)]),
@@ -182,6 +188,7 @@ impl Flow {
             timestamps: TimestampState::new(timestamp_offset),
             persist: Persist::default(),
             reset_due: None,
+            stray_reset: None,
             progress_at: now,
             challenge_at: None,
             events: VecDeque::new(),
@@ -227,7 +234,9 @@ impl Flow {
     /// Ends the flow at once with a RST (RFC 9293 §3.10.5).
     pub fn abort(&mut self, reason: Option<MpTcpRst>) {
         if self.state != State::Closed {
-            if self.state != State::SynSent {
+            // Nobody is there to be told before the SYN is answered, or when all is said
+            // (RFC 9293 §3.10.5).
+            if !matches!(self.state, State::SynSent | State::TimeWait { .. }) {
                 self.reset_due = Some(reason);
             }
             self.end(CloseReason::Aborted);
@@ -374,8 +383,10 @@ impl Flow {
         self.board = Scoreboard::default();
         for path in &mut self.paths {
             path.timer = None;
-            path.in_flight = 0;
+            (path.in_flight, path.lost, path.sacked) = (0, 0, 0);
+            path.probe_due = false;
         }
+        self.stray_reset = None;
         self.events.push_back(Event::Closed(reason));
     }
 
@@ -395,7 +406,7 @@ impl Flow {
         }
     }
 
-    /// Bytes of data that wait for the window or the congestion window.
+    /// Places of sequence space that wait to be sent: data, and FIN.
     pub(crate) fn waiting(&self) -> u64 {
         self.unsent() + u64::from(self.send.fin().is_some_and(|fin| self.send.nxt <= fin))
     }
@@ -417,9 +428,6 @@ impl Flow {
     pub fn peer_closed(&self) -> bool {
         self.recv.is_finished()
     }
-
-    /// Bytes in the segment sent as a probe of a closed window.
-    pub(crate) const PROBE_BYTES: u32 = 1;
 
     /// Payload bytes written so far.
     #[must_use]

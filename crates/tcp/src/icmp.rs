@@ -5,7 +5,7 @@
 use manypath_base::{Instant, Mss, PathId, SubflowOffset};
 use manypath_wire::{IcmpError, IcmpKind};
 
-use crate::path::Path;
+use crate::scoreboard::Sent;
 use crate::{CloseReason, Flow, State};
 
 /// The smallest MSS that a packet-too-big can bring about: an IPv4 MTU of 552 bytes, as common
@@ -43,8 +43,8 @@ impl Flow {
         }
         p.set_mss(Mss(mss));
         // What was sent in larger packets is gone, but that is no sign of congestion.
-        let large = |s: &crate::scoreboard::Sent| s.path == path && s.range.end > at;
+        let large = |s: &Sent| s.path == path && s.range.end > at && s.len() > u32::from(mss);
         self.board.mark_lost(large, |s| p.on_lost(s.len()));
-        Path::rearm(p, now, None);
+        p.rearm(now);
     }
 }

@@ -26,6 +26,10 @@ mod receive;
 mod scoreboard;
 mod send_buffer;
 mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod timestamps;
 
 pub use config::{Config, PathConfig};
@@ -34,5 +38,6 @@ pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};
 pub use flow::{Flow, Opening, Transmit};
 pub use info::{Counters, PathInfo};
 pub use reassembly::Reassembly;
+pub use receive::ReceiveWindow;
 pub use send_buffer::SendBuffer;
 pub use state::State;

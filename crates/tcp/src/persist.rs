@@ -14,12 +14,14 @@ pub(crate) struct Persist {
 }
 
 impl Persist {
-    /// Starts the timer unless it runs; the first probe waits one retransmission timeout
+    /// Starts the timer unless it runs, and says whether this is the first time; the first probe waits one retransmission timeout
     /// (SHLD-29), each later one twice as long (SHLD-30).
-    pub(crate) fn start(&mut self, now: Instant, rto: Duration, max: Duration) {
-        if self.timer.is_none() && !self.due {
+    pub(crate) fn start(&mut self, now: Instant, rto: Duration, max: Duration) -> bool {
+        let starts = self.timer.is_none() && !self.due;
+        if starts {
             self.timer = Some(now + rto.saturating_mul(1 << self.backoff).min(max));
         }
+        starts && self.backoff == 0
     }
 
     pub(crate) fn stop(&mut self) {

@@ -132,6 +132,68 @@ impl Scoreboard {
         i
     }
 
+    /// Pieces of one send of a path that are in flight still.
+    pub(crate) fn in_flight(
+        &self,
+        path: PathId,
+        index: u64,
+        range: &Range<SubflowOffset>,
+    ) -> impl Iterator<Item = &Sent> {
+        let (from, end) = (self.sent.partition_point(|s| s.range.end <= range.start), range.end);
+        let within = self.sent.range(from..).take_while(move |s| s.range.start < end);
+        within.filter(move |s| s.status == Status::InFlight && s.path == path && s.index == index)
+    }
+
+    /// Marks pieces of one send as lost where `is_lost` says so; `lost` sees each.
+    pub(crate) fn lose(
+        &mut self,
+        (path, index): (PathId, u64),
+        range: &Range<SubflowOffset>,
+        is_lost: impl Fn(&Sent) -> bool,
+        mut lost: impl FnMut(&Sent),
+    ) {
+        let mut i = self.sent.partition_point(|s| s.range.end <= range.start);
+        while let Some(sent) = self.sent.get_mut(i).filter(|s| s.range.start < range.end) {
+            let same = sent.path == path && sent.index == index;
+            if same && sent.status == Status::InFlight && is_lost(sent) {
+                sent.status = Status::Lost;
+                self.lost_from = self.lost_from.min(i);
+                lost(sent);
+            }
+            i += 1;
+        }
+    }
+
+    /// Whether the first piece is marked as selectively acknowledged. It cannot be: the receiver
+    /// would have acknowledged it cumulatively, so it has discarded it (RFC 2018 §8).
+    pub(crate) fn is_reneged(&self) -> bool {
+        self.sent.front().is_some_and(|s| s.status == Status::Sacked)
+    }
+
+    /// Takes back all selective acknowledgments: the pieces count as lost.
+    pub(crate) fn forget_sacks(&mut self, mut lost: impl FnMut(&Sent)) {
+        for sent in self.sent.iter_mut().filter(|s| s.status == Status::Sacked) {
+            sent.status = Status::Lost;
+            lost(sent);
+        }
+        self.lost_from = 0;
+    }
+
+    /// Marks the first `bytes` in flight or beyond as lost, where they are in flight.
+    pub(crate) fn lose_first(&mut self, bytes: u64, mut lost: impl FnMut(&Sent)) {
+        let Some(first) = self.sent.front() else { return };
+        if first.status != Status::InFlight {
+            return;
+        }
+        let end = first.range.start + bytes;
+        if end < first.range.end {
+            self.split(0, end);
+        }
+        self.sent[0].status = Status::Lost;
+        self.lost_from = 0;
+        lost(&self.sent[0]);
+    }
+
     /// Marks pieces in flight as lost where `is_lost` says so; `lost` sees each.
     pub(crate) fn mark_lost(
         &mut self,
@@ -193,7 +255,7 @@ impl Scoreboard {
     }
 
     #[cfg(test)]
-    fn is_canonical(&self) -> bool {
+    pub(crate) fn is_canonical(&self) -> bool {
         let contiguous = self
             .sent
             .iter()

@@ -2,12 +2,28 @@
 
 use core::ops::Range;
 
-use manypath_base::{Instant, PathId, SeqNum, SubflowOffset};
+use manypath_base::{Instant, PathId, SubflowOffset};
 use manypath_wire::{Flags, Segment};
+use smallvec::SmallVec;
 
 use super::Arrival;
 use crate::path::Path;
 use crate::{CloseReason, Event, Extension, Flow, State};
+
+/// What an acknowledgment brought, besides what the scoreboard and the paths noted.
+#[derive(Clone, Debug)]
+pub(super) struct AckNews {
+    /// SND.UNA moved.
+    pub(super) advanced: bool,
+    /// It counts as a duplicate acknowledgment, where there is no SACK to tell more.
+    pub(super) repeated: bool,
+    /// It says nothing that was not said before.
+    pub(super) is_bare_repeat: bool,
+    /// D-SACK.
+    pub(super) duplicate: Option<Range<SubflowOffset>>,
+    /// TSecr.
+    pub(super) echo: Option<u32>,
+}
 
 impl Flow {
     /// Fifth. Returns whether the segment is to be read further.
@@ -28,52 +44,38 @@ impl Flow {
         let Some(ack) = ack.filter(|&a| a <= self.send.nxt && a.0 >= oldest) else {
             return self.wrong_ack(now, segment);
         };
-        if self.state == State::SynReceived && !self.complete_handshake(now, path, ack, segment) {
-            return false;
+        if self.state == State::SynReceived {
+            if ack < SubflowOffset(1) {
+                return self.wrong_ack(now, segment);
+            }
+            self.complete_handshake(now, path, segment);
         }
-        self.update_window(arrival, ack);
-        self.take_ack(now, ack, segment, ext);
+        let window = self.send.window;
+        self.update_window(now, arrival, ack);
+        self.take_ack(now, ack, segment, window != self.send.window, ext);
         self.after_ack(now);
         !matches!(self.state, State::Closed | State::TimeWait { .. })
     }
 
     fn wrong_ack(&mut self, now: Instant, segment: &Segment) -> bool {
         if self.state == State::SynReceived {
-            self.reset_to(segment.ack);
+            // RFC 9293 §3.10.7.4, fifth: a RST, and the handshake goes on.
+            self.stray_reset = Some(segment.ack);
         } else {
             self.challenge(now);
         }
         false
     }
 
-    /// RFC 9293 §3.10.7.4, SYN-RECEIVED: a RST with the sequence number that was acknowledged.
-    fn reset_to(&mut self, seq: SeqNum) {
-        self.send.isn = seq;
-        self.send.nxt = SubflowOffset::ZERO;
-        self.reset_due = Some(None);
-        self.end(CloseReason::Refused);
-    }
-
-    fn complete_handshake(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        ack: SubflowOffset,
-        segment: &Segment,
-    ) -> bool {
-        if ack < SubflowOffset(1) {
-            return false;
-        }
+    fn complete_handshake(&mut self, now: Instant, path: PathId, segment: &Segment) {
         self.sample_handshake(now, path);
         self.send.una = SubflowOffset(1);
         self.establish(now);
-        let window = u32::from(segment.window) << self.agreed.send_scale;
-        self.set_window(window);
-        true
+        self.set_window(u32::from(segment.window) << self.agreed.send_scale);
     }
 
     /// The peer's window, if this segment is newer than the last that set it.
-    fn update_window(&mut self, arrival: &Arrival, ack: SubflowOffset) {
+    fn update_window(&mut self, now: Instant, arrival: &Arrival, ack: SubflowOffset) {
         let newer = self.send.wl1 < arrival.start
             || (self.send.wl1 == arrival.start && self.send.wl2 <= ack);
         if ack >= self.send.una && newer {
@@ -81,6 +83,10 @@ impl Flow {
             self.send.wl2 = ack;
             let window = u32::from(arrival.segment.window) << self.agreed.send_scale;
             self.set_window(window);
+            if window == 0 {
+                // A peer that keeps its window closed and says so is alive (RFC 9293 §3.8.6.1).
+                self.progress_at = now;
+            }
         }
     }
 
@@ -98,21 +104,53 @@ impl Flow {
         now: Instant,
         ack: SubflowOffset,
         segment: &Segment,
+        window_changed: bool,
         ext: &dyn Extension,
     ) {
         for path in &mut self.paths {
             path.begin_ack();
         }
+        let is_bare_repeat = self.is_bare_repeat(ack, segment, window_changed);
         let advanced = ack > self.send.una;
         if advanced {
+            self.send.dup_acks = 0;
             self.advance_una(now, ack);
         }
+        let repeated = is_bare_repeat && !self.agreed.sack && !self.board.is_empty();
+        self.send.dup_acks += u32::from(repeated);
         let duplicate = self.take_sack(now, ack, segment);
         let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
-        if advanced || delivered || duplicate.is_some() {
+        if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);
-            self.detect_spurious(advanced, echo, duplicate.as_ref());
-            self.react(now, duplicate.is_some(), ext);
+            let news = AckNews { advanced, repeated, is_bare_repeat, duplicate, echo };
+            self.detect_spurious(&news);
+            self.react(now, &news, ext);
+        }
+        self.check_reneging(now);
+    }
+
+    /// DUPLICATE ACKNOWLEDGMENT of RFC 5681 §2, (b) to (e), with no SACK block.
+    fn is_bare_repeat(&self, ack: SubflowOffset, segment: &Segment, window_changed: bool) -> bool {
+        ack == self.send.una
+            && segment.seq_len() == 0
+            && segment.options.sack.is_empty()
+            && !window_changed
+    }
+
+    /// The receiver discarded what it had acknowledged selectively (RFC 2018 §8).
+    fn check_reneging(&mut self, now: Instant) {
+        if !self.board.is_reneged() {
+            return;
+        }
+        let Self { board, paths, .. } = self;
+        board.forget_sacks(|piece| {
+            if let Some(path) = find(paths, piece.path) {
+                path.sacked -= piece.len();
+                path.lost += piece.len();
+            }
+        });
+        for path in paths {
+            path.rearm(now);
         }
     }
 
@@ -126,7 +164,6 @@ impl Flow {
         self.send.una = ack;
         self.send.buffer.release(ack.min(self.send.buffer.end()));
         self.progress_at = now;
-        self.persist.stop();
         self.events.push_back(Event::Acknowledged);
     }
 
@@ -142,28 +179,29 @@ impl Flow {
         }
         let (isn, una, nxt) = (self.send.isn, self.send.una, self.send.nxt);
         let unwrap = |seq| SubflowOffset::from_seq(seq, isn, una);
-        let mut duplicate = None;
-        let blocks = &segment.options.sack;
-        for (i, block) in blocks.iter().enumerate() {
+        let mut blocks: SmallVec<[Range<SubflowOffset>; 4]> = SmallVec::new();
+        for block in &segment.options.sack {
             let (Some(start), Some(end)) = (unwrap(block.start), unwrap(block.end)) else {
                 continue;
             };
-            let inside_second = i == 0
-                && blocks.get(1).is_some_and(|b| {
-                    unwrap(b.start).is_some_and(|s| s <= start)
-                        && unwrap(b.end).is_some_and(|e| end <= e)
-                });
-            if i == 0 && start < end && (end <= ack || inside_second) {
-                duplicate = Some(start..end);
-            } else if una <= start && start < end && end <= nxt {
-                let Self { board, paths, .. } = self;
-                board.sack(&(start..end), |piece| {
-                    if let Some(path) = find(paths, piece.path) {
-                        path.on_delivered(piece, now);
-                        path.sacked += piece.len();
-                    }
-                });
+            if start < end && end <= nxt {
+                blocks.push(start..end);
             }
+        }
+        let duplicate = blocks.first().cloned().filter(|first| {
+            let within = |b: &Range<_>| b.start <= first.start && first.end <= b.end;
+            first.end <= ack || blocks.get(1).is_some_and(within)
+        });
+        // In sequence order, so that what came in order does not look reordered.
+        blocks.sort_unstable_by_key(|b| b.start);
+        for block in blocks.iter().filter(|b| b.end > una) {
+            let Self { board, paths, .. } = self;
+            board.sack(&(block.start.max(una)..block.end), |piece| {
+                if let Some(path) = find(paths, piece.path) {
+                    path.on_delivered(piece, now);
+                    path.sacked += piece.len();
+                }
+            });
         }
         duplicate
     }

@@ -31,8 +31,9 @@ impl Flow {
             return;
         }
         if has_ack && !good_ack {
-            // First: an acknowledgment of what was never sent. **Choice:** no RST is sent from
-            // here; the endpoint answers segments that belong to no flow.
+            // First: an acknowledgment of what was never sent. A peer that holds a connection of
+            // an earlier life answers the SYN so, and the RST ends it (RFC 9293 §3.5.1).
+            self.stray_reset = Some(segment.ack);
             return;
         }
         if !segment.flags.has(Flags::SYN) {
@@ -82,9 +83,12 @@ impl Flow {
 
     /// A handshake that was not retransmitted gives the first round-trip time (RFC 6298 §2).
     pub(super) fn sample_handshake(&mut self, now: Instant, path: PathId) {
-        let sent_once = self.handshake.filter(|h| h.attempts == 1);
-        if let (Some(h), Some(path)) = (sent_once, self.paths.iter_mut().find(|p| p.id == path)) {
-            path.rtt.sample(now.since(h.sent_at), now);
+        let path = self.paths.iter_mut().find(|p| p.id == path);
+        if let (Some(h), Some(path)) = (self.handshake, path) {
+            match h.attempts {
+                1 => path.sample_handshake(now.since(h.sent_at), now),
+                _ => path.rtt.on_slow_handshake(),
+            }
         }
     }
 

@@ -1,38 +1,54 @@
-//! What an acknowledgment means for each path: loss detection (RFC 8985), recovery (RFC 6675,
-//! RFC 6937), congestion control and timers.
+//! What an acknowledgment means for each path: loss detection (RFC 8985, or RFC 6582 without
+//! SACK), recovery (RFC 6675, RFC 6937), congestion control and timers.
+
+use core::time::Duration;
 
 use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 use smallvec::SmallVec;
 
+use super::ack::AckNews;
 use crate::path::{Cause, Episode, Path};
-use crate::scoreboard::{Scoreboard, Status};
+use crate::scoreboard::Scoreboard;
 use crate::{Extension, Flow};
 
-/// Segments passed over that make a loss certain without waiting (RFC 8985 §6.2, DupThresh).
+/// Duplicate acknowledgments, or segments passed over, that make a loss certain (RFC 5681 §3.2,
+/// RFC 8985 §6.2, DupThresh).
 const DUP_THRESH: u32 = 3;
 
 impl Flow {
     /// Every path takes in what the acknowledgment said of it.
-    pub(super) fn react(&mut self, now: Instant, duplicate: bool, ext: &dyn Extension) {
+    pub(super) fn react(&mut self, now: Instant, news: &AckNews, ext: &dyn Extension) {
         let own = self.own_views();
         let views = ext.flow_views().unwrap_or(&own);
-        let Self { board, paths, send, events, .. } = self;
+        let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
+        let dup_acks = self.send.dup_acks;
+        let Self { board, paths, events, .. } = self;
         for path in paths.iter_mut() {
-            if path.tally.delivered == 0 && !(duplicate && path.is_outstanding()) {
+            end_tail_probe(path, now, una, news, views);
+            let duplicate = news.duplicate.is_some() && path.is_outstanding();
+            if path.tally.delivered == 0 && !news.repeated && !duplicate {
                 continue;
             }
             let (rtt, round_start) = path.finish_ack(now);
             if path.tally.delivered > 0 {
                 path.rtt.end_back_off();
                 Self::restore_health(path, events);
-                path.rto_base = now;
+                path.restart_timer(now, una, sack);
             }
-            leave_recovery(path, send.una, board);
-            end_tail_probe(path, now, send.una, duplicate, views);
-            let reorder = detect_losses(path, board, now, send.nxt, views);
+            leave_recovery(path, una, board);
+            path.tally.repeated = if news.repeated { path.packet } else { 0 };
+            let must_resend = if sack {
+                detect_losses(path, board, now, nxt, views);
+                false
+            } else {
+                count_duplicates(path, board, now, (nxt, dup_acks), views)
+            };
             grow(path, now, rtt, round_start, views);
-            path.rearm(now, reorder);
+            if must_resend {
+                path.grant_one();
+            }
+            path.rearm(now);
         }
     }
 
@@ -43,83 +59,104 @@ impl Flow {
 
 /// Ends the episode when everything sent before it began is acknowledged.
 fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
-    if path.episode.is_some_and(|e| una >= e.point || board.is_empty()) {
-        path.episode = None;
+    if path.episode.as_ref().is_some_and(|e| una >= e.point || board.is_empty()) {
+        path.recovered = path.episode.take();
         path.rack.on_recovered();
     }
 }
 
-/// RFC 8985 §7.4: a probe that was needed means that the tail was lost, and that is congestion.
+/// TLP_process_ack (RFC 8985 §7.4.2): a probe whose original is not known to have arrived has
+/// repaired a loss, and that is congestion. It is known only once something behind it is
+/// acknowledged.
 fn end_tail_probe(
     path: &mut Path,
     now: Instant,
     una: SubflowOffset,
-    duplicate: bool,
+    news: &AckNews,
     views: &[FlowView],
 ) {
     let Some(probe) = path.tail_probe.filter(|p| una >= p.end) else { return };
-    path.tail_probe = None;
-    if probe.retransmission && !duplicate && path.episode.is_none() {
-        let flight = path.tally.prior_in_flight;
-        path.controller.on_signal(now, Signal::Loss, flight, views);
+    let both_came = news.duplicate.as_ref().is_some_and(|d| d.end >= probe.end)
+        || una == probe.end && news.is_bare_repeat;
+    if !probe.retransmission || both_came {
+        path.tail_probe = None;
+    } else if una > probe.end {
+        path.tail_probe = None;
+        if path.episode.is_none() {
+            let flight = path.tally.prior_outstanding;
+            path.controller.on_signal(now, Signal::Loss, flight, views);
+        }
     }
 }
 
-/// RACK_detect_loss (RFC 8985 §6.2 step 5). Returns when the next piece will count as lost.
+/// RACK_detect_loss (RFC 8985 §6.2 step 5), oldest send first: without losses it looks at one
+/// piece. Notes when the next piece will count as lost.
 pub(super) fn detect_losses(
     path: &mut Path,
     board: &mut Scoreboard,
     now: Instant,
     nxt: SubflowOffset,
     views: &[FlowView],
-) -> Option<Instant> {
-    let passed = |s: &crate::scoreboard::Sent| {
-        s.path == path.id && s.status == Status::InFlight && path.rack.passed_over(s)
-    };
-    if !board.iter().take_while(|s| s.status != Status::InFlight || passed(s)).any(passed) {
-        return None; // Nothing was overtaken: the common case looks at one piece.
+) {
+    let certain = path.episode.is_some() || path.sacked > (DUP_THRESH - 1) * path.mss.bytes();
+    let window = path.rack.window(certain, path.rtt.min(), path.rtt.srtt().unwrap_or_default());
+    let (rack, id) = (path.rack, path.id);
+    let lost_before = path.lost;
+    path.reorder_at = None;
+    while let Some(oldest) = path.order.oldest(id, board).filter(|s| rack.passed_over(s)) {
+        let at = rack.lost_at(oldest, window);
+        if at > now {
+            path.reorder_at = Some(at);
+            break;
+        }
+        let Some((index, range)) = path.order.front() else { break };
+        board.lose((id, index), &range, |s| rack.passed_over(s), |s| path.on_lost(s.len()));
     }
-    let certain = path.episode.is_some() || path.sacked >= DUP_THRESH * path.mss.bytes();
-    let srtt = path.rtt.srtt().unwrap_or_default();
-    let window = path.rack.window(certain, path.rtt.min(), srtt);
-    let (rack, id, flight) = (path.rack, path.id, path.in_flight);
-    let mut next: Option<Instant> = None;
-    let mut any_lost = false;
-    board.mark_lost(
-        |s| {
-            if s.path != id || !rack.passed_over(s) {
-                return false;
-            }
-            let at = rack.lost_at(s, window);
-            if at > now {
-                next = Some(next.map_or(at, |n| n.min(at)));
-            }
-            at <= now
-        },
-        |s| {
-            any_lost = true;
-            path.on_lost(s.len());
-        },
-    );
-    if any_lost && path.episode.is_none() {
-        path.begin_episode(now, nxt, Signal::Loss, flight.max(path.tally.prior_in_flight), views);
+    if path.lost > lost_before && path.episode.is_none() {
+        path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
     }
-    next
+}
+
+/// Without SACK (RFC 6582 §3.2): the third duplicate acknowledgment, and in recovery every
+/// partial one, mean that the first segment is lost. Returns whether it is, and so must go out
+/// again at once.
+fn count_duplicates(
+    path: &mut Path,
+    board: &mut Scoreboard,
+    now: Instant,
+    (nxt, dup_acks): (SubflowOffset, u32),
+    views: &[FlowView],
+) -> bool {
+    let first_is_ours = board.iter().next().is_some_and(|s| s.path == path.id);
+    let repeated = path.tally.repeated > 0;
+    let third = repeated && dup_acks == DUP_THRESH && path.episode.is_none();
+    let recovering = matches!(path.episode, Some(Episode { cause: Cause::Loss(_), .. }));
+    let partial = recovering && path.tally.delivered > 0;
+    if !first_is_ours || !(third || partial) {
+        return false;
+    }
+    let packet = u64::from(path.packet);
+    board.lose_first(packet, |s| path.on_lost(s.len()));
+    if third {
+        path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
+    }
+    true
 }
 
 /// Congestion control: growth outside of fast recovery, PRR within it.
 fn grow(
     path: &mut Path,
     now: Instant,
-    rtt: Option<core::time::Duration>,
+    rtt: Option<Duration>,
     round_start: bool,
     views: &[FlowView],
 ) {
+    let repeated = path.tally.repeated;
     let (delivered, in_flight) = (path.tally.delivered, path.in_flight);
     let (ssthresh, mss) = (path.controller.ssthresh(), path.mss.bytes());
     match &mut path.episode {
         Some(Episode { cause: Cause::Loss(prr), .. }) => {
-            prr.on_delivered(delivered, in_flight, ssthresh, mss);
+            prr.on_delivered(delivered + repeated, in_flight, ssthresh, mss);
         }
         Some(Episode { cause: Cause::Timeout, .. }) | None => {
             if delivered > 0 {

@@ -53,11 +53,12 @@ impl Flow {
         &mut self,
         now: Instant,
         path: PathId,
-        segment: Segment,
+        mut segment: Segment,
         ext: &mut dyn Extension,
     ) {
+        self.answer_to_simultaneous_syn(&mut segment);
         let Some(arrival) = self.first_check_sequence(now, segment, ext) else { return };
-        if !self.second_check_rst(now, &arrival) || !self.fourth_check_syn(now, &arrival) {
+        if !self.second_check_rst(now, &arrival, ext) || !self.fourth_check_syn(now, &arrival) {
             return;
         }
         if !self.fifth_check_ack(now, path, &arrival, ext) {
@@ -69,6 +70,17 @@ impl Flow {
         }
         self.seventh_take_payload(now, arrival);
         self.eighth_check_fin(now);
+    }
+
+    /// Simultaneous open (RFC 9293 §3.5, figure 8): the SYN/ACK repeats a SYN that has come
+    /// already. What counts of it is the acknowledgment, which stands behind the SYN.
+    fn answer_to_simultaneous_syn(&self, segment: &mut Segment) {
+        let both = Flags::SYN | Flags::ACK;
+        let repeated = segment.seq == self.recv.isn && segment.flags.has(both);
+        if self.state == State::SynReceived && repeated && !segment.flags.has(Flags::RST) {
+            segment.flags = segment.flags.without(Flags::SYN);
+            segment.seq = segment.seq.wrapping_add(1);
+        }
     }
 
     /// Lets the extension read the options; it may end the flow.
@@ -109,8 +121,11 @@ impl Flow {
         let len = u64::from(segment.seq_len());
         let acceptable = start.filter(|&start| {
             let end = start + len;
+            // A closed window takes no data, but the acknowledgment beside it (RFC 9293
+            // §3.10.7.4). **Differs** from there: an empty segment may stand at the right edge,
+            // where a peer stands that has filled the window. Both sides would wait for ever.
             let touches = if len == 0 { start >= nxt } else { end > nxt };
-            touches && (start < edge || (start == edge && start == nxt && len == 0))
+            touches && (start < edge || start == edge && (len == 0 || start == nxt))
         });
         let Some(start) = acceptable else {
             self.counters.out_of_window += 1;
@@ -125,15 +140,18 @@ impl Flow {
         if len64(segment.payload.len()) > room {
             segment.payload.truncate(usize64(room));
             fin = false;
+            self.recv.acks.at_once();
         }
         Some(Arrival { start: data, fin, segment })
     }
 
-    /// A shared window is a limit at the connection's level only; then this flow takes whatever
-    /// lies within the largest window that can be promised.
+    /// A shared window is a limit at the connection's level only: then this flow takes what may
+    /// lie within it and as much again, for data that was sent on another flow before.
     fn acceptable_edge(&self, ext: &dyn Extension) -> SubflowOffset {
         match ext.shared_window() {
-            Some(_) => self.recv.nxt() + (1 << 30),
+            Some(shared) => {
+                self.recv.nxt() + u64::from(shared.max(self.config.recv_buffer_max)) * 2
+            }
             None => self.recv.window.edge(),
         }
     }
@@ -148,7 +166,12 @@ impl Flow {
         if let Some(start) = start.filter(|&s| len > 0 && s + len <= self.recv.nxt()) {
             self.recv.sack.on_duplicate(start..start + len);
         }
-        self.recv.acks.at_once();
+        if segment.seq_len() == 0 {
+            // Two sides that disagree must not answer each other's answers for ever.
+            self.challenge(now);
+        } else {
+            self.recv.acks.at_once();
+        }
         if let (State::SynReceived, true, Some(handshake)) =
             (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
         {
@@ -164,7 +187,7 @@ impl Flow {
     /// RFC 7323 §4.3: TS.Recent comes of the segment that covers the last acknowledgment.
     fn update_timestamp(&mut self, now: Instant, segment: &Segment, start: SubflowOffset) {
         if let Some(ts) = segment.options.timestamps.filter(|_| self.agreed.timestamps)
-            && start <= self.recv.nxt()
+            && start <= self.recv.last_ack_sent
         {
             self.timestamps.update(ts.value, now);
         }
@@ -172,7 +195,12 @@ impl Flow {
 
     /// Second: RST. Only one that hits RCV.NXT exactly counts; elsewhere in the window it is
     /// challenged (RFC 5961 §3.2).
-    fn second_check_rst(&mut self, now: Instant, arrival: &Arrival) -> bool {
+    fn second_check_rst(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        ext: &mut dyn Extension,
+    ) -> bool {
         if !arrival.segment.flags.has(Flags::RST) {
             return true;
         }
@@ -180,10 +208,19 @@ impl Flow {
             self.challenge(now);
             return false;
         }
-        let reason = arrival.segment.options.mptcp.reset;
+        ext.read_reset(&arrival.segment.options.mptcp);
+        let reason = CloseReason::Reset(arrival.segment.options.mptcp.reset);
         self.end(match self.state {
             State::SynReceived => CloseReason::Refused,
-            _ => CloseReason::Reset(reason),
+            State::TimeWait { .. } => CloseReason::Finished,
+            State::SynSent
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::Closed => reason,
         });
         false
     }
@@ -223,7 +260,7 @@ impl Flow {
             self.recv.acks.on_data(now, newly, mss);
             self.events.push_back(Event::Received);
         } else {
-            self.recv.sack.on_held(start);
+            self.recv.sack.on_held(start, &self.recv.data);
         }
         if had_hole || newly == 0 {
             // RFC 5681 §4.2: out of order, or (part of) a hole filled.

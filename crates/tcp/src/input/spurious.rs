@@ -1,42 +1,26 @@
 //! Retransmissions that were not needed, and taking back what they cost: Eifel detection
 //! (RFC 3522, as RFC 4015 responds to) and D-SACK (RFC 3708).
 
-use core::ops::Range;
-
-use manypath_base::SubflowOffset;
-
+use super::ack::AckNews;
 use crate::Flow;
-use crate::path::Path;
+use crate::path::{Cause, Episode, Path};
 use crate::scoreboard::Scoreboard;
-use crate::timestamps::tick_before;
 
 impl Flow {
     /// Looks for proof that an episode was spurious, on each path.
-    pub(super) fn detect_spurious(
-        &mut self,
-        advanced: bool,
-        echo: Option<u32>,
-        duplicate: Option<&Range<SubflowOffset>>,
-    ) {
-        let Self { board, paths, counters, agreed, .. } = self;
+    pub(super) fn detect_spurious(&mut self, news: &AckNews) {
+        let (una, nxt, timestamps) = (self.send.una, self.send.nxt, self.agreed.timestamps);
+        let Self { board, paths, counters, .. } = self;
         for path in paths.iter_mut() {
-            if let Some(range) = duplicate {
-                path.rack.on_dsack();
-                if let Some(episode) = &mut path.episode {
-                    episode.unproven = episode.unproven.saturating_sub(range.end - range.start);
-                }
+            if news.duplicate.is_some() {
+                path.rack.on_dsack(una, nxt);
             }
-            let Some(episode) = path.episode else { continue };
-            // The acknowledgment is of a segment sent before the first retransmission.
-            let eifel = advanced
-                && agreed.timestamps
-                && episode
-                    .first_retransmission
-                    .zip(echo)
-                    .is_some_and(|(first, e)| tick_before(e, first));
-            let all_duplicate =
-                duplicate.is_some() && episode.any_retransmitted && episode.unproven == 0;
-            if eifel || all_duplicate {
+            let eifel = news.advanced && timestamps && path.episode.is_some();
+            let latest = path.episode.as_mut().or(path.recovered.as_mut());
+            let Some(Episode { evidence, .. }) = latest else { continue };
+            let duplicate = news.duplicate.clone();
+            let all_duplicate = duplicate.is_some_and(|range| evidence.on_duplicate(range));
+            if all_duplicate || eifel && evidence.is_answer_to_original(una, news.echo) {
                 counters.spurious_recoveries += 1;
                 undo(path, board);
             }
@@ -45,11 +29,15 @@ impl Flow {
 }
 
 fn undo(path: &mut Path, board: &mut Scoreboard) {
-    path.episode = None;
+    let episode = path.episode.take().or(path.recovered.take());
+    if let Some(Episode { cause: Cause::Loss(_), .. }) = episode {
+        path.rack.on_spurious();
+    }
     path.controller.on_spurious();
     let id = path.id;
     board.unmark_lost(id, |piece| {
         path.lost -= piece.len();
         path.in_flight += piece.len();
     });
+    path.order.rebuild(id, board);
 }

@@ -56,16 +56,11 @@ impl Flow {
             }
             let Some((_, kind)) = path.timer.filter(|&(at, _)| at <= now) else { continue };
             path.timer = None;
-            let kind = if path.rto_base + path.rtt.rto() <= now {
-                TimerKind::Retransmission
-            } else {
-                kind
-            };
             match kind {
                 TimerKind::Reorder => {
                     path.begin_ack();
-                    let reorder = detect_losses(path, board, now, send.nxt, views);
-                    path.rearm(now, reorder);
+                    detect_losses(path, board, now, send.nxt, views);
+                    path.rearm(now);
                 }
                 TimerKind::Tail => {
                     counters.tail_probes += 1;
@@ -84,7 +79,9 @@ impl Flow {
     }
 }
 
-/// RFC 6298 §5.4-5.6 and RFC 8985 §6.3: everything in flight on the path counts as lost.
+/// RFC 6298 §5.4-5.6: everything in flight on the path counts as lost. **Choice:** RFC 8985 §6.3
+/// spares what was sent a moment ago; here one segment may be in flight after a timeout, and what
+/// was sent a moment ago would take its place.
 fn retransmission_timeout(
     path: &mut Path,
     board: &mut Scoreboard,
@@ -92,16 +89,17 @@ fn retransmission_timeout(
     point: SubflowOffset,
     views: &[FlowView],
 ) {
-    let (id, flight) = (path.id, path.in_flight);
+    let (id, flight) = (path.id, path.outstanding());
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
     path.rtt.back_off();
     path.rto_base = now;
     path.tail_probe = None;
+    path.reorder_at = None;
     if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
         // The window is one segment once more, the threshold stays (RFC 5681 §3.1).
         path.controller.on_signal(now, Signal::Timeout, flight, views);
     } else {
         path.begin_episode(now, point, Signal::Timeout, flight, views);
     }
-    path.rearm(now, None);
+    path.rearm(now);
 }

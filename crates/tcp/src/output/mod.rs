@@ -5,12 +5,12 @@ mod segment;
 
 use core::ops::Range;
 
-use manypath_base::{Instant, Mss, SubflowOffset, len32};
+use manypath_base::{Instant, Mss, PathId, SeqNum, SubflowOffset, len32};
 use manypath_wire::{Flags, Segment};
 
 use crate::extension::Phase;
 use crate::flow::Transmit;
-use crate::path::{MAX_RTO, Path, TailProbe};
+use crate::path::{Health, MAX_RTO, Path, TailProbe};
 use crate::scoreboard::{Sent, Status};
 use crate::{Extension, Flow, State};
 use segment::Draft;
@@ -19,16 +19,22 @@ use segment::Draft;
 /// queue by itself.
 const BURST_MILLIS: u64 = 1;
 
+/// Option bytes of timestamps, padded (RFC 7323 appendix A).
+const TIMESTAMPS_LEN: u32 = 12;
+
 impl Flow {
     /// The next segment to send. A driver calls this until it answers `None`.
     pub fn poll_transmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         if let Some(reason) = self.reset_due.take() {
             return Some(self.reset_segment(now, reason, ext));
         }
+        if let Some(seq) = self.stray_reset.take() {
+            return Some(self.stray_reset_segment(now, seq, ext));
+        }
         if self.handshake.is_some_and(|h| h.due) {
             return Some(self.handshake_segment(now, ext));
         }
-        if !self.state.is_synchronized() {
+        if matches!(self.state, State::SynSent | State::Closed) {
             return None;
         }
         if self.state.may_send() {
@@ -63,6 +69,18 @@ impl Flow {
         transmit
     }
 
+    /// A RST in answer to an acknowledgment of what was never sent (RFC 9293 §3.10.7.3).
+    fn stray_reset_segment(
+        &mut self,
+        now: Instant,
+        seq: SeqNum,
+        ext: &mut dyn Extension,
+    ) -> Transmit {
+        let mut transmit = self.finish(now, &Draft::new(Phase::Reset, Flags::RST, 0), ext);
+        transmit.segment.seq = seq;
+        transmit
+    }
+
     fn handshake_segment(&mut self, now: Instant, ext: &mut dyn Extension) -> Transmit {
         let handshake = self.handshake.as_mut().expect("the caller saw that it is due");
         let attempt = handshake.attempts;
@@ -82,6 +100,9 @@ impl Flow {
     /// Sends the first lost piece again, on its own path if that has room, else on any
     /// (RFC 6675 §5, NextSeg rule 1).
     fn retransmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        if self.paths.iter().all(|p| p.lost == 0) {
+            return None;
+        }
         let piece = self.board.first_lost()?;
         let id = self.board.get(piece).path;
         let path = self.path_with_room(id)?;
@@ -89,10 +110,13 @@ impl Flow {
         Some(self.resend(now, piece, path, limit, ext))
     }
 
-    fn path_with_room(&self, preferred: manypath_base::PathId) -> Option<usize> {
-        let usable = |p: &Path| p.room() > 0;
-        let own = self.paths.iter().position(|p| p.id == preferred && usable(p));
-        own.or_else(|| self.paths.iter().position(usable))
+    /// A path with room: the preferred one if it is alive, then any that is alive, then any.
+    fn path_with_room(&self, preferred: PathId) -> Option<usize> {
+        let room = |p: &Path| p.room() > 0;
+        let alive = |p: &Path| room(p) && p.health == Health::Alive;
+        let find = |usable: &dyn Fn(&Path) -> bool| self.paths.iter().position(usable);
+        let own = find(&|p| p.id == preferred && alive(p));
+        own.or_else(|| find(&alive)).or_else(|| find(&room))
     }
 
     /// Sends (the first `limit` bytes of) piece `i` again on a path.
@@ -128,15 +152,15 @@ impl Flow {
             }
         }
         self.counters.bytes_retransmitted += u64::from(bytes);
+        let range = self.board.get(i).range.clone();
         let path = &mut self.paths[to];
-        let (index, mark) = (path.next_index(), path.delivered_mark());
-        path.on_sent(bytes, now);
+        let (index, mark) = (path.on_sent(range.clone(), now), path.delivered_mark());
         if let Some(episode) = &mut path.episode {
             let tsval = segment.options.timestamps.map(|ts| ts.value);
-            episode.on_retransmitted(segment.payload.len(), tsval);
+            episode.evidence.on_retransmitted(range, tsval);
         }
         let id = path.id;
-        path.rearm(now, None);
+        path.rearm(now);
         self.board.resent(i, id, index, now, mark);
     }
 
@@ -152,48 +176,64 @@ impl Flow {
         None
     }
 
-    /// New data if there is any, else the last piece again.
+    /// New data if there is any, else the last packet again.
     fn probe_tail(
         &mut self,
         now: Instant,
         path: usize,
         ext: &mut dyn Extension,
     ) -> Option<Transmit> {
-        let new = self.sendable(ext).filter(|r| r.end > r.start);
+        let packet = self.paths[path].packet;
+        let new = self.sendable(ext).filter(|r| !r.is_empty());
         let retransmission = new.is_none();
         let sent = match new {
             Some(range) => {
-                let mss = u64::from(self.paths[path].mss.bytes());
-                let end = range.end.min(range.start + mss);
-                Some(self.send_range(now, path, range.start..end, ext))
+                let end = range.end.min(range.start + u64::from(packet));
+                self.send_range(now, path, range.start..end, ext)
             }
             None => {
-                let piece = self.board.last_missing(self.paths[path].id)?;
-                let mss = u64::from(self.paths[path].mss.bytes());
-                let range = self.board.get(piece).range.clone();
-                let piece = if range.end - range.start > mss {
-                    self.board.split(piece, SubflowOffset(range.end.0 - mss));
-                    piece + 1
-                } else {
-                    piece
-                };
-                Some(self.resend(now, piece, path, self.paths[path].mss.bytes(), ext))
+                let piece = self.last_packet(path)?;
+                self.resend(now, piece, path, packet, ext)
             }
         };
-        self.paths[path].tail_probe = Some(TailProbe { end: self.send.nxt, retransmission });
-        self.paths[path].rearm(now, None);
-        sent
+        let probe = TailProbe { end: self.send.nxt, retransmission };
+        self.paths[path].on_tail_probe(now, probe);
+        Some(sent)
     }
 
-    /// One byte beyond the closed window (RFC 9293 §3.8.6.1).
+    /// The last packet's worth of what may be missing on a path, as a piece of its own.
+    fn last_packet(&mut self, path: usize) -> Option<usize> {
+        let Path { id, packet, .. } = self.paths[path];
+        let piece = self.board.last_missing(id)?;
+        let range = self.board.get(piece).range.clone();
+        let packet = u64::from(packet);
+        if range.end - range.start <= packet {
+            return Some(piece);
+        }
+        self.board.split(piece, SubflowOffset(range.end.0 - packet));
+        Some(piece + 1)
+    }
+
+    /// The persist timer expired: what a small window admits goes out after all (RFC 9293
+    /// §3.8.6.2.1), a closed one is probed (§3.8.6.1).
+    ///
+    /// **Differs** from "at least one octet of new data": the probe carries none and stands
+    /// before the window, so that it must be acknowledged but takes no part in loss recovery.
+    /// Common systems probe so.
     fn probe_window(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        let start = self.send.nxt;
-        let range = if self.board.is_empty() && self.waiting() > 0 {
-            start..start + u64::from(Self::PROBE_BYTES)
-        } else {
+        if !self.board.is_empty() {
             return None;
-        };
-        Some(self.send_range(now, 0, range, ext))
+        }
+        let range = self.sendable(ext)?;
+        if !range.is_empty() {
+            let packet = u64::from(self.paths[0].packet);
+            let end = range.end.min(range.start + packet);
+            return Some(self.send_range(now, 0, range.start..end, ext));
+        }
+        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
+        draft.range = SubflowOffset(self.send.una.0 - 1)..SubflowOffset(self.send.una.0 - 1);
+        self.start_persist(now);
+        Some(self.finish(now, &draft, ext))
     }
 
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
@@ -213,14 +253,18 @@ impl Flow {
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
         if self.holds_back(path, len, ext) {
+            self.start_persist(now);
             return None;
         }
+        self.paths[path].before_new_data(now);
         Some(self.send_range(now, path, range.start..range.start + len, ext))
     }
 
+    /// With nothing in flight no acknowledgment will come to open the window.
     fn start_persist(&mut self, now: Instant) {
-        if self.board.is_empty() && self.send.window == 0 {
-            self.persist.start(now, self.paths[0].rtt.rto(), MAX_RTO);
+        let rto = self.paths[0].rtt.rto();
+        if self.board.is_empty() && self.persist.start(now, rto, MAX_RTO) {
+            self.progress_at = now;
         }
     }
 
@@ -228,7 +272,7 @@ impl Flow {
     /// than a full segment, are to wait for more.
     fn holds_back(&self, path: usize, len: u64, ext: &dyn Extension) -> bool {
         let all = len == self.waiting();
-        let full = len >= u64::from(self.paths[path].mss.bytes());
+        let full = len >= u64::from(self.paths[path].packet);
         let half_window =
             len >= u64::from(self.send.max_window / 2) && ext.shared_window().is_none();
         let fin = self.send.closing && all;
@@ -236,7 +280,7 @@ impl Flow {
             return false;
         }
         // The rest of a queue goes out at once unless Nagle applies; what the window cut, waits.
-        !all || (self.config.nagle && !self.board.is_empty())
+        !all || self.config.nagle
     }
 
     /// Sends bytes for the first time; `range` may include FIN.
@@ -249,19 +293,18 @@ impl Flow {
     ) -> Transmit {
         let draft = self.draft_data(path, range, 0);
         let transmit = self.finish(now, &draft, ext);
-        let len = transmit.segment.seq_len();
         if self.board.is_empty() {
             self.progress_at = now;
         }
         let start = draft.range.start;
-        self.send.nxt = start + u64::from(len);
+        let range = start..start + u64::from(transmit.segment.seq_len());
+        self.send.nxt = range.end;
         let p = &mut self.paths[path];
-        let was_outstanding = p.is_outstanding();
-        let (index, mark) = (p.next_index(), p.delivered_mark());
-        p.on_sent(len, now);
-        let delivered_before = if was_outstanding { mark } else { (mark.0, now) };
+        let mark = p.delivered_mark();
+        let delivered_before = if p.is_outstanding() { mark } else { (mark.0, now) };
+        let index = p.on_sent(range.clone(), now);
         self.board.push(Sent {
-            range: start..start + u64::from(len),
+            range,
             path: p.id,
             index,
             sent_at: now,
@@ -269,9 +312,7 @@ impl Flow {
             status: Status::InFlight,
             delivered_before,
         });
-        // A pending reordering timer stays; the others move (RFC 8985 §7.2).
-        let reorder = p.timer.filter(|(_, k)| *k == crate::path::TimerKind::Reorder);
-        p.rearm(now, reorder.map(|(at, _)| at));
+        p.rearm(now);
         transmit
     }
 
@@ -284,7 +325,8 @@ impl Flow {
 
     /// An acknowledgment alone, where one is due.
     fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        if !self.recv.acks.is_due() && !ext.wants_ack() {
+        let wanted = self.state.is_synchronized() && ext.wants_ack();
+        if !self.recv.acks.is_due() && !wanted {
             return None;
         }
         let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
@@ -303,7 +345,19 @@ impl Flow {
         });
         let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
         let floor = 2 * path.mss.bytes();
-        (cwnd / 4).min(by_rate).max(floor).min(self.config.max_burst)
+        let most = self.config.max_burst.max(path.mss.bytes());
+        (cwnd / 4).min(by_rate).max(floor).min(most)
+    }
+
+    /// Payload bytes of one packet on a path beside `extension` bytes of options that an extension
+    /// adds, and of the largest burst of such packets that may be sent there now.
+    #[must_use]
+    pub fn packet_and_burst(&self, path: PathId, extension: u32) -> (u32, u32) {
+        let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
+        let timestamps = if self.agreed.timestamps { TIMESTAMPS_LEN } else { 0 };
+        let packet = self.paths[i].mss.bytes().saturating_sub(timestamps + extension).max(1);
+        let burst = self.burst(i).max(packet);
+        (packet, burst - burst % packet)
     }
 
     /// Payload per packet once `options` bytes of options are known.

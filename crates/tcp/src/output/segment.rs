@@ -46,7 +46,9 @@ impl Flow {
         let fin = self.send.fin().filter(|&fin| phase == Phase::Open && draft.range.end > fin);
         let data_end = fin.unwrap_or(draft.range.end);
         let start = draft.range.start;
-        let wanted = ext.cut(start, len32(usize64(data_end.saturating_sub(start))));
+        let data = len32(usize64(data_end.saturating_sub(start)));
+        // At least a byte goes out: a segment without one would be sent for ever.
+        let wanted = ext.cut(start, data).clamp(data.min(1), data);
         let options = self.options(now, draft, wanted, ext);
         let len = self.clip(path, u64::from(wanted), options.len());
         let end = start + len;
@@ -75,6 +77,10 @@ impl Flow {
         };
         if flags.has(Flags::ACK) {
             self.recv.acks.on_sent();
+            self.recv.last_ack_sent = self.recv.nxt();
+        }
+        if len > 0 {
+            self.paths[path].packet = packet.bytes();
         }
         self.count_sent(&segment);
         let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);

@@ -2,42 +2,27 @@
 //!
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
+mod order;
 mod rack;
 mod recovery;
 mod rtt;
+mod timers;
 
 use alloc::boxed::Box;
+use core::ops::Range;
 use core::time::Duration;
 
-use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset};
+use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{AckSample, Controller, FlowView, Signal};
 
+pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
 pub(crate) use rtt::{MAX_RTO, RttEstimator};
+pub(crate) use timers::{TailProbe, TimerKind};
 
 use crate::scoreboard::{Sent, Status};
 use crate::{Config, PathConfig, PathInfo};
-
-/// What the loss timer of a path is waiting for (RFC 8985 §8: one timer for all three).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimerKind {
-    /// Pieces that were passed over become lost.
-    Reorder,
-    /// Tail loss probe.
-    Tail,
-    /// Retransmission.
-    Retransmission,
-}
-
-/// A tail loss probe that was sent (RFC 8985 §7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TailProbe {
-    /// SND.NXT when it was sent.
-    pub(crate) end: SubflowOffset,
-    /// Whether it repeated data.
-    pub(crate) retransmission: bool,
-}
 
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +40,12 @@ pub(crate) enum Health {
 pub(crate) struct Tally {
     pub(crate) delivered: u32,
     pub(crate) prior_in_flight: u32,
+    /// FlightSize of RFC 5681 §2 before this acknowledgment: delivered out of order counts.
+    pub(crate) prior_outstanding: u32,
+    /// Bytes that a duplicate acknowledgment without SACK stands for.
+    pub(crate) repeated: u32,
+    /// Something that was sent twice was delivered: round-trip times are ambiguous (RFC 6298 §3).
+    resent: bool,
     /// The latest send time among pieces that were sent once.
     newest_sent: Option<Instant>,
     /// Delivery state at sending of the newest piece, for the rate.
@@ -70,14 +61,24 @@ pub(crate) struct Path {
     pub(crate) rtt: RttEstimator,
     pub(crate) rack: Rack,
     pub(crate) episode: Option<Episode>,
+    /// The last episode that ended: that it was spurious may show only afterwards.
+    pub(crate) recovered: Option<Episode>,
     pub(crate) health: Health,
     pub(crate) in_flight: u32,
     pub(crate) lost: u32,
     pub(crate) sacked: u32,
+    /// What is in flight, in the order of sending.
+    pub(crate) order: SendOrder,
     pub(crate) timer: Option<(Instant, TimerKind)>,
+    /// When the next piece that was passed over counts as lost.
+    pub(crate) reorder_at: Option<Instant>,
     /// When the retransmission timer was (re)started.
     pub(crate) rto_base: Instant,
     pub(crate) tail_probe: Option<TailProbe>,
+    /// Whether a round-trip time was measured since the last tail loss probe.
+    sampled_since_probe: bool,
+    /// Payload of one packet, options taken off, as last sent.
+    pub(crate) packet: u32,
     /// A probe is to be sent regardless of the window.
     pub(crate) probe_due: bool,
     /// When something was last delivered, or sent into an empty path.
@@ -85,6 +86,7 @@ pub(crate) struct Path {
     pub(crate) tally: Tally,
     ack_delay: Duration,
     next_index: u64,
+    last_sent: Instant,
     delivered: u64,
     delivered_at: Instant,
     lost_total: u64,
@@ -106,18 +108,24 @@ impl Path {
             rtt: RttEstimator::new(config.min_rto),
             rack: Rack::default(),
             episode: None,
+            recovered: None,
             health: Health::Alive,
             in_flight: 0,
             lost: 0,
             sacked: 0,
+            order: SendOrder::default(),
             timer: None,
+            reorder_at: None,
             rto_base: now,
             tail_probe: None,
+            sampled_since_probe: false,
+            packet: init.mss.bytes(),
             probe_due: false,
             last_heard: now,
             tally: Tally::default(),
             ack_delay: config.delayed_ack,
             next_index: 0,
+            last_sent: now,
             delivered: 0,
             delivered_at: now,
             lost_total: 0,
@@ -132,24 +140,24 @@ impl Path {
     pub(crate) fn set_mss(&mut self, mss: Mss) {
         if self.mss != mss {
             self.mss = mss;
+            self.packet = self.packet.min(mss.bytes());
             self.controller.set_mss(mss);
         }
     }
 
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows. Less
-    /// than a segment counts as nothing, unless nothing is in flight.
+    /// than a packet counts as nothing, unless nothing is in flight.
     pub(crate) fn room(&self) -> u32 {
-        let room = match self.episode {
+        let room = match &self.episode {
             Some(Episode { cause: Cause::Loss(prr), .. }) => prr.allowance(),
             Some(Episode { cause: Cause::Timeout, .. }) | None => {
                 self.controller.cwnd().saturating_sub(self.in_flight)
             }
         };
-        let segment = self.mss.bytes();
-        if room >= segment {
+        if room >= self.packet {
             room
         } else if self.in_flight == 0 {
-            segment
+            self.mss.bytes()
         } else {
             0
         }
@@ -160,32 +168,50 @@ impl Path {
         self.in_flight > 0 || self.lost > 0
     }
 
-    /// The place in send order of the next piece, with what the scoreboard notes beside it.
-    pub(crate) fn next_index(&mut self) -> u64 {
-        self.next_index += 1;
-        self.next_index
+    /// FlightSize of RFC 5681 §2: everything sent and not acknowledged cumulatively.
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.in_flight + self.lost + self.sacked
     }
 
+    /// Bytes delivered so far and when, for what is sent now to remember.
     pub(crate) fn delivered_mark(&self) -> (u64, Instant) {
         (self.delivered, self.delivered_at)
     }
 
-    /// Bytes went out on this path, new or again.
-    pub(crate) fn on_sent(&mut self, bytes: u32, now: Instant) {
-        if !self.is_outstanding() {
-            self.last_heard = now;
-            self.rto_base = now;
-            self.delivered_at = now;
-        }
-        self.in_flight += bytes;
-        self.flight.0 = self.flight.0.max(self.in_flight);
-        if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
-            prr.on_sent(bytes);
+    /// Bytes are about to go out after a pause: a window that was not used for longer than the
+    /// retransmission timeout says nothing of the path any more (RFC 5681 §4.1).
+    pub(crate) fn before_new_data(&mut self, now: Instant) {
+        let idle = now.since(self.last_sent.max(self.delivered_at));
+        if self.outstanding() == 0 && self.next_index > 0 && idle > self.rtt.rto() {
+            self.controller.on_idle();
         }
     }
 
+    /// The bytes of `range` went out on this path, new or again. Returns their place in send
+    /// order.
+    pub(crate) fn on_sent(&mut self, range: Range<SubflowOffset>, now: Instant) -> u64 {
+        let bytes = len32(usize64(range.end - range.start));
+        if !self.is_outstanding() {
+            self.last_heard = now;
+            self.rto_base = now;
+        }
+        self.in_flight += bytes;
+        self.flight.0 = self.flight.0.max(self.in_flight);
+        self.last_sent = now;
+        if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
+            prr.on_sent(bytes);
+        }
+        self.next_index += 1;
+        self.order.push(self.next_index, range);
+        self.next_index
+    }
+
     pub(crate) fn begin_ack(&mut self) {
-        self.tally = Tally { prior_in_flight: self.in_flight, ..Tally::default() };
+        self.tally = Tally {
+            prior_in_flight: self.in_flight,
+            prior_outstanding: self.outstanding(),
+            ..Tally::default()
+        };
     }
 
     /// A piece was acknowledged, cumulatively or selectively; `piece` is as it was before.
@@ -204,12 +230,21 @@ impl Path {
         self.since_loss += u64::from(bytes);
         if piece.transmissions == 1 {
             self.tally.newest_sent = self.tally.newest_sent.max(Some(piece.sent_at));
+        } else {
+            self.tally.resent = true;
         }
         let (before, at) = piece.delivered_before;
         if self.tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
             self.tally.newest_before = Some((before, at, piece.sent_at));
         }
         self.rack.on_delivered(piece, now, self.rtt.min());
+    }
+
+    /// Recovery may send one segment whatever PRR says.
+    pub(crate) fn grant_one(&mut self) {
+        if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
+            prr.grant(self.mss.bytes());
+        }
     }
 
     /// A piece was taken for lost.
@@ -224,9 +259,11 @@ impl Path {
     pub(crate) fn finish_ack(&mut self, now: Instant) -> (Option<Duration>, bool) {
         self.last_heard = now;
         self.delivered_at = now;
-        let rtt = self.tally.newest_sent.map(|sent| now.since(sent));
+        let unambiguous = self.tally.newest_sent.filter(|_| !self.tally.resent);
+        let rtt = unambiguous.map(|sent| now.since(sent));
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt, now);
+            self.sampled_since_probe = true;
         }
         let Some((before, since, _)) = self.tally.newest_before else { return (rtt, false) };
         self.rate = Rate::from_transfer(self.delivered - before, now.since(since));
@@ -283,10 +320,17 @@ impl Path {
             Signal::Timeout => Cause::Timeout,
             Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
         };
-        self.episode = Some(Episode::new(point, cause));
+        self.episode = Some(Episode::new(point, cause, self.episode.is_some()));
+        self.recovered = None;
         self.between_losses = self.since_loss;
         self.since_loss = 0;
         self.tail_probe = None;
+    }
+
+    /// The round-trip time of a handshake that was not sent again.
+    pub(crate) fn sample_handshake(&mut self, rtt: Duration, now: Instant) {
+        self.rtt.sample(rtt, now);
+        self.sampled_since_probe = true;
     }
 
     /// How this path looks to coupled controllers.
@@ -318,43 +362,5 @@ impl Path {
             suspect: self.health == Health::Suspect,
             failed: self.health == Health::Failed,
         }
-    }
-
-    /// Sets the loss timer after a transmission or an acknowledgment (RFC 8985 §7.2, §8;
-    /// RFC 6298 §5). `reorder` is when the next passed-over piece becomes lost.
-    pub(crate) fn rearm(&mut self, now: Instant, reorder: Option<Instant>) {
-        let rto_at = self.rto_base + self.rtt.rto();
-        self.timer = if !self.is_outstanding() {
-            None
-        } else if let Some(at) = reorder {
-            Some((at.min(rto_at), TimerKind::Reorder))
-        } else if self.may_probe_tail() {
-            Some((self.tail_probe_at(now).min(rto_at), TimerKind::Tail))
-        } else {
-            Some((rto_at, TimerKind::Retransmission))
-        };
-    }
-
-    /// RFC 8985 §7.2: no probe in recovery, with holes known, twice in a row, or without an RTT.
-    fn may_probe_tail(&self) -> bool {
-        self.episode.is_none()
-            && self.tail_probe.is_none()
-            && self.sacked == 0
-            && self.health != Health::Failed
-            && self.rtt.srtt().is_some()
-    }
-
-    fn tail_probe_at(&self, now: Instant) -> Instant {
-        let delay =
-            if self.in_flight <= self.mss.bytes() { self.ack_delay } else { Duration::ZERO };
-        now + self.rtt.srtt().unwrap_or_default() * 2 + delay
-    }
-
-    /// When the path is to be suspected, unless something is heard of it.
-    pub(crate) fn suspect_at(&self) -> Option<Instant> {
-        let watched = self.health == Health::Alive && self.in_flight > 0;
-        let delay =
-            if self.in_flight <= 2 * self.mss.bytes() { self.ack_delay } else { Duration::ZERO };
-        watched.then(|| self.last_heard + self.rtt.silence(delay))
     }
 }

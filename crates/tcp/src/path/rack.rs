@@ -19,35 +19,48 @@ pub(crate) struct Rack {
     newest: Option<(u64, SubflowOffset, Instant)>,
     /// Its round-trip time.
     rtt: Duration,
+    /// RACK.fack: the highest sequence number delivered.
+    fack: SubflowOffset,
     reordering_seen: bool,
-    /// The reordering window in quarters of the smallest round-trip time.
+    /// RACK.reo_wnd_mult: the reordering window in quarters of the smallest round-trip time.
     quarters: u32,
     persist: u8,
+    /// RACK.dsack_round: until this is acknowledged, further D-SACKs do not widen the window.
+    dsack_round: Option<SubflowOffset>,
 }
 
 impl Rack {
-    /// RACK_update (RFC 8985 §6.2, steps 1 to 3). Returns whether the piece came out of order.
+    /// RACK_update and RACK_detect_reordering (RFC 8985 §6.2, steps 1 to 3).
     pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant, min_rtt: Duration) {
+        if piece.range.end > self.fack {
+            self.fack = piece.range.end;
+        } else if piece.transmissions == 1 && piece.range.end < self.fack {
+            self.reordering_seen = true;
+        }
         let rtt = now.since(piece.sent_at);
         if piece.transmissions > 1 && rtt < min_rtt {
             return; // Most likely the acknowledgment of the first copy.
         }
         let order = (piece.index, piece.range.end);
-        match self.newest {
-            Some((index, end, _)) if order < (index, end) => {
-                self.reordering_seen |= piece.transmissions == 1;
-            }
-            _ => {
-                self.newest = Some((piece.index, piece.range.end, piece.sent_at));
-                self.rtt = rtt;
-            }
+        if self.newest.is_none_or(|(index, end, _)| order >= (index, end)) {
+            self.newest = Some((piece.index, piece.range.end, piece.sent_at));
+            self.rtt = rtt;
         }
     }
 
-    /// A duplicate was reported: widen the window (RFC 8985 §6.2 step 4).
-    pub(crate) fn on_dsack(&mut self) {
-        self.quarters = (self.quarters.max(1) + 1).min(16);
-        self.persist = REORDER_PERSIST;
+    /// A duplicate was reported: widen the window, once a round trip (RFC 8985 §6.2 step 4).
+    pub(crate) fn on_dsack(&mut self, una: SubflowOffset, nxt: SubflowOffset) {
+        if self.dsack_round.is_none_or(|round| una >= round) {
+            self.dsack_round = Some(nxt);
+            self.quarters = (self.quarters.max(1) + 1).min(16);
+            self.persist = REORDER_PERSIST;
+        }
+    }
+
+    /// A recovery proved needless: segments do overtake each other here. **Choice:** RFC 8985
+    /// would wait for a late original to be seen, but the retransmission hides it.
+    pub(crate) fn on_spurious(&mut self) {
+        self.reordering_seen = true;
     }
 
     /// A recovery ended; the widened window wears off.
@@ -67,7 +80,7 @@ impl Rack {
         (min_rtt / 4 * self.quarters.max(1)).min(srtt)
     }
 
-    /// Whether anything sent before what was delivered may be missing.
+    /// Whether `sent` was sent before something that was delivered.
     pub(crate) fn passed_over(&self, sent: &Sent) -> bool {
         self.newest.is_some_and(|(index, end, _)| (sent.index, sent.range.end) < (index, end))
     }

@@ -1,11 +1,14 @@
-//! Loss episodes of one path: what they may send (PRR, RFC 6937) and when they end.
+//! Loss episodes of one path: what they may send (PRR, RFC 6937), when they end, and whether
+//! they turn out to have been needless.
 
-use manypath_base::{SubflowOffset, len64};
+use core::ops::Range;
+
+use manypath_base::{RangeSet, SubflowOffset};
 
 /// Proportional rate reduction: how much recovery may send for what is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prr {
-    /// Bytes in flight when recovery began: RecoverFS.
+    /// Bytes outstanding when recovery began: RecoverFS.
     flight: u64,
     delivered: u64,
     out: u64,
@@ -15,11 +18,11 @@ pub(crate) struct Prr {
 
 impl Prr {
     pub(crate) fn new(flight: u32, mss: u32) -> Self {
-        // The first retransmission is always sent (RFC 6937 §3).
         Self { flight: u64::from(flight).max(1), delivered: 0, out: 0, allowance: mss.into() }
     }
 
-    /// RFC 6937 §3 with the slow-start reduction bound.
+    /// RFC 6937 §3.1 with the slow-start reduction bound. Until something was sent, one segment
+    /// always may: the fast retransmit of RFC 5681 §3.2 step 3.
     pub(crate) fn on_delivered(&mut self, bytes: u32, in_flight: u32, ssthresh: u32, mss: u32) {
         let (pipe, ssthresh) = (u64::from(in_flight), u64::from(ssthresh));
         self.delivered += u64::from(bytes);
@@ -29,6 +32,14 @@ impl Prr {
             let limit = self.delivered.saturating_sub(self.out).max(bytes.into()) + u64::from(mss);
             (ssthresh - pipe).min(limit)
         };
+        if self.out == 0 {
+            self.grant(mss);
+        }
+    }
+
+    /// At least `bytes` may be sent.
+    pub(crate) fn grant(&mut self, bytes: u32) {
+        self.allowance = self.allowance.max(bytes.into());
     }
 
     pub(crate) fn on_sent(&mut self, bytes: u32) {
@@ -51,33 +62,71 @@ pub(crate) enum Cause {
 }
 
 /// One loss episode: congestion is signalled once for it (RFC 5681 §3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Episode {
     /// It ends when everything sent before it began is acknowledged (RFC 6582 §3.2, RFC 6675).
     pub(crate) point: SubflowOffset,
     pub(crate) cause: Cause,
-    /// TSval of the first retransmission, to find it spurious (RFC 4015 §3.1).
-    pub(crate) first_retransmission: Option<u32>,
-    /// Bytes retransmitted whose D-SACK has not come: at zero, all of them were spurious.
-    pub(crate) unproven: u64,
-    pub(crate) any_retransmitted: bool,
+    pub(crate) evidence: Evidence,
+    /// Whether a part of what was sent before it began has been acknowledged since.
+    pub(crate) partial: bool,
 }
 
 impl Episode {
-    pub(crate) const fn new(point: SubflowOffset, cause: Cause) -> Self {
-        Self { point, cause, first_retransmission: None, unproven: 0, any_retransmitted: false }
+    /// `follows` is whether another episode was not over.
+    pub(crate) fn new(point: SubflowOffset, cause: Cause, follows: bool) -> Self {
+        let evidence = Evidence { moot: follows, ..Evidence::default() };
+        Self { point, cause, evidence, partial: false }
+    }
+}
+
+/// What speaks for an episode having been spurious.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// First byte of the first retransmission, and its TSval.
+    first: Option<(SubflowOffset, Option<u32>)>,
+    /// What was sent again, and which of it the receiver reported to have had already.
+    retransmitted: RangeSet<SubflowOffset>,
+    duplicate: RangeSet<SubflowOffset>,
+    /// Something was sent again twice: then a duplicate proves nothing.
+    ambiguous: bool,
+    /// The episode followed on another, whose retransmissions are on their way: then an answer to
+    /// something older than this episode proves nothing.
+    moot: bool,
+}
+
+impl Evidence {
+    pub(crate) fn on_retransmitted(&mut self, range: Range<SubflowOffset>, tsval: Option<u32>) {
+        self.first.get_or_insert((range.start, tsval));
+        self.ambiguous |=
+            self.retransmitted.gaps(range.clone()).map(|g| g.end - g.start).sum::<u64>()
+                < range.end - range.start;
+        self.retransmitted.insert(range);
     }
 
-    pub(crate) fn on_retransmitted(&mut self, bytes: usize, tsval: Option<u32>) {
-        self.unproven += len64(bytes);
-        self.any_retransmitted = true;
-        self.first_retransmission = self.first_retransmission.or(tsval);
+    /// A D-SACK: whether now every retransmission is known to have been needless (RFC 3708 §3).
+    /// A duplicate of something that was never sent again is the network's doing.
+    pub(crate) fn on_duplicate(&mut self, range: Range<SubflowOffset>) -> bool {
+        self.duplicate.insert(range);
+        let all = self.retransmitted.as_slice().iter().all(|r| self.duplicate.contains(r));
+        all && !self.moot && !self.ambiguous && !self.retransmitted.is_empty()
+    }
+
+    /// Eifel detection (RFC 3522 §3.2): whether the acknowledgment that first covers the first
+    /// retransmission, and echoes `echo`, was caused by the original.
+    pub(crate) fn is_answer_to_original(&self, una: SubflowOffset, echo: Option<u32>) -> bool {
+        let Some((start, Some(tsval))) = self.first else { return false };
+        !self.moot && una > start && echo.is_some_and(|e| crate::timestamps::tick_before(e, tsval))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn range(start: u64, end: u64) -> Range<SubflowOffset> {
+        SubflowOffset(start)..SubflowOffset(end)
+    }
 
     /// The worked example of RFC 6937 §4: reduction from 20 to 10 segments after 4 losses spreads
     /// one segment for two delivered.
@@ -95,5 +144,16 @@ mod tests {
             }
         }
         assert_eq!((in_flight, sent), (10_000, 10));
+    }
+
+    #[test]
+    fn a_duplicate_of_what_was_never_sent_again_proves_nothing() {
+        let mut evidence = Evidence::default();
+        assert!(!evidence.on_duplicate(range(1, 101)));
+        evidence.on_retransmitted(range(201, 301), None);
+        assert!(!evidence.on_duplicate(range(101, 201)));
+        assert!(evidence.on_duplicate(range(201, 301)));
+        evidence.on_retransmitted(range(201, 301), None);
+        assert!(!evidence.on_duplicate(range(201, 301)), "which of the two was needless?");
     }
 }

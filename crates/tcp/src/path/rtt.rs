@@ -8,6 +8,8 @@ use manypath_base::Instant;
 const GRANULARITY: Duration = Duration::from_millis(1);
 /// RTO before the first sample (RFC 6298 (2.1)).
 const INITIAL_RTO: Duration = Duration::from_secs(1);
+/// RTO of the first data after a SYN was sent again (RFC 6298 (5.7)).
+const SLOW_RTO: Duration = Duration::from_secs(3);
 /// **Choice:** the smallest cap that RFC 6298 (2.5) allows.
 pub(crate) const MAX_RTO: Duration = Duration::from_secs(60);
 /// How long a smallest sample is believed: routes change.
@@ -20,13 +22,27 @@ pub(crate) struct RttEstimator {
     var: Duration,
     min: Option<(Duration, Instant)>,
     backoff: u32,
+    initial: Duration,
     min_rto: Duration,
     max_rto: Duration,
 }
 
 impl RttEstimator {
     pub(crate) const fn new(min_rto: Duration) -> Self {
-        Self { srtt: None, var: Duration::ZERO, min: None, backoff: 0, min_rto, max_rto: MAX_RTO }
+        Self {
+            srtt: None,
+            var: Duration::ZERO,
+            min: None,
+            backoff: 0,
+            initial: INITIAL_RTO,
+            min_rto,
+            max_rto: MAX_RTO,
+        }
+    }
+
+    /// The SYN had to be sent again: data begins with a longer timeout (RFC 6298 (5.7)).
+    pub(crate) fn on_slow_handshake(&mut self) {
+        self.initial = SLOW_RTO;
     }
 
     /// Takes a sample in (RFC 6298 (2.2), (2.3)) and ends the back-off (5.7).
@@ -66,9 +82,9 @@ impl RttEstimator {
 
     /// The retransmission timeout, backed off.
     pub(crate) fn rto(&self) -> Duration {
-        let base = self
-            .srtt
-            .map_or(INITIAL_RTO, |srtt| (srtt + (self.var * 4).max(GRANULARITY)).max(self.min_rto));
+        let base = self.srtt.map_or(self.initial, |srtt| {
+            (srtt + (self.var * 4).max(GRANULARITY)).max(self.min_rto)
+        });
         base.saturating_mul(1 << self.backoff).min(self.max_rto.max(base)).min(MAX_RTO)
     }
 
@@ -76,9 +92,7 @@ impl RttEstimator {
     /// retransmission timeout would be without its floor, plus what a receiver may delay an
     /// acknowledgment.
     pub(crate) fn silence(&self, ack_delay: Duration) -> Duration {
-        self.srtt.map_or(INITIAL_RTO, |srtt| {
-            srtt + (self.var * 4).max(srtt / 4).max(SILENCE_MARGIN) + ack_delay
-        })
+        self.srtt.map_or(self.initial, |srtt| srtt + self.var * 4 + SILENCE_MARGIN + ack_delay)
     }
 
     pub(crate) fn srtt(&self) -> Option<Duration> {
@@ -94,7 +108,8 @@ impl RttEstimator {
     }
 }
 
-/// Schedulers of hosts run late by a few milliseconds; that is no reason to suspect a path.
+/// Schedulers of hosts run late by a few milliseconds, and a full packet takes longer than the SYN
+/// that gave the first sample; that is no reason to suspect a path.
 const SILENCE_MARGIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

@@ -14,18 +14,34 @@ pub(crate) struct AckPolicy {
     now: bool,
     later: Option<Instant>,
     unacknowledged: u64,
+    /// The largest segment that came: what the peer's full segments have, its options taken off.
+    largest: u64,
     quick: u8,
 }
 
 impl AckPolicy {
     pub(crate) const fn new(delay: Duration) -> Self {
-        Self { delay, now: false, later: None, unacknowledged: 0, quick: QUICK_SEGMENTS }
+        Self {
+            delay,
+            now: false,
+            later: None,
+            unacknowledged: 0,
+            largest: 0,
+            quick: QUICK_SEGMENTS,
+        }
     }
 
-    /// `bytes` came in order and nothing is missing: every second full segment is acknowledged.
+    /// No more quick acknowledgments.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn end_quick_start(&mut self) {
+        self.quick = 0;
+    }
+
+    /// `bytes` came in order and nothing is missing: more than one full segment is acknowledged.
     pub(crate) fn on_data(&mut self, now: Instant, bytes: u64, mss: u32) {
         self.unacknowledged += bytes;
-        if self.quick > 0 || self.unacknowledged >= 2 * u64::from(mss) {
+        self.largest = self.largest.max(bytes).min(mss.into());
+        if self.quick > 0 || self.unacknowledged > self.largest {
             self.quick = self.quick.saturating_sub(1);
             self.now = true;
         } else if self.later.is_none() {

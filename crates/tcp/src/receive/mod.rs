@@ -6,7 +6,7 @@ mod window;
 
 pub(crate) use ack_policy::AckPolicy;
 pub(crate) use sack::SackReport;
-pub(crate) use window::ReceiveWindow;
+pub use window::ReceiveWindow;
 
 use alloc::collections::VecDeque;
 
@@ -25,13 +25,15 @@ pub(crate) struct RecvSpace {
     queued: u64,
     /// Offset of the peer's FIN, once it has come, in order or not.
     pub(crate) fin: Option<SubflowOffset>,
-    pub(crate) window: ReceiveWindow,
+    pub(crate) window: ReceiveWindow<SubflowOffset>,
     pub(crate) acks: AckPolicy,
     pub(crate) sack: SackReport,
+    /// Last.ACK.sent of RFC 7323 §4.3.
+    pub(crate) last_ack_sent: SubflowOffset,
 }
 
 impl RecvSpace {
-    pub(crate) fn new(isn: SeqNum, window: ReceiveWindow, acks: AckPolicy) -> Self {
+    pub(crate) fn new(isn: SeqNum, window: ReceiveWindow<SubflowOffset>, acks: AckPolicy) -> Self {
         Self {
             isn,
             data: Reassembly::new(SubflowOffset(1)),
@@ -41,6 +43,7 @@ impl RecvSpace {
             window,
             acks,
             sack: SackReport::default(),
+            last_ack_sent: SubflowOffset(1),
         }
     }
 

@@ -17,9 +17,10 @@ pub(crate) struct SackReport {
 }
 
 impl SackReport {
-    /// Data came out of order.
-    pub(crate) fn on_held(&mut self, at: SubflowOffset) {
-        self.recent.retain(|p| *p != at);
+    /// Data came out of order. Earlier points of the same range give way to it.
+    pub(crate) fn on_held(&mut self, at: SubflowOffset, held: &Reassembly<SubflowOffset>) {
+        let around = held.range_at(at);
+        self.recent.retain(|p| held.range_at(*p) != around);
         self.recent.truncate(3);
         self.recent.insert(0, at);
     }
@@ -43,13 +44,15 @@ impl SackReport {
             return SackBlocks::new();
         }
         blocks.extend(self.duplicate.take());
+        let first = blocks.len();
         self.recent.retain(|point| held.range_at(*point).is_some());
         let latest = self.recent.iter().filter_map(|point| held.range_at(*point));
         for range in latest.chain(held.ranges()) {
             if blocks.len() >= limit {
                 break;
             }
-            if !blocks.contains(range) {
+            // The D-SACK may be a whole block; the block must be there beside it (RFC 2883 §4.2).
+            if !blocks[first..].contains(range) {
                 blocks.push(range.clone());
             }
         }
@@ -73,12 +76,12 @@ mod tests {
                 Payload::from(Bytes::from_static(&[0; 5])),
                 |_, _| {},
             );
-            report.on_held(SubflowOffset(start));
+            report.on_held(SubflowOffset(start), &held);
         }
         report.on_duplicate(SubflowOffset(31)..SubflowOffset(36));
         let block = |a: u32| SeqNum(100 + a)..SeqNum(100 + a + 5);
         let first = report.take_blocks(3, SeqNum(100), &held);
-        assert_eq!(first.as_slice(), [block(31), block(21), block(11)]);
+        assert_eq!(first.as_slice(), [block(31), block(21), block(31)]);
         let second = report.take_blocks(2, SeqNum(100), &held);
         assert_eq!(second.as_slice(), [block(21), block(31)]);
     }

@@ -1,0 +1,361 @@
+//! Two flows and the network between them, in virtual time.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use manypath_base::{Instant, Mss, Rng, SeqNum, len64, usize64};
+use manypath_cc::{Algorithm, Config as CcConfig};
+use manypath_wire::Segment;
+
+use super::link::{Link, LinkConfig, packets, wire_len};
+use super::setup::{self, PATH};
+use crate::{Config, Event, Flow, Plain, State};
+
+/// Bytes that the application keeps written ahead.
+const AHEAD: u64 = 16 << 20;
+/// Largest piece that the application writes.
+const PIECE: u64 = 65_536;
+/// The stream repeats after this many bytes, a prime.
+const PERIOD: u64 = 65_521;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The side that opens.
+    Client,
+    /// The side that is opened.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Client => 0,
+            Self::Server => 1,
+        }
+    }
+}
+
+/// What a pair is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides {
+    /// Both directions of the path.
+    pub link: LinkConfig,
+    /// Congestion control of both.
+    pub algorithm: Algorithm,
+    /// Settings of both.
+    pub config: Config,
+    /// Payload of a packet without options.
+    pub mss: Mss,
+    /// Super-segments are not cut: they travel and are received whole, as between virtual devices.
+    pub whole: bool,
+}
+
+impl Sides {
+    /// CUBIC and default settings over `link`.
+    #[must_use]
+    pub fn over(link: LinkConfig) -> Self {
+        Self {
+            link,
+            algorithm: Algorithm::Cubic,
+            config: Config::default(),
+            mss: Mss(1460),
+            whole: false,
+        }
+    }
+}
+
+/// What the application of one side has to do and has seen.
+#[derive(Debug, Default)]
+struct App {
+    to_write: u64,
+    written: u64,
+    received: u64,
+    closing: bool,
+    /// Stops reading.
+    paused: bool,
+}
+
+/// How a transfer went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Every byte came, once and in order. (A wrong byte panics where it is found.)
+    pub intact: bool,
+    /// From the call until the last byte came.
+    pub time: Duration,
+}
+
+/// Two flows, the links between them, and applications that write and read a known stream.
+#[derive(Debug)]
+pub struct Pair {
+    now: Instant,
+    flows: [Flow; 2],
+    links: [Link; 2],
+    apps: [App; 2],
+    wire: BTreeMap<(Instant, u64), (Side, Segment)>,
+    packets: u64,
+    pattern: Bytes,
+    /// Everything reported so far, but data received and acknowledged.
+    pub events: Vec<(Instant, Side, Event)>,
+    /// When the last bytes were read, by side.
+    pub last_read: [Instant; 2],
+    /// Right edge that each side has promised on the wire.
+    promised: [Option<SeqNum>; 2],
+    whole: bool,
+}
+
+impl Pair {
+    /// Both sides at the beginning of their handshake: the client's SYN has just arrived.
+    #[must_use]
+    pub fn new(seed: u64, sides: Sides) -> Self {
+        let mut rng = Rng::seeded(seed);
+        let now = Instant::from_millis(1_000);
+        let mut opening = |addresses| {
+            let controller = sides.algorithm.build(CcConfig::new(sides.mss));
+            // Half of the flows wrap their sequence numbers soon.
+            let soon = u32::try_from(rng.below(100_000)).expect("it is small");
+            let isn = SeqNum(if rng.chance(1, 2) { u32::MAX - soon } else { rng.u32() });
+            setup::opening(addresses, isn, sides.config, sides.mss, controller)
+        };
+        let (ours, theirs) = (opening((1, 2)), opening((2, 1)));
+        let mut client = Flow::connect(now, ours);
+        let syn = client.poll_transmit(now, &mut Plain).expect("a SYN waits").segment;
+        let mut link = || Link::new(sides.link, rng.fork());
+        let mut links = [link(), link()];
+        // The first SYN comes through; a listener is not part of a pair.
+        let arrivals = links[0].send(now, wire_len(&syn));
+        let now = arrivals.first().copied().unwrap_or(now + sides.link.delay);
+        let server = Flow::accept(now, theirs, &syn);
+        let pattern: Vec<u8> = (0..PERIOD + PIECE).map(byte_at).collect();
+        let mut pair = Self {
+            now,
+            flows: [client, server],
+            links,
+            apps: Default::default(),
+            wire: BTreeMap::new(),
+            packets: 0,
+            pattern: pattern.into(),
+            events: Vec::new(),
+            last_read: [now; 2],
+            promised: [None; 2],
+            whole: sides.whole,
+        };
+        pair.drain();
+        pair
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// One of the flows.
+    #[must_use]
+    pub fn flow(&self, side: Side) -> &Flow {
+        &self.flows[side.index()]
+    }
+
+    /// One of the flows, to change it; follow with [`Pair::run_for`].
+    pub fn flow_mut(&mut self, side: Side) -> &mut Flow {
+        &mut self.flows[side.index()]
+    }
+
+    /// The link that leads away from `side`.
+    #[must_use]
+    pub fn link(&self, side: Side) -> &Link {
+        &self.links[side.index()]
+    }
+
+    /// Bytes that the application of `side` has read.
+    #[must_use]
+    pub fn received(&self, side: Side) -> u64 {
+        self.apps[side.index()].received
+    }
+
+    /// The application of `side` writes `bytes` more.
+    pub fn write(&mut self, side: Side, bytes: u64) {
+        self.apps[side.index()].to_write += bytes;
+        self.drain();
+    }
+
+    /// The application of `side` closes after what it has to write.
+    pub fn close(&mut self, side: Side) {
+        self.apps[side.index()].closing = true;
+        self.drain();
+    }
+
+    /// The application of `side` stops or resumes reading.
+    pub fn pause(&mut self, side: Side, paused: bool) {
+        self.apps[side.index()].paused = paused;
+        self.drain();
+    }
+
+    /// Cuts or restores both directions, silently.
+    pub fn cut(&mut self, down: bool) {
+        for link in &mut self.links {
+            link.set_down(down);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.drain();
+        while self.next_at().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Runs until `done`, at most for `limit`; returns whether it came to be done.
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        self.drain();
+        while !done(self) {
+            if self.next_at().is_none_or(|at| at > end) {
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    /// The client sends `bytes`, within `limit`.
+    pub fn transfer(&mut self, bytes: u64, limit: Duration) -> Transfer {
+        let (begin, target) = (self.now, self.received(Side::Server) + bytes);
+        self.write(Side::Client, bytes);
+        let intact = self.run_until(limit, |pair| pair.received(Side::Server) >= target);
+        Transfer { intact, time: self.now.since(begin) }
+    }
+
+    /// Closes both sides; returns whether both ended in good order within `limit`.
+    pub fn finish(&mut self, limit: Duration) -> bool {
+        self.close(Side::Client);
+        self.close(Side::Server);
+        let over = |flow: &Flow| matches!(flow.state(), State::TimeWait { .. } | State::Closed);
+        self.run_until(limit, |pair| pair.flows.iter().all(over))
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        let arrival = self.wire.keys().next().map(|(at, _)| *at);
+        let timers = self.flows.iter().filter_map(Flow::poll_timeout);
+        timers.chain(arrival).min().map(|at| at.max(self.now))
+    }
+
+    /// The next arrival, or else the next timer.
+    fn step(&mut self) {
+        let Some(at) = self.next_at() else { return };
+        self.now = at;
+        if let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= at) {
+            let (to, segment) = entry.remove();
+            let flow = &mut self.flows[to.index()];
+            flow.handle_segment(at, PATH, segment, &mut Plain);
+        } else {
+            for flow in &mut self.flows {
+                if flow.poll_timeout().is_some_and(|due| due <= at) {
+                    flow.handle_timeout(at, &mut Plain);
+                    let stuck = flow.poll_timeout().is_some_and(|due| due <= at);
+                    assert!(!stuck, "a timer stays due: {flow:?}");
+                }
+            }
+        }
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            self.applications(side);
+            while let Some(sent) = self.flows[side.index()].poll_transmit(self.now, &mut Plain) {
+                let cut = if self.whole { None } else { sent.gso_mss };
+                for packet in packets(sent.segment, cut) {
+                    self.post(side, &packet);
+                }
+            }
+            while let Some(event) = self.flows[side.index()].poll_event() {
+                let ended = |(_, s, e): &(Instant, Side, Event)| {
+                    *s == side && matches!(e, Event::Closed(_))
+                };
+                assert!(!self.events.iter().any(ended), "{event:?} after the end");
+                if !matches!(event, Event::Received | Event::Acknowledged) {
+                    self.events.push((self.now, side, event));
+                }
+            }
+            #[cfg(test)]
+            self.flows[side.index()].check_invariants();
+        }
+    }
+
+    fn post(&mut self, from: Side, packet: &Segment) {
+        self.check_promise(from, packet);
+        for at in self.links[from.index()].send(self.now, wire_len(packet)) {
+            self.packets += 1;
+            self.wire.insert((at, self.packets), (from.peer(), packet.clone()));
+        }
+    }
+
+    /// The right edge of the window never moves left, but for what the scale rounds away
+    /// (RFC 7323 §2.4).
+    fn check_promise(&mut self, from: Side, packet: &Segment) {
+        let flow = &self.flows[from.index()];
+        if !flow.state().is_synchronized() || packet.flags.has(manypath_wire::Flags::RST) {
+            return;
+        }
+        let shift = flow.agreed.recv_scale;
+        let edge = packet.ack.wrapping_add(u32::from(packet.window) << shift);
+        let promised = &mut self.promised[from.index()];
+        if let Some(old) = *promised {
+            let rounded = edge.wrapping_add(1 << shift);
+            assert!(!rounded.before(old), "{from:?} takes its window back: {old:?} to {edge:?}");
+        }
+        *promised = Some(promised.filter(|old| edge.before(*old)).unwrap_or(edge));
+    }
+
+    fn applications(&mut self, side: Side) {
+        let (app, flow) = (&mut self.apps[side.index()], &mut self.flows[side.index()]);
+        while !app.paused
+            && let Some((_, payload)) = flow.read()
+        {
+            for chunk in payload.chunks() {
+                let at = usize64(app.received % PERIOD);
+                let mut rest = &chunk[..];
+                let mut from = at;
+                while !rest.is_empty() {
+                    let n = rest.len().min(usize64(PERIOD));
+                    assert_eq!(rest[..n], self.pattern[from..from + n], "a byte is wrong");
+                    (rest, from) = (&rest[n..], (from + n) % usize64(PERIOD));
+                }
+                app.received += len64(chunk.len());
+            }
+            self.last_read[side.index()] = self.now;
+        }
+        while app.to_write > 0 && flow.unacknowledged() < AHEAD {
+            let n = app.to_write.min(PIECE);
+            let from = usize64(app.written % PERIOD);
+            flow.write(self.pattern.slice(from..from + usize64(n)));
+            app.to_write -= n;
+            app.written += n;
+        }
+        if app.closing && app.to_write == 0 && flow.state().is_synchronized() {
+            app.closing = false;
+            flow.close();
+        }
+    }
+}
+
+/// The stream: no two of its first 65,521 neighbourhoods are alike.
+fn byte_at(offset: u64) -> u8 {
+    let n = (offset % PERIOD).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    n.to_be_bytes()[0]
+}

@@ -1,0 +1,86 @@
+//! Needless retransmissions are found and their cost is taken back (RFC 3522, RFC 4015, RFC 3708).
+
+use crate::testing::Script;
+
+/// RFC 3522 §3.2: the acknowledgment echoes the original's timestamp.
+#[test]
+fn a_timeout_is_undone_by_the_echo_of_an_original() {
+    Script::established().mss(112).timestamps().run(
+        "
+        0ms   write 300
+        0ms   > 1:101 ts 0 0
+        0ms   > 101:201
+        0ms   > 201:301
+        80ms  > 201:301
+        280ms > 1:101 ts 280 0
+        280ms check cwnd 112
+        300ms < ack 101 ts 300 0
+        300ms check spurious 1
+        300ms check cwnd 10000
+        301ms < ack 301 ts 301 0
+        301ms check in_flight 0
+        ",
+    );
+}
+
+/// RFC 3522 §3.2: the echo of the retransmission proves the loss.
+#[test]
+fn a_real_timeout_stays() {
+    Script::established().mss(112).timestamps().run(
+        "
+        0ms   write 200
+        0ms   > 1:101 ts 0 0
+        0ms   > 101:201
+        80ms  > 101:201
+        280ms > 1:101 ts 280 0
+        320ms < ack 101 ts 320 280
+        320ms > 101:201
+        320ms check spurious 0
+        360ms < ack 201
+        ",
+    );
+}
+
+/// RFC 3708 §3: every retransmission is reported as a duplicate, after recovery has ended.
+#[test]
+fn a_recovery_is_undone_by_dsack() {
+    Script::established().cwnd(500).run(
+        "
+        0ms   write 500
+        0ms   > 1:101           // late
+        0ms   > 101:201
+        0ms   > 201:301
+        0ms   > 301:401
+        0ms   > 401:501
+        40ms  < ack 1 sack 101:501
+        40ms  > 1:101
+        40ms  check ssthresh 250
+        45ms  < ack 501
+        45ms  check spurious 0
+        80ms  < ack 501 sack 1:101
+        80ms  check spurious 1
+        80ms  check ssthresh 4294967295
+        ",
+    );
+}
+
+/// RFC 3708 §3: a duplicate that the network made proves nothing.
+#[test]
+fn a_duplicate_of_something_else_undoes_nothing() {
+    Script::established().cwnd(500).run(
+        "
+        0ms   write 500
+        0ms   > 1:101           // lost
+        0ms   > 101:201
+        0ms   > 201:301
+        0ms   > 301:401
+        0ms   > 401:501
+        40ms  < ack 1 sack 101:501
+        40ms  > 1:101
+        41ms  < ack 1 sack 201:301 101:501
+        41ms  check spurious 0
+        80ms  < ack 501
+        80ms  check spurious 0
+        ",
+    );
+}

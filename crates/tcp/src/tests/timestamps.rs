@@ -1,0 +1,96 @@
+//! Timestamps (RFC 7323).
+
+use crate::testing::Script;
+
+fn script() -> Script {
+    Script::established().mss(112).timestamps()
+}
+
+/// RFC 7323 §4.3 (A): with delayed acknowledgments the earliest segment is echoed.
+#[test]
+fn the_earliest_unacknowledged_segment_is_echoed() {
+    script().run(
+        "
+        0ms   < 1:101 ts 1000 0
+        10ms  < 101:201 ts 1010 0
+        10ms  > . ack 201 ts 10 1000
+        20ms  < 201:301 ts 1020 0
+        30ms  < 301:401 ts 1030 0
+        30ms  > . ack 401 ts 30 1020
+        ",
+    );
+}
+
+/// RFC 7323 §4.3 (B), (C): beyond a hole nothing is taken; what fills it is.
+#[test]
+fn a_hole_keeps_the_echo_until_it_is_filled() {
+    script().run(
+        "
+        0ms   < 1:101 ts 1000 0
+        40ms  > . ack 101 ts 40 1000
+        50ms  < 201:301 ts 1050 0
+        50ms  > . ack 101 sack 201:301 ts 50 1000
+        60ms  < 101:201 ts 1060 0
+        60ms  > . ack 301 ts 60 1060
+        ",
+    );
+}
+
+/// RFC 7323 §5.3 R1: an old TSval is dropped and answered.
+#[test]
+fn paws_drops_old_segments() {
+    script().run(
+        "
+        0ms   < 1:101 ts 1000 0
+        40ms  > . ack 101
+        50ms  < 101:201 ts 999 0
+        50ms  > . ack 101 ts 50 1000
+        50ms  check paws 1
+        50ms  check readable 100
+        ",
+    );
+}
+
+/// RFC 7323 §5.5: after 24 days TS.Recent is outdated.
+#[test]
+fn paws_forgets_after_24_days() {
+    script().run(
+        "
+        0ms        < 1:101 ts 1000 0
+        40ms       > . ack 101
+        2073599s   < 101:201 ts 999 0
+        2073599s   > . ack 101
+        2073601s   < 101:201 ts 999 0
+        2073601s   < 201:301 ts 1001 0
+        2073601s   > . ack 301
+        ",
+    );
+}
+
+/// RFC 7323 §5.2: RST needs no fresh timestamp.
+#[test]
+fn paws_spares_rst() {
+    script().run(
+        "
+        0ms   < 1:101 ts 1000 0
+        1ms   < R 101:101 ts 1 0
+        1ms   expect Closed(Reset(None))
+        ",
+    );
+}
+
+/// RFC 7323 §3.2: timestamps are on every segment but RST.
+#[test]
+fn every_segment_has_timestamps() {
+    script().run(
+        "
+        0ms   write 100
+        0ms   > 1:101 ts 0 0
+        40ms  < ack 101 ts 40 0
+        50ms  close
+        50ms  > F 101:101 ts 50 40
+        90ms  < F 1:1 ack 102 ts 90 50
+        90ms  > . ack 2 ts 90 90
+        ",
+    );
+}
