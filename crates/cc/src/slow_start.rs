@@ -30,7 +30,7 @@ enum Mode {
     Search,
     /// Conservative slow start: it rose, and now shows whether it stays up.
     Conservative {
-        /// Smallest round-trip time of the round in which it rose.
+        /// What the smallest round-trip time of a round must stay above.
         baseline: Duration,
         /// Rounds begun in this mode, the one in which it was entered included.
         rounds: u32,
@@ -44,6 +44,8 @@ pub struct SlowStart {
     last_round_min: Option<Duration>,
     this_round_min: Option<Duration>,
     samples: u32,
+    /// The latest samples of this round.
+    latest: [Duration; Self::WINDOW],
     /// Largest delivery rate of this round, and of all rounds before.
     round_rate: Rate,
     best_rate: Rate,
@@ -58,6 +60,7 @@ impl Default for SlowStart {
             last_round_min: None,
             this_round_min: None,
             samples: 0,
+            latest: [Duration::ZERO; Self::WINDOW],
             round_rate: Rate::default(),
             best_rate: Rate::default(),
             flat_rounds: 0,
@@ -76,8 +79,12 @@ impl SlowStart {
     pub const N_RTT_SAMPLE: u32 = 8;
     /// How much slower conservative slow start grows (RFC 9406 §4.3).
     pub const CSS_GROWTH_DIVISOR: u32 = 4;
-    /// Rounds of conservative slow start before slow start ends (RFC 9406 §4.3).
-    pub const CSS_ROUNDS: u32 = 5;
+    /// Rounds of conservative slow start before slow start ends. **Differs** from the 5 of RFC 9406
+    /// §4.3, in which the window triples: a queue of one bandwidth-delay product overflows.
+    pub const CSS_ROUNDS: u32 = 3;
+
+    /// [`Self::N_RTT_SAMPLE`] as a length.
+    const WINDOW: usize = 8;
 
     /// Rounds without faster delivery after which the pipe is full, while round-trip times tell
     /// nothing.
@@ -116,6 +123,8 @@ impl SlowStart {
         }
         if let Some(rtt) = ack.rtt {
             self.this_round_min = Some(self.this_round_min.map_or(rtt, |min| min.min(rtt)));
+            self.latest.rotate_right(1);
+            self.latest[0] = rtt;
             self.samples += 1;
         }
         if self.samples >= Self::N_RTT_SAMPLE {
@@ -130,8 +139,8 @@ impl SlowStart {
 
     /// Begins a round; true where slow start has had all of its rounds.
     ///
-    /// **Differs** from RFC 9406, which looks at round-trip times alone and lets conservative slow
-    /// start triple the window before it ends: a larger window that is not delivered any faster
+    /// **Differs** from RFC 9406, which looks at round-trip times alone and waits for
+    /// all of its rounds: a larger window that is not delivered any faster
     /// only fills the queue. One such round ends conservative slow start, three end the search.
     fn next_round_is_too_many(&mut self) -> bool {
         self.last_round_min = self.this_round_min.take();
@@ -151,26 +160,36 @@ impl SlowStart {
         over
     }
 
-    /// Whether the round that ends delivered an eighth more than any before.
+    /// Whether the round that ends delivered faster than any before: by three sixteenths, since a
+    /// window that grows by a quarter delivers by a quarter faster while the pipe is not full.
     fn judge_rate(&mut self) {
         let (best, round) = (self.best_rate.bytes_per_sec(), self.round_rate.bytes_per_sec());
         if round > 0 {
-            let faster = round >= best.saturating_add(best / 8);
+            let faster = round >= best.saturating_add(best / 16 * 3);
             self.flat_rounds = if faster { 0 } else { self.flat_rounds + 1 };
         }
         self.best_rate = self.best_rate.max(self.round_rate);
         self.round_rate = Rate::default();
     }
 
-    /// Compares this round with the last, or with the one that began conservative slow start.
+    /// Looks for a queue, or for the end of one.
+    ///
+    /// **Differs** from RFC 9406 §4.2, which compares the smallest samples of whole rounds, and so
+    /// sees a queue one round after it began, when a short one has overflowed: here eight samples
+    /// in a row are enough. What a burst alone caused is gone in the next round, which then leads
+    /// back to the search.
     fn judge_round(&mut self) {
-        let Some(current) = self.this_round_min else { return };
+        let (Some(current), Some(latest)) = (self.this_round_min, self.latest.iter().min()) else {
+            return;
+        };
         match (self.mode, self.last_round_min) {
-            (Mode::Search, Some(last)) if current >= last + Self::threshold(last) => {
-                self.mode = Mode::Conservative { baseline: current, rounds: 1 };
+            (Mode::Search, Some(last)) if *latest >= last + Self::threshold(last) => {
+                self.mode =
+                    Mode::Conservative { baseline: last + Self::threshold(last), rounds: 1 };
             }
-            (Mode::Conservative { baseline, .. }, _) if current < baseline => {
+            (Mode::Conservative { baseline, rounds }, _) if rounds > 1 && current < baseline => {
                 self.mode = Mode::Search;
+                self.flat_rounds = 0;
             }
             (Mode::Standard | Mode::Search | Mode::Conservative { .. }, _) => {}
         }
@@ -203,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_trip_time_that_stays_up_ends_slow_start_after_five_rounds() {
+    fn a_round_trip_time_that_stays_up_ends_slow_start_after_some_rounds() {
         let mut s = SlowStart::initial();
         assert_eq!(round(&mut s, 8, 40), Step::Grow(1000));
         // 40 / 8 = 5 ms are the threshold.
@@ -221,7 +240,37 @@ mod tests {
         let mut s = SlowStart::initial();
         let _ = round(&mut s, 8, 40);
         assert_eq!(round(&mut s, 8, 60), Step::Grow(250));
-        assert_eq!(round(&mut s, 8, 59), Step::Grow(1000));
+        assert_eq!(round(&mut s, 8, 45), Step::Grow(250), "still above 40 / 8");
+        assert_eq!(round(&mut s, 8, 44), Step::Grow(1000));
+    }
+
+    #[test]
+    fn a_queue_within_a_round_is_seen_in_that_round() {
+        let mut s = SlowStart::initial();
+        let _ = round(&mut s, 8, 20);
+        assert_eq!(round(&mut s, 8, 20), Step::Grow(1000));
+        for _ in 0..7 {
+            assert_eq!(s.on_ack(&ack(false, 25), MSS), Step::Grow(1000));
+        }
+        assert_eq!(s.on_ack(&ack(false, 25), MSS), Step::Grow(250));
+    }
+
+    #[test]
+    fn a_round_that_delivers_no_faster_ends_conservative_slow_start() {
+        let mut s = SlowStart::initial();
+        let at = |start, rtt, mbps| AckSample {
+            cwnd_limited: true,
+            delivery_rate: Some(Rate::from_bits_per_sec(mbps * 1_000_000)),
+            ..ack(start, rtt)
+        };
+        for (rtt, mbps) in [(40, 5u64), (50, 10)] {
+            let _ = s.on_ack(&at(true, rtt, mbps), MSS);
+            for _ in 0..7 {
+                let _ = s.on_ack(&at(false, rtt, mbps), MSS);
+            }
+        }
+        assert_eq!(s.on_ack(&at(true, 50, 10), MSS), Step::Grow(250), "10 is more than 5");
+        assert_eq!(s.on_ack(&at(true, 50, 11), MSS), Step::Leave, "10 again is not");
     }
 
     #[test]
