@@ -32,6 +32,8 @@ pub struct Config {
     /// Maximum segment lifetime: TIME-WAIT lasts twice as long (RFC 9293 §3.4.2). **Choice:**
     /// 30 seconds, as common systems have it.
     pub msl: Duration,
+    /// Spread new data over the round trip.
+    pub pacing: bool,
     /// Hold back small segments while data is in flight (RFC 9293 §3.7.4).
     pub nagle: bool,
     /// Largest super-segment in payload bytes; 1 makes every segment fit one packet.
@@ -44,13 +46,14 @@ impl Default for Config {
             sack: true,
             timestamps: true,
             window_scale: true,
-            recv_buffer: 256 << 10,
+            recv_buffer: 1 << 20,
             recv_buffer_max: 8 << 20,
             delayed_ack: Duration::from_millis(40),
             min_rto: Duration::from_millis(200),
             syn_retries: 6,
             user_timeout: Duration::from_secs(300),
             msl: Duration::from_secs(30),
+            pacing: true,
             nagle: true,
             // An IP packet of at most 65,500 bytes with the longest headers.
             max_burst: 65_500 - 100,

@@ -128,6 +128,8 @@ pub struct Flow {
     pub(crate) stray_reset: Option<SeqNum>,
     /// When something was last acknowledged, or first sent: for the user timeout.
     pub(crate) progress_at: Instant,
+    /// When data that only the pace holds back may leave.
+    pub(crate) pace_at: Option<Instant>,
     pub(crate) challenge_at: Option<Instant>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
@@ -190,6 +192,7 @@ impl Flow {
             reset_due: None,
             stray_reset: None,
             progress_at: now,
+            pace_at: None,
             challenge_at: None,
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -274,8 +277,15 @@ impl Flow {
         let handshake = self.handshake.and_then(|h| h.timer);
         let paths = self.paths.iter();
         let paths = paths.flat_map(|p| [p.timer.map(|(at, _)| at), p.suspect_at()]);
-        let own = [time_wait, handshake, self.recv.acks.timeout(), self.persist.timeout()];
+        let own =
+            [time_wait, handshake, self.recv.acks.timeout(), self.persist.timeout(), self.pace_at];
         paths.chain(own).flatten().min()
+    }
+
+    /// When the path may carry new data, where only its pace holds it back until then.
+    #[must_use]
+    pub fn paced_until(&self, now: Instant, path: PathId) -> Option<Instant> {
+        self.path(path).and_then(|p| p.paced_until(now))
     }
 
     /// Where the flow stands.

@@ -20,6 +20,7 @@ impl Flow {
         if self.state == State::Closed || self.handshake_timeout(now) {
             return;
         }
+        self.pace_at = self.pace_at.filter(|&at| at > now);
         self.recv.acks.handle_timeout(now);
         self.persist.handle_timeout(now);
         self.path_timeouts(now, ext);

@@ -244,12 +244,13 @@ impl Flow {
     }
 
     fn send_new(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        self.pace_at = None;
         let range = self.sendable(ext)?;
         if range.is_empty() {
             self.start_persist(now);
             return None;
         }
-        let path = self.paths.iter().position(|p| p.room() > 0)?;
+        let path = self.path_for_new(now)?;
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
         if self.holds_back(path, len, ext) {
@@ -258,6 +259,14 @@ impl Flow {
         }
         self.paths[path].before_new_data(now);
         Some(self.send_range(now, path, range.start..range.start + len, ext))
+    }
+
+    /// A path whose window and pace admit new data; notes when one will, if only the pace does not.
+    fn path_for_new(&mut self, now: Instant) -> Option<usize> {
+        let roomy = self.paths.iter().enumerate().filter(|(_, p)| p.room() > 0);
+        let (path, at) = roomy.map(|(i, p)| (i, p.paced_until(now))).min_by_key(|&(_, at)| at)?;
+        self.pace_at = at;
+        at.is_none().then_some(path)
     }
 
     /// With nothing in flight no acknowledgment will come to open the window.
@@ -302,6 +311,7 @@ impl Flow {
         let p = &mut self.paths[path];
         let mark = p.delivered_mark();
         let delivered_before = if p.is_outstanding() { mark } else { (mark.0, now) };
+        p.on_paced(transmit.segment.seq_len(), now);
         let index = p.on_sent(range.clone(), now);
         self.board.push(Sent {
             range,

@@ -3,6 +3,7 @@
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
 mod order;
+mod pacing;
 mod rack;
 mod recovery;
 mod rtt;
@@ -84,6 +85,9 @@ pub(crate) struct Path {
     /// When something was last delivered, or sent into an empty path.
     pub(crate) last_heard: Instant,
     pub(crate) tally: Tally,
+    pacing: bool,
+    /// New data waits until then.
+    paced_until: Instant,
     ack_delay: Duration,
     next_index: u64,
     last_sent: Instant,
@@ -123,6 +127,8 @@ impl Path {
             probe_due: false,
             last_heard: now,
             tally: Tally::default(),
+            pacing: config.pacing,
+            paced_until: now,
             ack_delay: config.delayed_ack,
             next_index: 0,
             last_sent: now,

@@ -50,6 +50,7 @@ impl Script {
             recv_buffer: 10_000,
             recv_buffer_max: 10_000,
             max_burst: 1,
+            pacing: false,
             ..Config::default()
         };
         Self {

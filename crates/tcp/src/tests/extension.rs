@@ -56,8 +56,13 @@ impl Extension for Probe {
 
 fn flow() -> Flow {
     let mss = Mss(100);
-    let config =
-        Config { timestamps: false, window_scale: false, nagle: false, ..Config::default() };
+    let config = Config {
+        timestamps: false,
+        window_scale: false,
+        nagle: false,
+        pacing: false,
+        ..Config::default()
+    };
     let opening = Opening {
         local: ([10, 0, 0, 1], 1).into(),
         remote: ([10, 0, 0, 2], 2).into(),

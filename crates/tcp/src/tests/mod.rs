@@ -11,6 +11,7 @@ mod icmp;
 mod invariants;
 mod loss;
 mod nagle;
+mod pacing;
 mod pairs;
 mod prr;
 mod rack;

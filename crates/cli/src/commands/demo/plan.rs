@@ -70,6 +70,15 @@ impl Plan {
         self.before_cut + self.cut + self.after
     }
 
+    /// Bytes that a sender must be able to keep: twice what all links carry in the longest
+    /// round trip with a full queue.
+    pub(super) fn send_buffer(&self) -> u32 {
+        let bytes_per_ms: u64 = self.links.iter().map(|l| l.mbps * 125).sum();
+        let longest = self.links.iter().map(|l| l.delay * 4).max().unwrap_or_default();
+        let bytes = bytes_per_ms * u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) * 2;
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
     /// Payload that all links together can carry.
     pub(super) fn ceiling(&self) -> Rate {
         let bits = self.links.iter().map(|l| l.mbps * 1_000_000).sum::<u64>();

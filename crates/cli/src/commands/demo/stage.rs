@@ -16,9 +16,6 @@ use crate::failure::Failure;
 
 const MTU: u16 = 1500;
 const TUN: &str = "mpdemo";
-/// Written and not acknowledged: above what both links hold in flight.
-const SEND_BUFFER: u32 = 2 << 20;
-
 /// Hosts and links.
 pub(super) enum Stage {
     /// This side is manypath on a TUN in the client's namespace, the peer is Linux.
@@ -47,13 +44,13 @@ impl Stage {
         topology.kernel_mptcp(Host::Server, EndpointKind::Signal, []).map_err(|e| failed(&e))?;
         let (tun, setup) = topology.client().run(|| open_paths(plan)).map_err(|e| failed(&e))??;
         let paths = setup.1.iter().zip(&plan.links).map(|(addr, l)| Path::new(l.name, *addr));
-        let endpoint = settings(args)?.paths(tun, paths).build().map_err(|e| failed(&e))?;
+        let endpoint = settings(args, plan)?.paths(tun, paths).build().map_err(|e| failed(&e))?;
         Ok(Self::Linux { topology: Box::new(topology), setup: Some(setup.0), endpoint })
     }
 
     fn local(args: &Args, plan: &Plan, why: String) -> Result<Self, Failure> {
         let failed = |error: &dyn std::error::Error| Failure::failed("setting up the demo", error);
-        let (mut client, mut server) = (settings(args)?, plain_settings(args));
+        let (mut client, mut server) = (settings(args, plan)?, plain_settings(args, plan));
         let mut links = Vec::new();
         for (k, link) in plan.links.iter().enumerate() {
             let (ours, a) = memory::pair(MTU, Offload::FULL).map_err(|e| failed(&e))?;
@@ -167,15 +164,15 @@ fn open_paths(plan: &Plan) -> Result<(Tun, (PathSetup, Vec<IpAddr>)), Failure> {
     Ok((tun, (setup, addresses)))
 }
 
-fn plain_settings(args: &Args) -> EndpointBuilder {
+fn plain_settings(args: &Args, plan: &Plan) -> EndpointBuilder {
     Endpoint::builder()
         .congestion_control(args.congestion_control)
         .scheduler(args.scheduler)
-        .send_buffer(SEND_BUFFER)
+        .send_buffer(plan.send_buffer())
 }
 
-fn settings(args: &Args) -> Result<EndpointBuilder, Failure> {
-    let builder = plain_settings(args);
+fn settings(args: &Args, plan: &Plan) -> Result<EndpointBuilder, Failure> {
+    let builder = plain_settings(args, plan);
     let Some(path) = &args.pcap else { return Ok(builder) };
     let file = File::create(path)
         .map_err(|e| Failure::usage(format_args!("--pcap {}", path.display()), &e))?;

@@ -1,0 +1,40 @@
+//! Pacing: new data leaves spread over the round trip instead of in bursts, so that a window that
+//! opens all at once does not overflow a short queue (RFC 9002 §7.7 has the same for QUIC).
+//!
+//! **Leaves out** retransmissions: recovery meters itself by what is delivered.
+
+use core::time::Duration;
+
+use manypath_base::{Instant, Rate};
+
+use super::Path;
+
+/// Paths faster than this are not paced: their timers would be finer than a host keeps.
+const MIN_RTT: Duration = Duration::from_millis(2);
+
+impl Path {
+    /// How fast new data may leave: what the controller says, else the window a round trip, with
+    /// a margin so that the window and not the pace is the limit: twice in slow start, since the
+    /// window doubles within the round, and a quarter more after it.
+    fn pace(&self) -> Option<Rate> {
+        self.controller.pacing_rate().or_else(|| {
+            let srtt = self.rtt.srtt().filter(|&srtt| srtt >= MIN_RTT)?;
+            let cwnd = u64::from(self.controller.cwnd());
+            let slow_start = self.controller.cwnd() < self.controller.ssthresh();
+            Some(Rate::from_transfer(if slow_start { cwnd * 2 } else { cwnd * 5 / 4 }, srtt))
+        })
+    }
+
+    /// New data went out: when the next may. A timer that ran late is made good by as much as the
+    /// burst just sent.
+    pub(crate) fn on_paced(&mut self, bytes: u32, now: Instant) {
+        let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
+        let takes = rate.time_for(bytes.into());
+        self.paced_until = self.paced_until.max(now - takes) + takes;
+    }
+
+    /// When new data may leave, if that is not now.
+    pub(crate) fn paced_until(&self, now: Instant) -> Option<Instant> {
+        Some(self.paced_until).filter(|&at| at > now)
+    }
+}
