@@ -21,6 +21,8 @@ pub enum FallbackReason {
     NoMapping,
     /// The checksum of the first mappings failed, or the peer said so with MP_FAIL.
     ChecksumFailed,
+    /// The peer fell back, and says so with an infinite mapping.
+    PeerFellBack,
     /// Several SYNs with MP_CAPABLE were not answered; one without was.
     SynDropped,
 }

@@ -3,7 +3,7 @@
 //! **Invariant**: where checksums were agreed, data reaches reassembly only after the whole of its
 //! mapping was verified.
 
-use manypath_base::Payload;
+use manypath_base::{DataOffset, Payload};
 use manypath_wire::{MpTcpRst, ResetReason, Sum};
 
 use super::Connection;
@@ -16,12 +16,15 @@ use crate::event::PathDownReason;
 #[derive(Debug, Default)]
 pub(crate) struct Unverified {
     payload: Payload,
+    /// Where it belongs if it is never verified.
+    dsn: DataOffset,
 }
 
 impl Connection {
     /// Takes a piece of a mapping in; once it is whole, it is verified and goes on.
     pub(super) fn take_checked(&mut self, i: usize, mapping: Mapping, piece: Payload) {
         let unverified = &mut self.subflows[i].state.unverified;
+        unverified.dsn = mapping.dsn;
         unverified.payload.append(piece);
         if manypath_base::len64(unverified.payload.len()) < u64::from(mapping.len) {
             return;
@@ -36,7 +39,8 @@ impl Connection {
 
     fn is_genuine(&self, mapping: Mapping, payload: &Payload) -> bool {
         let Some(remote) = self.shared.remote else { return false };
-        let len = manypath_base::len16(payload.len());
+        // The length as it was on the wire, DATA_FIN counted.
+        let len = manypath_base::len16(payload.len() + usize::from(mapping.fin));
         let mut sum = Sum::dss(mapping.dsn.seq(remote.idsn).0, mapping.ssn.low(), len);
         sum.add_payload(payload);
         Some(sum.checksum()) == mapping.checksum
@@ -47,8 +51,8 @@ impl Connection {
     fn on_checksum_failed(&mut self, i: usize, mapping: Mapping, payload: Payload) {
         let Some(remote) = self.shared.remote else { return };
         let dsn = mapping.dsn.seq(remote.idsn);
-        if self.may_fall_back() {
-            self.subflows[i].state.to_say.push_back(Signal::Fail(dsn));
+        if self.shared.may_fall_back() {
+            self.subflows[i].state.say(Signal::Fail(dsn));
             self.deliver(i, mapping.dsn, payload);
             self.shared.failing = true;
         } else {
@@ -69,15 +73,18 @@ impl Connection {
 
     /// The peer says that a checksum of ours did not match.
     pub(super) fn on_fail(&mut self, i: usize) {
-        if self.may_fall_back() {
+        if self.shared.may_fall_back() {
             self.shared.fall_back(FallbackReason::ChecksumFailed);
         } else {
             self.subflows[i].flow.abort(None);
         }
     }
 
-    /// Falling back needs bytes that count alike at both levels: only ever one subflow.
-    pub(super) fn may_fall_back(&self) -> bool {
-        self.next_subflow == 1 && self.subflows.len() == 1
+    /// What waits to be verified is taken as it is: TCP would have taken it.
+    pub(super) fn take_unverified(&mut self, i: usize) {
+        let Unverified { payload, dsn } = core::mem::take(&mut self.subflows[i].state.unverified);
+        if !payload.is_empty() {
+            self.deliver(i, dsn, payload);
+        }
     }
 }

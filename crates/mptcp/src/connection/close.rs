@@ -1,11 +1,16 @@
 //! Closing: DATA_FIN, the subflows' FINs, MP_FASTCLOSE and what the application is told
 //! (RFC 8684 §3.3.3, §3.5).
 
+use core::time::Duration;
+
 use manypath_base::Instant;
 use manypath_tcp::State;
 
-use super::{Connection, Mode};
+use super::{Connection, Mode, Subflow};
 use crate::{ConnectionError, Event, FallbackReason};
+
+/// How long a peer is waited for that has only its own half left to close.
+const LINGER: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// The application closes its half.
@@ -87,19 +92,64 @@ impl Connection {
                 let end = self.subflows[i].flow.rcv_nxt().0 - 1;
                 self.shared.recv.finish_at(manypath_base::DataOffset(end));
             }
-            Mode::Negotiating => self.shared.fall_back(FallbackReason::OptionsStripped),
-            Mode::Multipath => {
+            Mode::Negotiating => {
+                self.shared.fall_back(FallbackReason::OptionsStripped);
+                self.on_peer_closed(i);
+            }
+            // The last one still carries this side's data.
+            Mode::Multipath if self.is_spare(i) => {
                 self.subflows[i].flow.close();
                 self.reinject_from(i);
             }
+            Mode::Multipath => {}
         }
+    }
+
+    /// Sets the time at which this side stops waiting for a peer that says nothing any more: to
+    /// close the subflows of a connection that has ended, or to close its half of one that the
+    /// application has let go (FIN-WAIT-2 of RFC 9293 §3.10.4 has no limit; common systems wait
+    /// one minute).
+    pub(super) fn arm_linger(&mut self, now: Instant) {
+        let waits_out = |s: &Subflow| matches!(s.flow.state(), State::TimeWait { .. });
+        let closing = self.ended.is_some() && !self.subflows.iter().all(waits_out);
+        let fin_acknowledged = match self.shared.mode {
+            Mode::Plain(_) => {
+                self.subflows.first().is_some_and(|s| s.flow.state() == State::FinWait2)
+            }
+            Mode::Negotiating | Mode::Multipath => self.shared.send.fin_acknowledged(),
+        };
+        let orphaned = self.released && self.ended.is_none() && fin_acknowledged;
+        if !closing && !orphaned {
+            self.linger_until = None;
+        } else if self.linger_until.is_none() {
+            self.linger_until = Some(now + LINGER);
+        }
+    }
+
+    pub(super) fn linger_timeout(&mut self, now: Instant) {
+        if self.linger_until.is_some_and(|at| at <= now) {
+            self.linger_until = None;
+            self.give_up(now, ConnectionError::TimedOut);
+        }
+    }
+
+    /// Ends a connection whose peer does not do its part.
+    pub(super) fn give_up(&mut self, now: Instant, error: ConnectionError) {
+        if self.ended.is_none() {
+            self.shared.fastclosing = self.shared.is_multipath();
+            self.end(Some(error));
+        }
+        for sub in &mut self.subflows {
+            sub.flow.abort(None);
+        }
+        self.settle_all(now);
     }
 
     /// The connection has ended for the application.
     pub(super) fn end(&mut self, error: Option<ConnectionError>) {
         if self.ended.is_none() {
             self.ended = Some(error);
-            self.shared.send.timer = None;
+            self.shared.send.forget_timers();
             self.events.push_back(Event::Closed(self.id, error));
         }
     }

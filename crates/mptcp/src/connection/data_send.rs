@@ -29,6 +29,12 @@ pub(crate) struct DataSend {
     /// The application was told that there is no room.
     pub(crate) blocked: bool,
     pub(crate) reinjected: u64,
+    /// Timeouts in a row.
+    pub(crate) retries: u32,
+    /// Since when something is due and nothing new was acknowledged.
+    pub(crate) stalled_since: Option<Instant>,
+    /// The peer answers, with a closed window.
+    pub(crate) shut_out: bool,
 }
 
 impl DataSend {
@@ -45,6 +51,9 @@ impl DataSend {
             timer: None,
             blocked: false,
             reinjected: 0,
+            retries: 0,
+            stalled_since: None,
+            shut_out: false,
         }
     }
 
@@ -77,22 +86,26 @@ impl DataSend {
         self.una < self.nxt || (self.fin_sent && !self.fin_acknowledged())
     }
 
-    /// Takes a DATA_ACK in. Returns whether it acknowledged anything new; one beyond what was
-    /// sent is not believed (RFC 8684 §3.3.4).
-    pub(crate) fn acknowledge(&mut self, ack: DataOffset, window: u32) -> bool {
+    /// Takes a DATA_ACK in; one beyond what was sent is not believed (RFC 8684 §3.3.4).
+    pub(crate) fn acknowledge(&mut self, ack: DataOffset, window: u32) {
         let sent = if self.fin_sent { self.nxt + 1 } else { self.nxt };
         if ack > sent {
-            return false;
+            return;
         }
         self.edge = self.edge.max(ack + u64::from(window));
         if ack <= self.una {
-            return false;
+            self.shut_out |= ack == self.una && window == 0;
+            return;
         }
         self.una = ack;
         self.buffer.release(ack.min(self.buffer.end()));
         self.reinject.remove_before(ack);
-        self.timer = None;
-        true
+        self.forget_timers();
+    }
+
+    /// Nothing is overdue any more.
+    pub(crate) fn forget_timers(&mut self) {
+        (self.timer, self.stalled_since, self.retries) = (None, None, 0);
     }
 
     /// Marks sent bytes for another subflow.
@@ -117,27 +130,27 @@ mod tests {
     #[test]
     fn a_data_ack_beyond_what_was_sent_is_not_believed() {
         let mut send = sent(b"0123456789");
-        assert!(!send.acknowledge(DataOffset(12), 1_000));
+        send.acknowledge(DataOffset(12), 1_000);
         assert_eq!((send.una, send.edge), (DataOffset(1), DataOffset(1)));
-        assert!(send.acknowledge(DataOffset(11), 1_000));
+        send.acknowledge(DataOffset(11), 1_000);
         assert_eq!((send.una, send.edge), (DataOffset(11), DataOffset(1_011)));
     }
 
     #[test]
     fn the_right_edge_never_moves_left() {
         let mut send = sent(b"0123456789");
-        assert!(send.acknowledge(DataOffset(3), 100));
-        assert!(send.acknowledge(DataOffset(5), 10));
+        send.acknowledge(DataOffset(3), 100);
+        send.acknowledge(DataOffset(5), 10);
         assert_eq!(send.edge, DataOffset(103));
     }
 
     #[test]
     fn only_what_is_outstanding_is_sent_again() {
         let mut send = sent(b"0123456789");
-        assert!(send.acknowledge(DataOffset(4), 100));
+        send.acknowledge(DataOffset(4), 100);
         send.reinject(DataOffset(1)..DataOffset(50));
         assert_eq!(send.reinject.as_slice(), [DataOffset(4)..DataOffset(11)]);
-        assert!(send.acknowledge(DataOffset(8), 100));
+        send.acknowledge(DataOffset(8), 100);
         assert_eq!(send.reinject.as_slice(), [DataOffset(8)..DataOffset(11)]);
     }
 }

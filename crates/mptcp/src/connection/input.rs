@@ -8,7 +8,7 @@ use manypath_base::{
 use manypath_tcp::{CloseReason, Event as FlowEvent, State};
 use manypath_wire::{IcmpError, MpTcpRst, ResetReason, Segment};
 
-use super::{Connection, Mode};
+use super::{Connection, Mode, Role, Subflow};
 use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, FallbackReason};
 
@@ -17,6 +17,8 @@ const PLAIN_READ_AHEAD: u64 = 64 << 10;
 
 /// How often a failed subflow is probed while others live.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a connection without subflows waits for one; common systems do as long.
+const STRANDED: Duration = Duration::from_secs(60);
 /// The longest retransmission timeout where there is no other subflow (RFC 6298 (2.5)).
 const MAX_RTO: Duration = Duration::from_secs(60);
 
@@ -47,15 +49,18 @@ impl Connection {
         self.note_hole(now);
         let una = self.subflows[i].flow.una();
         self.subflows[i].state.tx.release(una);
-        self.complete_failure(i);
         self.sync_plain(i);
         self.act_on_said(now, i);
+        self.arm_confirm_timer(now, i);
         self.drain_flow_events(now, i);
+        self.progress_close(now);
         while let Some(n) = self.subflows.iter().position(|s| s.flow.state() == State::Closed) {
             self.drain_flow_events(now, n);
+            self.progress_close(now);
         }
         self.refresh_views();
-        self.progress_close(now);
+        self.refresh_plan();
+        self.arm_linger(now);
         self.report_room();
         if !self.readable_told && self.shared.recv.is_readable() {
             self.readable_told = true;
@@ -66,6 +71,7 @@ impl Connection {
     /// After falling back, TCP's acknowledgment is the connection's.
     fn sync_plain(&mut self, i: usize) {
         if let Mode::Plain(_) = self.shared.mode {
+            self.take_unverified(i);
             let una = Self::plain_una(&self.subflows[i].flow);
             let send = &mut self.shared.send;
             if una > send.una {
@@ -86,10 +92,14 @@ impl Connection {
 
     /// Moves data that subflow `i` has in order to the connection.
     pub(super) fn take_in(&mut self, i: usize) {
+        self.take_in_up_to(i, PLAIN_READ_AHEAD);
+    }
+
+    fn take_in_up_to(&mut self, i: usize, ahead: u64) {
         loop {
             match self.shared.mode {
                 Mode::Negotiating => return,
-                Mode::Plain(_) if self.shared.recv.queued() >= PLAIN_READ_AHEAD => return,
+                Mode::Plain(_) if self.shared.recv.queued() >= ahead => return,
                 Mode::Plain(_) | Mode::Multipath => {}
             }
             let Some((at, payload)) = self.subflows[i].flow.read() else { return };
@@ -113,7 +123,7 @@ impl Connection {
             };
             let len = usize64((mapping.end() - at).min(len64(payload.len())));
             let piece = payload.slice(0, len);
-            if self.shared.checksum && mapping.checksum.is_some() {
+            if self.shared.checksum {
                 self.take_checked(i, mapping, piece);
             } else {
                 self.deliver(i, mapping.dsn + (at - mapping.ssn), piece);
@@ -135,7 +145,7 @@ impl Connection {
     /// middlebox took the options, and TCP goes on; else the subflow is of no use (RFC 8684 §3.7).
     fn take_unmapped(&mut self, i: usize, at: SubflowOffset, payload: Payload) {
         let nothing_mapped = self.shared.recv.received() == 0 && at == SubflowOffset(1);
-        if nothing_mapped && self.subflows.len() == 1 {
+        if nothing_mapped && !self.shared.joined {
             self.shared.fall_back(FallbackReason::NoMapping);
             self.take_plain(at, payload);
         } else {
@@ -186,6 +196,7 @@ impl Connection {
             }
         }
         self.paths.note_up(local.ip(), remote);
+        self.stranded = None;
         self.events.push_back(Event::PathUp { conn: self.id, subflow, local, remote });
         self.reinject_from_unwell();
     }
@@ -203,7 +214,9 @@ impl Connection {
 
     /// A subflow is gone.
     fn on_subflow_closed(&mut self, now: Instant, i: usize, reason: CloseReason) {
-        self.reinject_from(i);
+        self.reinject_all_of(i);
+        // The flow goes with what it holds.
+        self.take_in_up_to(i, u64::MAX);
         // A RST may wait to be sent.
         let last_words = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
         let sub = self.subflows.remove(i);
@@ -220,24 +233,68 @@ impl Connection {
         if sub.up {
             self.events.push_back(Event::PathDown(self.id, sub.id, why));
         }
-        self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
+        self.paths.is_stale = true;
+        if self.shared.role == Role::Initiator {
+            self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
+        }
         if self.subflows.is_empty() && self.ended.is_none() {
-            self.on_last_subflow_closed(reason);
+            self.on_last_subflow_closed(now, reason, &sub);
         }
     }
 
-    fn on_last_subflow_closed(&mut self, reason: CloseReason) {
+    fn on_last_subflow_closed(&mut self, now: Instant, reason: CloseReason, last: &Subflow) {
         if self.is_done() {
             return self.end(None);
         }
+        if self.shared.is_multipath() && self.may_come_back(reason, last) {
+            let error = match reason {
+                CloseReason::Reset(rst) if rst.is_none_or(|rst| !rst.transient) => {
+                    ConnectionError::Reset
+                }
+                _ => ConnectionError::NoPath,
+            };
+            self.stranded.get_or_insert((now + STRANDED, error));
+            return;
+        }
+        if let Some((_, error)) = self.stranded {
+            return self.end(Some(error));
+        }
         self.end(match reason {
-            CloseReason::Finished => None,
+            // In good order at the subflow, and not at the connection.
+            CloseReason::Finished => Some(ConnectionError::NoPath),
+            CloseReason::Aborted if last.down.is_some() => Some(ConnectionError::NoPath),
             CloseReason::Reset(_) => Some(ConnectionError::Reset),
             CloseReason::Refused => Some(ConnectionError::Refused),
             CloseReason::TimedOut => Some(ConnectionError::TimedOut),
             CloseReason::Unreachable => Some(ConnectionError::Unreachable),
             CloseReason::Aborted => Some(ConnectionError::Aborted),
         });
+    }
+
+    /// Break before make (RFC 8684 §3.5): whether the connection outlives its last subflow. It does
+    /// where an address went, on this side or with a RST that says so, and where it had several
+    /// paths; but an attempt that the peer refuses ends it. **Choice:** one that never had more
+    /// than one path ends with it, as TCP does: its application hears of the RST at once.
+    fn may_come_back(&self, reason: CloseReason, last: &Subflow) -> bool {
+        if self.shared.role == Role::Responder && self.confirmed && !last.up {
+            return true; // An attempt of the peer, which will make others.
+        }
+        match reason {
+            CloseReason::Aborted => last.down.is_some(),
+            CloseReason::Reset(rst) => {
+                rst.is_some_and(|rst| rst.transient) || (last.up && self.shared.joined)
+            }
+            // An attempt at another path, which was all that was left.
+            CloseReason::TimedOut | CloseReason::Unreachable => !last.up && self.confirmed,
+            CloseReason::Finished | CloseReason::Refused => false,
+        }
+    }
+
+    pub(super) fn stranded_timeout(&mut self, now: Instant) {
+        if let Some((_, error)) = self.stranded.filter(|&(at, _)| at <= now) {
+            self.stranded = None;
+            self.give_up(now, error);
+        }
     }
 
     /// The application has read: there may be more in the flow, and the window may be worth telling.

@@ -17,6 +17,8 @@ pub(crate) struct Mapping {
     pub(crate) dsn: DataOffset,
     pub(crate) len: u32,
     pub(crate) checksum: Option<u16>,
+    /// DATA_FIN follows the last byte: its place counts in the length that the checksum covers.
+    pub(crate) fin: bool,
 }
 
 impl Mapping {
@@ -46,6 +48,8 @@ pub(crate) enum Inserted {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mappings {
     list: VecDeque<Mapping>,
+    /// Bytes before this are done with.
+    released: SubflowOffset,
     /// Everything before this was handed to other subflows once.
     handed_over: SubflowOffset,
 }
@@ -59,9 +63,16 @@ impl Mappings {
 
     /// Takes in a mapping that a peer sent.
     pub(crate) fn insert(&mut self, mapping: Mapping) -> Inserted {
+        if mapping.ssn < self.released {
+            return Inserted::Known; // Of a segment that was taken in before.
+        }
         let at = self.list.partition_point(|m| m.end() <= mapping.ssn);
         match self.list.get(at) {
-            Some(there) if *there == mapping => Inserted::Known,
+            Some(there)
+                if (there.ssn, there.dsn, there.len) == (mapping.ssn, mapping.dsn, mapping.len) =>
+            {
+                Inserted::Known
+            }
             Some(there) if there.ssn < mapping.end() => Inserted::Refused,
             _ if self.list.len() >= MAX_OPEN => Inserted::Refused,
             _ => {
@@ -79,6 +90,7 @@ impl Mappings {
 
     /// Forgets mappings that lie wholly before `to`.
     pub(crate) fn release(&mut self, to: SubflowOffset) {
+        self.released = self.released.max(to);
         while self.list.front().is_some_and(|m| m.end() <= to) {
             self.list.pop_front();
         }
@@ -101,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mapping(ssn: u64, dsn: u64, len: u32) -> Mapping {
-        Mapping { ssn: SubflowOffset(ssn), dsn: DataOffset(dsn), len, checksum: None }
+        Mapping { ssn: SubflowOffset(ssn), dsn: DataOffset(dsn), len, checksum: None, fin: false }
     }
 
     proptest! {

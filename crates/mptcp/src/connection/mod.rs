@@ -13,6 +13,7 @@ mod input;
 mod mapping;
 mod output;
 mod path_manager;
+mod plan;
 mod seam;
 mod shared;
 mod signals;
@@ -25,13 +26,14 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId, len64, usize64};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, State, Transmit};
-use manypath_wire::{MpJoin, MptcpOptions, Segment};
+use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, ResetReason, Segment};
 
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
@@ -44,7 +46,7 @@ use data_recv::DataRecv;
 use data_send::DataSend;
 use seam::Seam;
 use shared::Shared;
-use subflow::{Kind, Stage, Subflow, SubflowState};
+use subflow::{Kind, Subflow, SubflowState};
 
 /// What a connection is made from.
 #[derive(Debug)]
@@ -85,6 +87,14 @@ pub(crate) struct Connection {
     congestion_control: CongestionControl,
     send_buffer_max: u64,
     nagle: bool,
+    /// How long the peer may acknowledge nothing (RFC 9293 §3.8.3, R2).
+    user_timeout: Duration,
+    /// When a peer that only has to close is waited for no longer.
+    linger_until: Option<Instant>,
+    /// No subflow is left, and how it ends if none comes until then.
+    stranded: Option<(Instant, ConnectionError)>,
+    /// The peer has shown once that it has the keys.
+    confirmed: bool,
     local: SocketAddr,
     remote: SocketAddr,
     paths: PathManager,
@@ -122,6 +132,10 @@ impl Connection {
                 views: Vec::new(),
                 fastclosing: false,
                 failing: false,
+                joined: false,
+                skewed: false,
+                wide: false,
+                infinite: shared::Infinite::No,
             },
             subflows: Vec::new(),
             next_subflow: 0,
@@ -132,6 +146,10 @@ impl Connection {
             congestion_control: birth.congestion_control,
             send_buffer_max: birth.send_buffer_max,
             nagle: config.nagle,
+            user_timeout: config.user_timeout,
+            linger_until: None,
+            stranded: None,
+            confirmed: false,
             local: birth.opening.local,
             remote: birth.opening.remote,
             paths: core::mem::take(&mut birth.paths),
@@ -199,6 +217,7 @@ impl Connection {
     ) -> SubflowId {
         let id = SubflowId(self.next_subflow);
         self.next_subflow += 1;
+        self.shared.joined |= matches!(state.kind, Kind::Join { .. });
         opening.path.id = PathId::from(id);
         // Coalescing small writes is the connection's business, not the subflow's.
         opening.config.nagle = false;
@@ -213,6 +232,8 @@ impl Connection {
             last_data: DataOffset::ZERO,
             down: None,
         });
+        self.paths.is_stale = true;
+        self.refresh_plan();
         id
     }
 
@@ -254,6 +275,10 @@ impl Connection {
         self.ended.is_some()
     }
 
+    pub(crate) fn is_established(&self) -> bool {
+        self.established
+    }
+
     /// Whether a join of the peer may be taken in now.
     pub(crate) fn may_join(&self) -> bool {
         self.shared.is_multipath()
@@ -289,10 +314,7 @@ impl Connection {
 
     /// The living subflow that answers fastest: what must be said soon is said there.
     fn best_subflow(&self) -> Option<usize> {
-        let candidates =
-            self.subflows.iter().enumerate().filter(|(_, s)| {
-                s.state.stage != Stage::Offered && s.flow.state().is_synchronized()
-            });
+        let candidates = self.subflows.iter().enumerate().filter(|(_, s)| s.may_signal());
         candidates
             .min_by_key(|(_, s)| {
                 let path = s.flow.paths().next();
@@ -333,36 +355,40 @@ impl Connection {
     /// A new SYN has taken the 4-tuple of a subflow in TIME-WAIT.
     pub(crate) fn forget_subflow(&mut self, id: SubflowId) {
         self.subflows.retain(|s| s.id != id);
+        self.paths.is_stale = true;
+        self.refresh_plan();
     }
 
-    /// Whether every subflow waits in TIME-WAIT.
-    pub(crate) fn is_waiting_out(&self) -> bool {
-        self.subflows.iter().all(|s| matches!(s.flow.state(), State::TimeWait { .. }))
+    /// Whether a subflow waits in TIME-WAIT for old segments, and the connection does not need it.
+    pub(crate) fn is_waiting_out(&self, id: SubflowId) -> bool {
+        let waits = |s: &Subflow| s.id == id && matches!(s.flow.state(), State::TimeWait { .. });
+        self.ended.is_some() && self.subflows.iter().any(waits)
     }
 
     /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it
     /// (RFC 8684 §3.4.2).
     pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
-        let lives = |addr| locals.iter().any(|l| l.addr == addr);
-        let gone: Vec<AddrId> = self
-            .subflows
-            .iter()
-            .filter(|s| !lives(s.flow.local().ip()))
-            .map(|s| s.state.local_id)
-            .collect();
-        self.paths.set_locals(now, locals);
-        for id in gone {
+        let initial = self.local.ip();
+        for id in self.paths.set_locals(now, locals, initial) {
             self.withdraw(id);
-            let users = self.subflows.iter_mut().filter(|s| s.state.local_id == id);
-            users.for_each(|s| s.down = Some(PathDownReason::AddressRemoved));
-            self.end_marked(now);
         }
+        for i in 0..self.subflows.len() {
+            if !self.paths.has_local(self.subflows[i].flow.local().ip()) {
+                self.withdraw(self.subflows[i].state.local_id);
+                self.subflows[i].down = Some(PathDownReason::AddressRemoved);
+            }
+        }
+        self.end_marked(now);
+        self.announce_timeout(now);
+        self.refresh_plan();
     }
 
     /// Ends the subflows that were marked for it.
     pub(crate) fn end_marked(&mut self, now: Instant) {
         for sub in self.subflows.iter_mut().filter(|s| s.down.is_some()) {
-            sub.flow.abort(None);
+            // "T": the peer may expect another subflow soon (RFC 8684 §3.6).
+            let reason = ResetReason::Unspecified;
+            sub.flow.abort(Some(MpTcpRst { transient: true, reason }));
         }
         self.settle_all(now);
     }

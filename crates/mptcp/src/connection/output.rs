@@ -8,7 +8,7 @@ use manypath_tcp::Transmit;
 use smallvec::SmallVec;
 
 use super::mapping::Mapping;
-use super::seam::{CAPABLE_DATA_LEN, DSS_LEN};
+use super::seam::CAPABLE_DATA_LEN;
 use super::subflow::Stage;
 use super::{Connection, Mode, Subflow, data_len};
 
@@ -30,6 +30,7 @@ impl Connection {
         for i in (0..count).map(|n| (first + n) % count) {
             let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
             if let Some(transmit) = transmit {
+                self.complete_failure(i);
                 return Some((self.subflows[i].id, transmit));
             }
         }
@@ -55,7 +56,8 @@ impl Connection {
             }
             send.nxt = end;
         }
-        if send.closing && send.unsent() == 0 && flow.state().may_write() {
+        let open = flow.state().is_synchronized() && flow.state().may_write();
+        if send.closing && send.unsent() == 0 && open {
             flow.close();
         }
         Some(0)
@@ -67,12 +69,13 @@ impl Connection {
         let again = lost.is_some();
         let range =
             lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
+        let (unsent, window) = (send.unsent(), send.window());
+        self.arm_data_timer(now);
         if range.is_empty() {
-            self.arm_data_timer(now);
             return None;
         }
         let views = self.path_views();
-        let demand = Demand { unsent: send.unsent(), window: send.window() };
+        let demand = Demand { unsent, window };
         let picked = self.scheduler.pick(&demand, &views)?;
         let i = self.index(SubflowId::from(picked))?;
         let room = views.iter().find(|v| v.id == picked).map_or(0, |v| v.room);
@@ -91,7 +94,7 @@ impl Connection {
         let sub = &self.subflows[i];
         let capable =
             sub.state.stage == Stage::Unconfirmed && sub.flow.write_offset() == SubflowOffset(1);
-        let options = if capable { CAPABLE_DATA_LEN } else { DSS_LEN };
+        let options = if capable { CAPABLE_DATA_LEN } else { self.shared.dss_len() };
         let options = u32::try_from(options).expect("options are at most 40 bytes");
         let (packet, burst) = sub.flow.packet_and_burst(PathId::from(sub.id), options);
         let limit = burst.min(room).min(MAX_MAPPING).max(packet);
@@ -121,7 +124,7 @@ impl Connection {
             let len = u16::try_from(len).expect("a mapping has at most 65,535 bytes");
             manypath_wire::dss_checksum(dsn, ssn.low(), len, &payload)
         });
-        sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum });
+        sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum, fin: false });
         for chunk in payload.into_chunks() {
             debug_assert!(data_len(&chunk) <= len);
             sub.flow.write(chunk);
@@ -140,8 +143,14 @@ impl Connection {
 
     /// Marks everything that subflow `i` carries for other subflows, if there are any.
     pub(super) fn reinject_from(&mut self, i: usize) {
-        let others = self.subflows.iter().enumerate().any(|(n, s)| n != i && s.may_carry());
-        if !others || !self.shared.is_multipath() {
+        if self.is_spare(i) {
+            self.reinject_all_of(i);
+        }
+    }
+
+    /// Marks everything that subflow `i` carries for others, which may be yet to come.
+    pub(super) fn reinject_all_of(&mut self, i: usize) {
+        if !self.shared.is_multipath() {
             return;
         }
         let Self { shared, subflows, .. } = self;

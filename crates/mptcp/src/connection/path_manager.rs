@@ -1,18 +1,16 @@
-//! Which pairs of addresses a connection should use: local endpoints, the peer's announcements,
-//! limits, and trying again (RFC 8684 §3.4, §3.9).
+//! What a connection knows of addresses: its own, the peer's, those announced, and pairs that were
+//! tried (RFC 8684 §3.4).
 //!
-//! **Invariant**: at most one attempt for a pair at a time, and never more subflows than the
-//! limit. **Leaves out** making the flow: the endpoint has the ports.
+//! **Invariant**: an identifier stands for one address at a time; of a pair there is at most one
+//! record of attempts. **Leaves out** which subflows follow from it: `plan`.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use manypath_base::{AddrId, IfaceId, Instant, len32};
+use manypath_base::{AddrId, IfaceId, Instant};
 use manypath_tcp::CloseReason;
 
-use super::subflow::Subflow;
-use super::{Connection, Role};
 use crate::{AddressFlags, PathLimits};
 
 /// Attempts at a silent path come this often; each is one SYN, whose timer is as long.
@@ -39,9 +37,10 @@ pub(crate) struct LocalEntry {
 
 /// An address of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RemoteEntry {
-    id: AddrId,
-    addr: SocketAddr,
+pub(super) struct RemoteEntry {
+    /// The identifier under which the peer announced it; `None` if the application did.
+    pub(super) id: Option<AddrId>,
+    pub(super) addr: SocketAddr,
 }
 
 /// A pair of addresses that was tried.
@@ -81,11 +80,19 @@ pub(crate) struct PathManager {
     locals: Vec<LocalEntry>,
     remotes: Vec<RemoteEntry>,
     attempts: Vec<Attempt>,
+    /// Announcements that were not echoed yet.
     announcements: Vec<Pending>,
-    announced: bool,
+    /// What the peer was told of.
+    announced: Vec<Announcement>,
+    /// The peer may be told.
+    announces: bool,
+    /// The peer withdrew the address that the connection began with.
+    initial_gone: bool,
     limits: PathLimits,
-    /// Something changed: look at once.
-    wake: Option<Instant>,
+    /// Subflows that should exist and do not.
+    pub(super) plan: Vec<Join>,
+    /// Something changed that the plan follows from.
+    pub(super) is_stale: bool,
 }
 
 impl PathManager {
@@ -99,33 +106,65 @@ impl PathManager {
 
     /// Further addresses of the peer that the application knows.
     pub(crate) fn know_remotes(&mut self, remotes: &[SocketAddr]) {
-        self.remotes.extend(remotes.iter().map(|&addr| RemoteEntry { id: AddrId(0), addr }));
+        self.remotes.extend(remotes.iter().map(|&addr| RemoteEntry { id: None, addr }));
     }
 
-    /// The host's addresses changed.
-    pub(crate) fn set_locals(&mut self, now: Instant, locals: Vec<LocalEntry>) {
+    /// The host's addresses changed; returns the identifiers of those that the peer was told of
+    /// and are no more. `initial` is the address that the connection began with.
+    pub(crate) fn set_locals(
+        &mut self,
+        now: Instant,
+        locals: Vec<LocalEntry>,
+        initial: IpAddr,
+    ) -> Vec<AddrId> {
         self.locals = locals;
-        self.wake = Some(now);
+        self.is_stale = true;
+        let Self { locals, announced, announcements, attempts, .. } = self;
+        attempts.retain(|a| locals.iter().any(|l| l.addr == a.local));
+        let lives = |a: &Announcement| locals.iter().any(|l| l.addr == a.addr && l.flags.signal);
+        let gone = announced.iter().filter(|a| !lives(a)).map(|a| a.id).collect();
+        announced.retain(lives);
+        announcements.retain(|p| lives(&p.announcement));
+        self.announce_new(now, initial);
+        gone
     }
 
-    pub(super) fn wake(&mut self, now: Instant) {
-        self.wake = Some(now);
+    pub(super) fn locals(&self) -> &[LocalEntry] {
+        &self.locals
+    }
+
+    pub(super) fn has_local(&self, addr: IpAddr) -> bool {
+        self.locals.iter().any(|l| l.addr == addr)
+    }
+
+    /// The peer's addresses that may be used, beside the initial one.
+    pub(super) fn usable_remotes(&self) -> impl Iterator<Item = RemoteEntry> + '_ {
+        let accepted = usize::try_from(self.limits.add_addr_accepted).unwrap_or(usize::MAX);
+        let known = self.remotes.iter().filter(|r| r.id.is_none());
+        known.chain(self.remotes.iter().filter(|r| r.id.is_some()).take(accepted)).copied()
+    }
+
+    pub(super) fn is_initial_gone(&self) -> bool {
+        self.initial_gone
     }
 
     /// Begins to announce addresses marked for it, but for the one that the peer sees already.
     pub(super) fn start_announcing(&mut self, now: Instant, initial: IpAddr) {
-        self.wake = Some(now);
-        if core::mem::replace(&mut self.announced, true) {
+        self.announces = true;
+        self.announce_new(now, initial);
+    }
+
+    fn announce_new(&mut self, now: Instant, initial: IpAddr) {
+        if !self.announces {
             return;
         }
-        let signal = self.locals.iter().filter(|l| l.flags.signal && l.addr != initial);
-        self.announcements = signal
-            .map(|l| Pending {
-                announcement: Announcement { id: l.id, addr: l.addr },
-                sent: 0,
-                next: now,
-            })
-            .collect();
+        for local in self.locals.iter().filter(|l| l.flags.signal && l.addr != initial) {
+            let announcement = Announcement { id: local.id, addr: local.addr };
+            if !self.announced.contains(&announcement) {
+                self.announced.push(announcement);
+                self.announcements.push(Pending { announcement, sent: 0, next: now });
+            }
+        }
     }
 
     pub(super) fn announce_at(&self) -> Option<Instant> {
@@ -146,18 +185,37 @@ impl PathManager {
         self.announcements.retain(|p| p.announcement.id != id);
     }
 
-    /// The peer announced an address; a new one for a known identifier replaces it.
-    pub(super) fn on_add_addr(&mut self, id: AddrId, addr: SocketAddr) {
-        self.remotes.retain(|r| r.id != id || id == AddrId(0));
-        if self.remotes.len() < MAX_REMOTES && !self.remotes.iter().any(|r| r.addr == addr) {
-            self.remotes.push(RemoteEntry { id, addr });
+    /// The peer announced an address. An identifier keeps its address until it is withdrawn;
+    /// the same once more is a wish to be tried again at once (RFC 8684 §3.4.1). Returns whether
+    /// it is new.
+    pub(super) fn on_add_addr(&mut self, id: AddrId, addr: SocketAddr) -> bool {
+        let there = self.remotes.iter().find(|r| r.id == Some(id));
+        if id == AddrId(0) || there.is_some_and(|r| r.addr.ip() != addr.ip()) {
+            return false;
         }
+        if self.remotes.iter().any(|r| r.addr == addr) {
+            self.attempts.retain(|a| a.remote != addr);
+            return false;
+        }
+        let fits = self.remotes.len() < MAX_REMOTES;
+        if fits {
+            self.remotes.push(RemoteEntry { id: Some(id), addr });
+            self.is_stale = true;
+        }
+        fits
     }
 
-    pub(super) fn on_remove_addr(&mut self, id: AddrId) {
-        self.remotes.retain(|r| r.id != id);
-        self.attempts
-            .retain(|a| self.remotes.iter().any(|r| r.addr == a.remote) || id == AddrId(0));
+    /// The peer withdrew an address. Returns whether it was known.
+    pub(super) fn on_remove_addr(&mut self, id: AddrId) -> bool {
+        self.is_stale = true;
+        if id == AddrId(0) {
+            return !core::mem::replace(&mut self.initial_gone, true);
+        }
+        let Self { remotes, attempts, .. } = self;
+        let before = remotes.len();
+        attempts.retain(|a| !remotes.iter().any(|r| r.id == Some(id) && r.addr == a.remote));
+        remotes.retain(|r| r.id != Some(id));
+        remotes.len() < before
     }
 
     /// A subflow of this pair came up.
@@ -195,99 +253,12 @@ impl PathManager {
         attempt.next = now + wait;
     }
 
-    fn next_try(&self, local: IpAddr, remote: SocketAddr) -> Option<Instant> {
+    /// When a pair may be tried again; `None` if it was not tried.
+    pub(super) fn next_try(&self, local: IpAddr, remote: SocketAddr) -> Option<Instant> {
         self.attempts.iter().find(|a| (a.local, a.remote) == (local, remote)).map(|a| a.next)
     }
 }
 
 fn back_off(failures: u32) -> Duration {
     RETRY.saturating_mul(1 << failures.min(6)).min(RETRY_MAX)
-}
-
-impl Connection {
-    /// A subflow that is missing and may be tried now.
-    pub(crate) fn next_join(&mut self, now: Instant) -> Option<Join> {
-        if !self.wants_joins() {
-            return None;
-        }
-        self.paths.wake = None;
-        self.missing().find(|join| {
-            self.paths.next_try(join.local.addr, join.remote).is_none_or(|at| at <= now)
-        })
-    }
-
-    /// When [`Connection::next_join`] is worth asking again.
-    pub(crate) fn join_at(&self) -> Option<Instant> {
-        if !self.wants_joins() {
-            return None;
-        }
-        let missing = self.missing().map(|j| self.paths.next_try(j.local.addr, j.remote));
-        missing.map(Option::unwrap_or_default).chain(self.paths.wake).min()
-    }
-
-    /// Only the opener of the connection opens subflows (RFC 8684 §3.9), once the peer has shown
-    /// that it has the keys, and while there is something left to send or receive.
-    fn wants_joins(&self) -> bool {
-        self.shared.role == Role::Initiator
-            && self.shared.is_multipath()
-            && self.established
-            && self.ended.is_none()
-            && self.confirmed()
-            && len32(self.subflows.len()) <= self.paths.limits.subflows
-    }
-
-    fn confirmed(&self) -> bool {
-        self.subflows.iter().any(|s| s.state.stage == super::Stage::Confirmed)
-    }
-
-    /// Pairs that should have a subflow and have none.
-    fn missing(&self) -> impl Iterator<Item = Join> + '_ {
-        let initial = RemoteEntry { id: AddrId(0), addr: self.remote };
-        let initial = Some(initial).filter(|_| !self.shared.deny_join_id0 || self.only_initial());
-        let accepted = self.paths.limits.add_addr_accepted;
-        let announced = self.paths.remotes.iter().copied();
-        let announced = announced.take(usize::try_from(accepted).unwrap_or(usize::MAX));
-        let remotes: Vec<RemoteEntry> = initial.into_iter().chain(announced).collect();
-        let locals =
-            self.paths.locals.iter().filter(|l| l.flags.subflow || l.addr == self.local.ip());
-        let mut out: Vec<Join> = Vec::new();
-        for local in locals {
-            self.missing_from(local, &remotes, &mut out);
-        }
-        self.missing_to(&remotes, &mut out);
-        out.into_iter()
-    }
-
-    fn only_initial(&self) -> bool {
-        self.paths.remotes.is_empty()
-    }
-
-    /// From each local address one subflow, to the first address of the peer of its family; from
-    /// a fullmesh one, to all.
-    fn missing_from(&self, local: &LocalEntry, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
-        let same_family = |r: &&RemoteEntry| r.addr.is_ipv4() == local.addr.is_ipv4();
-        let limit = if local.flags.fullmesh { usize::MAX } else { 1 };
-        let used = |s: &Subflow| s.flow.local().ip() == local.addr;
-        if !local.flags.fullmesh && self.subflows.iter().any(used) {
-            return;
-        }
-        for remote in remotes.iter().filter(same_family).take(limit) {
-            let exists = |s: &Subflow| used(s) && s.flow.remote() == remote.addr;
-            if !self.subflows.iter().any(exists) {
-                out.push(Join { local: *local, remote: remote.addr, remote_id: remote.id });
-            }
-        }
-    }
-
-    /// To each announced address at least one subflow, from the first local address that fits.
-    fn missing_to(&self, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
-        for remote in remotes.iter().filter(|r| r.addr != self.remote) {
-            let reached = self.subflows.iter().any(|s| s.flow.remote() == remote.addr)
-                || out.iter().any(|j| j.remote == remote.addr);
-            let fits = |l: &&LocalEntry| l.addr.is_ipv4() == remote.addr.is_ipv4();
-            if let Some(local) = self.paths.locals.iter().find(fits).filter(|_| !reached) {
-                out.push(Join { local: *local, remote: remote.addr, remote_id: remote.id });
-            }
-        }
-    }
 }

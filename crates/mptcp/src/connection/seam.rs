@@ -11,7 +11,7 @@ use manypath_wire::{
 };
 
 use super::mapping::{Inserted, Mapping};
-use super::shared::{Mode, Shared, low32};
+use super::shared::{Infinite, Mode, Shared, low32};
 use super::subflow::{Kind, Said, Signal, Stage, SubflowState};
 use crate::FallbackReason;
 use crate::crypto::{Identity, add_addr_hmac, equal, join_hmac, leftmost};
@@ -21,12 +21,11 @@ const VERSION: u8 = 1;
 /// SYNs with MP_CAPABLE before one without: a middlebox may drop what it does not know
 /// (RFC 8684 §3.7).
 const SYN_ATTEMPTS: u8 = 3;
-/// Option bytes of a DSS with 4-byte DATA_ACK, padded.
-const DSS_ACK_LEN: usize = 8;
-/// Option bytes of a DSS with 4-byte DATA_ACK and mapping, padded, with or without checksum.
-pub(crate) const DSS_LEN: usize = 20;
 /// Option bytes of MP_CAPABLE on the first data, padded.
 pub(crate) const CAPABLE_DATA_LEN: usize = 24;
+/// Segments with a mapping that are remembered until the third ACK, which they overtook, brings
+/// the peer's key: about a first window.
+const MAX_EARLY: usize = 64;
 
 /// One subflow with what it shares, for the time of one call into its flow.
 pub(crate) struct Seam<'a> {
@@ -37,7 +36,7 @@ pub(crate) struct Seam<'a> {
 impl Extension for Seam<'_> {
     fn write_options(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
         if let Mode::Plain(_) = self.shared.mode {
-            return;
+            return self.write_infinite(segment, options);
         }
         match segment.phase {
             Phase::Syn => self.write_syn(segment, options),
@@ -82,7 +81,7 @@ impl Extension for Seam<'_> {
 
     fn wants_ack(&self) -> bool {
         !self.sub.to_say.is_empty()
-            && self.sub.stage != Stage::Offered
+            && self.sub.stage == Stage::Confirmed
             && self.shared.is_multipath()
     }
 
@@ -102,12 +101,12 @@ impl Seam<'_> {
         if self.shared.checksum { flags.with(CapableFlags::CHECKSUM) } else { flags }
     }
 
-    fn write_syn(&self, segment: &Outgoing, options: &mut MptcpOptions) {
+    fn write_syn(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
         match self.sub.kind {
             Kind::Initial if segment.attempt < SYN_ATTEMPTS => {
                 options.capable = Some(MpCapable::Syn { version: VERSION, flags: self.flags() });
             }
-            Kind::Initial => {}
+            Kind::Initial => self.sub.plain_syn = true,
             Kind::Join { nonce, .. } => {
                 let token = self.shared.remote.map_or(Token(0), |remote| remote.token);
                 let (backup, addr_id) = (self.sub.backup_local, self.sub.local_id);
@@ -151,10 +150,20 @@ impl Seam<'_> {
     }
 
     /// The third ACK, or the first data, carries both keys until the peer shows that it has them
-    /// (RFC 8684 §3.1).
-    fn write_third_ack(&self, segment: &Outgoing, options: &mut MptcpOptions) {
+    /// (RFC 8684 §3.1). Where nothing but DATA_FIN is left to say, the two take turns: they do not
+    /// fit one segment, and a peer need not answer the third ACK.
+    fn write_third_ack(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
         let Some(remote) = self.shared.remote else { return };
         let first = self.sub.tx.find(segment.start).filter(|_| segment.len > 0);
+        if segment.len == 0 && self.shared.send.fin_is_next() {
+            self.sub.keys_told = !self.sub.keys_told;
+            if !self.sub.keys_told {
+                self.shared.send.fin_sent = true;
+                options.dss = Some(self.data_fin());
+                return;
+            }
+        }
+        self.sub.keys_told = true;
         let data = match first {
             Some(mapping) if mapping.ssn > SubflowOffset(1) => {
                 options.dss = Some(self.dss(segment));
@@ -175,7 +184,7 @@ impl Seam<'_> {
     fn write_confirmed(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
         let mut space = segment.space;
         if segment.len > 0 {
-            space = space.saturating_sub(DSS_LEN);
+            space = space.saturating_sub(self.shared.dss_len());
         }
         if let Some(len) = self.sub.to_say.front().map(signal_len).filter(|&len| len <= space) {
             space -= len;
@@ -184,10 +193,10 @@ impl Seam<'_> {
         }
         if segment.len > 0 {
             options.dss = Some(self.dss(segment));
-        } else if self.shared.send.fin_is_next() && space >= DSS_LEN {
+        } else if self.shared.send.fin_is_next() && space >= self.shared.dss_len() {
             self.shared.send.fin_sent = true;
             options.dss = Some(self.data_fin());
-        } else if space >= DSS_ACK_LEN {
+        } else if space >= self.shared.dss_ack_len() {
             options.dss = Some(Dss { data_ack: self.data_ack(), ..Dss::default() });
         }
     }
@@ -195,7 +204,7 @@ impl Seam<'_> {
     fn data_ack(&self) -> Option<DssNumber> {
         let remote = self.shared.remote?;
         let ack = self.shared.recv.nxt().seq(remote.idsn).0;
-        Some(DssNumber::Four(low32(ack)))
+        Some(if self.shared.wide { DssNumber::Eight(ack) } else { DssNumber::Four(low32(ack)) })
     }
 
     fn dss(&self, segment: &Outgoing) -> Dss {
@@ -207,6 +216,29 @@ impl Seam<'_> {
         });
         debug_assert!(mapping.is_some(), "data at {:?} has no mapping", segment.start);
         Dss { data_fin: false, data_ack: self.data_ack(), mapping }
+    }
+
+    /// After falling back the peer is told once that everything from here on is mapped one to one
+    /// (RFC 8684 §3.7).
+    fn write_infinite(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
+        if segment.len == 0 || segment.phase != Phase::Open {
+            return;
+        }
+        if self.shared.infinite == Infinite::Due && segment.attempt == 0 {
+            self.shared.infinite = Infinite::At(segment.start);
+        }
+        if self.shared.infinite == Infinite::At(segment.start) {
+            options.dss = Some(Dss {
+                data_fin: false,
+                data_ack: None,
+                mapping: Some(DssMapping {
+                    dsn: DssNumber::Four(self.shared.local_low(DataOffset(segment.start.0))),
+                    ssn: segment.start.low(),
+                    len: 0,
+                    checksum: self.shared.checksum.then_some(0),
+                }),
+            });
+        }
     }
 
     /// A DATA_FIN without data: subflow sequence number 0, length 1 (RFC 8684 §3.3.3).
@@ -255,7 +287,11 @@ impl Seam<'_> {
 
     fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
-            self.shared.fall_back(FallbackReason::NotSupported);
+            self.shared.fall_back(if self.sub.plain_syn {
+                FallbackReason::SynDropped
+            } else {
+                FallbackReason::NotSupported
+            });
             return Verdict::Continue;
         };
         let usable = version == VERSION
@@ -299,12 +335,17 @@ impl Seam<'_> {
     /// What a segment after the SYNs says of the handshake.
     fn read_handshake(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         match (self.sub.kind, self.sub.stage) {
-            (_, Stage::Confirmed) => Verdict::Continue,
+            (_, Stage::Confirmed) => {
+                self.answer_repetition(segment, options);
+                Verdict::Continue
+            }
             (Kind::Initial, Stage::Offered) => self.read_third_ack(segment, options),
             (Kind::Initial, Stage::Unconfirmed) => {
-                if options.dss.is_some() {
+                let announces = options.add_addr.is_some_and(|add| add.hmac.is_some());
+                if options.dss.is_some() || announces {
                     self.confirm();
-                } else if segment.len > 0 || segment.ack > SubflowOffset(1) {
+                } else if options.is_empty() && (segment.len > 0 || segment.ack > SubflowOffset(1))
+                {
                     // RFC 8684 §3.7: the peer did not answer in kind.
                     self.shared.fall_back(FallbackReason::OptionsStripped);
                 }
@@ -317,6 +358,15 @@ impl Seam<'_> {
                 self.confirm(); // The fourth ACK, whatever else it carries.
                 Verdict::Continue
             }
+        }
+    }
+
+    /// A third ACK that comes again: what answered it was lost.
+    fn answer_repetition(&mut self, segment: &Incoming, options: &MptcpOptions) {
+        let third = matches!(options.join, Some(MpJoin::Ack { .. }))
+            || matches!(options.capable, Some(MpCapable::Ack { .. }));
+        if third && segment.len == 0 {
+            self.sub.said.push(Said::Repeated);
         }
     }
 
@@ -337,14 +387,29 @@ impl Seam<'_> {
                 self.shared.mode = Mode::Multipath;
                 self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
                 self.confirm();
+                for (segment, dss) in core::mem::take(&mut self.sub.early) {
+                    self.read_dss(&segment, &dss);
+                }
                 Verdict::Continue
             }
             Some(_) => reset(ResetReason::MptcpError),
+            None if self.is_early(segment, options) => Verdict::Continue,
             None => {
                 self.shared.fall_back(FallbackReason::OptionsStripped);
                 Verdict::Continue
             }
         }
+    }
+
+    /// A segment with DSS that has overtaken the one with the keys.
+    fn is_early(&mut self, segment: &Incoming, options: &MptcpOptions) -> bool {
+        let Some(dss) = options.dss else { return false };
+        let overtook = segment.start > SubflowOffset(1) || segment.len == 0;
+        if overtook && self.sub.early.len() < MAX_EARLY {
+            self.sub.early.push((segment.clone(), dss));
+            return true;
+        }
+        false
     }
 
     fn read_join_ack(&mut self, nonce: u32, peer_nonce: u32, options: &MptcpOptions) -> Verdict {
@@ -366,18 +431,37 @@ impl Seam<'_> {
         }
         if let Some(MpCapable::Ack { data: Some((len, checksum)), .. }) = options.capable {
             let first = DataOffset(1);
-            self.map(Mapping { ssn: SubflowOffset(1), dsn: first, len: len.into(), checksum });
+            let (ssn, len) = (SubflowOffset(1), len.into());
+            self.map(Mapping { ssn, dsn: first, len, checksum, fin: false });
         }
         if let Some(dss) = &options.dss {
             self.read_dss(segment, dss);
+            if self.ends_mapping(segment, dss) {
+                return reset(ResetReason::MptcpError);
+            }
         }
         self.read_signals(options);
         Verdict::Continue
     }
 
+    /// An infinite mapping (length 0) says that the peer has fallen back: from here on both levels
+    /// count alike, if they ever did (RFC 8684 §3.7). Returns whether the subflow is broken.
+    fn ends_mapping(&mut self, segment: &Incoming, dss: &Dss) -> bool {
+        let infinite = dss.mapping.is_some_and(|m| m.len == 0) && !dss.data_fin;
+        if !infinite || segment.len == 0 {
+            return false;
+        }
+        if self.shared.may_fall_back() {
+            self.shared.fall_back(FallbackReason::PeerFellBack);
+            return false;
+        }
+        true
+    }
+
     fn map(&mut self, mapping: Mapping) {
         match self.sub.rx.insert(mapping) {
-            Inserted::New | Inserted::Known | Inserted::Refused => {}
+            Inserted::New => self.shared.skewed |= mapping.ssn.0 != mapping.dsn.0,
+            Inserted::Known | Inserted::Refused => {}
         }
     }
 
@@ -385,12 +469,11 @@ impl Seam<'_> {
         let shared = &mut *self.shared;
         let near = shared.send.una;
         let ack = dss.data_ack.and_then(|n| unwrap(n, shared.local, near));
-        if let Some(ack) = ack
-            && shared.send.acknowledge(ack, segment.window)
-        {
-            self.sub.said.push(Said::DataAcked);
+        if let Some(ack) = ack {
+            shared.send.acknowledge(ack, segment.window);
         }
         let (Some(mapping), Some(remote)) = (&dss.mapping, shared.remote) else { return };
+        shared.wide |= matches!(mapping.dsn, DssNumber::Eight(_));
         let Some(dsn) = unwrap(mapping.dsn, remote, shared.recv.nxt()) else { return };
         let len = u32::from(mapping.len) - u32::from(dss.data_fin && mapping.len > 0);
         if dss.data_fin {
@@ -399,7 +482,7 @@ impl Seam<'_> {
         }
         let ssn = SubflowOffset::from_low(mapping.ssn, segment.start);
         if let Some(ssn) = ssn.filter(|_| len > 0) {
-            self.map(Mapping { ssn, dsn, len, checksum: mapping.checksum });
+            self.map(Mapping { ssn, dsn, len, checksum: mapping.checksum, fin: dss.data_fin });
         }
     }
 

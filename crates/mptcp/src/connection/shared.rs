@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use manypath_base::DataOffset;
+use manypath_base::{DataOffset, SubflowOffset};
 use manypath_cc::FlowView;
 
 use super::data_recv::DataRecv;
@@ -50,14 +50,52 @@ pub(crate) struct Shared {
     pub(crate) fastclosing: bool,
     /// A checksum failed on the only subflow: MP_FAIL is to be said, then TCP goes on.
     pub(crate) failing: bool,
+    /// There was a second subflow once: the two levels no longer count alike.
+    pub(crate) joined: bool,
+    /// The peer sent a byte at another place of the subflow than of the stream.
+    pub(crate) skewed: bool,
+    /// The peer numbers with 8 bytes, and is acknowledged so (RFC 8684 §3.3.2).
+    pub(crate) wide: bool,
+    /// Where the infinite mapping begins that tells the peer of falling back (RFC 8684 §3.7).
+    pub(crate) infinite: Infinite,
+}
+
+/// The mapping without end that is sent once, on the first data after falling back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Infinite {
+    /// There is none to send.
+    No,
+    /// The next new data carries it.
+    Due,
+    /// The data at this place carries it, as often as it is sent.
+    At(SubflowOffset),
 }
 
 impl Shared {
     /// Falls back to TCP: the one transition (RFC 8684 §3.7). What was received so far stays.
     pub(crate) fn fall_back(&mut self, reason: FallbackReason) {
         if !matches!(self.mode, Mode::Plain(_)) {
+            if self.is_multipath() && reason == FallbackReason::ChecksumFailed {
+                self.infinite = Infinite::Due;
+            }
             self.mode = Mode::Plain(Some(reason));
+            self.send.forget_timers();
         }
+    }
+
+    /// Whether both levels count alike, so that TCP can go on with the same stream.
+    pub(crate) fn may_fall_back(&self) -> bool {
+        !self.joined && !self.skewed && self.send.reinjected == 0
+    }
+
+    /// Option bytes of a DSS, padded, with DATA_ACK alone.
+    pub(crate) fn dss_ack_len(&self) -> usize {
+        if self.wide { 12 } else { 8 }
+    }
+
+    /// Option bytes of a DSS, padded, with DATA_ACK and mapping, with or without checksum.
+    pub(crate) fn dss_len(&self) -> usize {
+        self.dss_ack_len() + 12
     }
 
     pub(crate) fn is_multipath(&self) -> bool {

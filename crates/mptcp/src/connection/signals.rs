@@ -6,9 +6,9 @@ use core::net::SocketAddr;
 use manypath_base::{AddrId, Instant, SubflowId};
 use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
 
-use super::Connection;
 use super::path_manager::Announcement;
-use super::subflow::{Said, Signal};
+use super::subflow::{Kind, Said, Signal};
+use super::{Connection, Role};
 use crate::crypto::add_addr_hmac;
 use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
@@ -18,10 +18,14 @@ impl Connection {
         for said in core::mem::take(&mut self.subflows[i].state.said) {
             match said {
                 Said::Confirmed => self.on_confirmed(now, i),
-                Said::DataAcked => {}
-                Said::DataFin => self.subflows[i].flow.request_ack(),
+                Said::Repeated => self.subflows[i].flow.request_ack(),
+                Said::DataFin if self.shared.recv.is_finished() => {
+                    self.subflows[i].flow.request_ack();
+                }
+                // Bytes before it are missing: what brings them is acknowledged.
+                Said::DataFin => {}
                 Said::AddAddr(add) => self.on_add_addr(i, add),
-                Said::RemoveAddr(remove) => self.on_remove_addr(now, &remove),
+                Said::RemoveAddr(remove) => self.on_remove_addr(&remove),
                 Said::Prio(backup) => self.on_prio(i, backup),
                 Said::Fail(_) => self.on_fail(i),
                 Said::FastClose => self.on_fastclose(),
@@ -30,10 +34,18 @@ impl Connection {
         }
     }
 
-    /// A subflow's handshake is complete: the peer of a join hears so at once (the fourth ACK of
-    /// RFC 8684 §3.2), and after the first one addresses may be announced.
+    /// A subflow's handshake is complete: the side that opened it hears so at once (the fourth ACK
+    /// of RFC 8684 §3.2), and after the first one addresses may be announced.
     fn on_confirmed(&mut self, now: Instant, i: usize) {
-        self.subflows[i].flow.request_ack();
+        let opened_here = match self.subflows[i].state.kind {
+            Kind::Initial => self.shared.role == Role::Initiator,
+            Kind::Join { opener, .. } => opener,
+        };
+        if !opened_here {
+            self.subflows[i].flow.request_ack();
+        }
+        self.confirmed = true;
+        self.paths.is_stale = true;
         self.paths.start_announcing(now, self.local.ip());
         self.announce_timeout(now);
     }
@@ -44,24 +56,37 @@ impl Connection {
             return;
         }
         let port = add.port.unwrap_or(self.remote.port());
-        self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port));
-        self.subflows[i].state.to_say.push_back(Signal::AddAddr(AddAddr { hmac: None, ..add }));
-        self.events.push_back(Event::AddrAnnounced(self.id, add.id, add.addr));
+        self.subflows[i].state.say(Signal::AddAddr(AddAddr { hmac: None, ..add }));
+        if self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port)) {
+            self.events.push_back(Event::AddrAnnounced(self.id, add.id, add.addr));
+        }
     }
 
     /// Every subflow that uses a withdrawn address of the peer ends (RFC 8684 §3.4.2).
-    fn on_remove_addr(&mut self, now: Instant, remove: &RemoveAddr) {
+    ///
+    /// **Choice:** the last subflow stays, as it may well be alive: with it the connection would
+    /// go. The others go without the keepalive that the RFC suggests, since a peer that still
+    /// wants the path does not withdraw it.
+    fn on_remove_addr(&mut self, remove: &RemoveAddr) {
         for &id in &remove.ids {
-            self.paths.on_remove_addr(id);
-            self.events.push_back(Event::AddrRemoved(self.id, id));
+            let mut known = self.paths.on_remove_addr(id);
             for n in 0..self.subflows.len() {
-                if self.subflows[n].state.remote_id == id && self.subflows.len() > 1 {
+                let uses = self.subflows[n].state.remote_id == id;
+                known |= uses;
+                if uses && self.is_spare(n) {
                     self.subflows[n].down = Some(PathDownReason::AddressRemoved);
                     self.subflows[n].flow.abort(None);
                 }
             }
+            if known {
+                self.events.push_back(Event::AddrRemoved(self.id, id));
+            }
         }
-        self.paths.wake(now);
+    }
+
+    /// Whether the connection lives on without subflow `i`.
+    pub(super) fn is_spare(&self, i: usize) -> bool {
+        self.subflows.iter().enumerate().any(|(n, s)| n != i && s.may_carry())
     }
 
     fn on_prio(&mut self, i: usize, backup: bool) {
@@ -83,7 +108,9 @@ impl Connection {
         let i = self.index(id).filter(|_| self.shared.is_multipath()).ok_or(NotOpen)?;
         let state = &mut self.subflows[i].state;
         state.backup_local = backup;
-        state.to_say.push_back(Signal::Prio(MpPrio { backup, addr_id: None }));
+        // The last word counts.
+        state.to_say.retain(|signal| !matches!(signal, Signal::Prio(_)));
+        state.say(Signal::Prio(MpPrio { backup, addr_id: None }));
         Ok(())
     }
 
@@ -100,15 +127,15 @@ impl Connection {
             let (Some(remote), Some(i)) = (self.shared.remote, self.best_subflow()) else { return };
             let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, None);
             let add = AddAddr { id, addr, port: None, hmac: Some(hmac) };
-            self.subflows[i].state.to_say.push_back(Signal::AddAddr(add));
+            self.subflows[i].state.say(Signal::AddAddr(add));
         }
     }
 
     /// Withdraws an address of this side (RFC 8684 §3.4.2), on every living subflow.
     pub(super) fn withdraw(&mut self, id: AddrId) {
         let remove = RemoveAddr { ids: smallvec::smallvec![id] };
-        for sub in self.subflows.iter_mut().filter(|s| s.state.local_id != id) {
-            sub.state.to_say.push_back(Signal::RemoveAddr(remove.clone()));
+        for sub in self.subflows.iter_mut().filter(|s| s.state.local_id != id && s.may_signal()) {
+            sub.state.say(Signal::RemoveAddr(remove.clone()));
         }
     }
 }

@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, SubflowId};
-use manypath_tcp::Flow;
-use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
+use manypath_tcp::{Flow, Incoming};
+use manypath_wire::{AddAddr, Dss, MpPrio, RemoveAddr};
 
 use super::checksum::Unverified;
 use super::mapping::Mappings;
@@ -59,8 +59,8 @@ pub(crate) enum Said {
     Confirmed,
     /// DATA_FIN: it is to be acknowledged at once.
     DataFin,
-    /// DATA_ACK advanced.
-    DataAcked,
+    /// The third ACK came again: it is to be answered.
+    Repeated,
     /// An HMAC did not match.
     BadHmac,
 }
@@ -86,6 +86,12 @@ pub(crate) struct SubflowState {
     pub(crate) confirm_attempts: u32,
     /// Data whose mapping's checksum was not verified yet.
     pub(crate) unverified: Unverified,
+    /// Segments that came before the one with the peer's key, with their DSS.
+    pub(crate) early: Vec<(Incoming, Dss)>,
+    /// A SYN without MP_CAPABLE was sent.
+    pub(crate) plain_syn: bool,
+    /// The last segment of this side repeated the keys.
+    pub(crate) keys_told: bool,
     /// MP_FAIL for this goes out with the RST.
     pub(crate) failed_at: Option<DataSeq>,
 }
@@ -106,7 +112,22 @@ impl SubflowState {
             confirm_timer: None,
             confirm_attempts: 0,
             unverified: Unverified::default(),
+            early: Vec::new(),
+            plain_syn: false,
+            keys_told: false,
             failed_at: None,
+        }
+    }
+}
+
+/// Signals that wait on one subflow, at most: a peer decides how many echoes it asks for.
+const MAX_SIGNALS: usize = 32;
+
+impl SubflowState {
+    /// Says something once, as soon as there is room for it.
+    pub(crate) fn say(&mut self, signal: Signal) {
+        if self.to_say.len() < MAX_SIGNALS && !self.to_say.contains(&signal) {
+            self.to_say.push_back(signal);
         }
     }
 }
@@ -137,6 +158,15 @@ impl Subflow {
             Kind::Join { .. } => self.state.stage == Stage::Confirmed,
         };
         opened && self.flow.state().may_write()
+    }
+
+    /// Whether signals of the connection get through on it: both sides know of each other.
+    pub(crate) fn may_signal(&self) -> bool {
+        let known = match self.state.kind {
+            Kind::Initial => self.state.stage != Stage::Offered,
+            Kind::Join { .. } => self.state.stage == Stage::Confirmed,
+        };
+        known && self.flow.state().is_synchronized()
     }
 
     /// Whether either side wants it used only as a backup.

@@ -6,6 +6,7 @@ use manypath_base::Instant;
 
 use super::Connection;
 use super::subflow::{Kind, Stage};
+use crate::ConnectionError;
 use crate::event::PathDownReason;
 
 /// A DATA_ACK is overdue after this many retransmission timeouts of the slowest subflow: TCP
@@ -13,6 +14,8 @@ use crate::event::PathDownReason;
 const DATA_TIMEOUT_RTOS: u32 = 2;
 /// The same where no subflow has an estimate.
 const DATA_TIMEOUT_MIN: Duration = Duration::from_millis(500);
+/// The timeout doubles with each repetition, so often at most.
+const MAX_DOUBLINGS: u32 = 5;
 /// Repetitions of a join's third ACK (RFC 8684 §3.2).
 const CONFIRM_ATTEMPTS: u32 = 6;
 
@@ -30,6 +33,8 @@ impl Connection {
             }
         }
         self.data_timeout(now);
+        self.linger_timeout(now);
+        self.stranded_timeout(now);
         self.announce_timeout(now);
         self.watch_timeout(now);
     }
@@ -38,7 +43,14 @@ impl Connection {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let flows = self.subflows.iter().filter_map(|s| s.flow.poll_timeout());
         let confirms = self.subflows.iter().filter_map(|s| s.state.confirm_timer);
-        let own = [self.shared.send.timer, self.announce_at(), self.join_at(), self.watch_at()];
+        let own = [
+            self.shared.send.timer,
+            self.linger_until,
+            self.stranded.map(|(at, _)| at),
+            self.announce_at(),
+            self.join_at(),
+            self.watch_at(),
+        ];
         flows.chain(confirms).chain(own.into_iter().flatten()).min()
     }
 
@@ -49,9 +61,11 @@ impl Connection {
         let waiting =
             self.shared.is_multipath() && (send.is_outstanding() || blocked || send.fin_is_next());
         if !waiting {
-            self.shared.send.timer = None;
+            self.shared.send.forget_timers();
         } else if send.timer.is_none() {
-            self.shared.send.timer = Some(now + self.data_timeout_interval());
+            let wait = self.data_timeout_interval() * (1 << send.retries.min(MAX_DOUBLINGS));
+            self.shared.send.timer = Some(now + wait);
+            self.shared.send.stalled_since.get_or_insert(now);
         }
     }
 
@@ -65,41 +79,59 @@ impl Connection {
         if self.shared.send.timer.is_none_or(|at| at > now) {
             return;
         }
-        self.shared.send.timer = None;
-        if self.shared.send.fin_is_next() {
-            self.shared.send.fin_sent = false;
+        let send = &mut self.shared.send;
+        send.timer = None;
+        send.retries += 1;
+        if core::mem::take(&mut send.shut_out) && !self.released {
+            // A peer that answers may keep its window closed for ever (RFC 9293 §3.8.6.1).
+            send.stalled_since = Some(now);
+        }
+        if send.stalled_since.is_some_and(|since| now.since(since) >= self.user_timeout) {
+            return self.give_up(now, ConnectionError::TimedOut);
+        }
+        if send.fin_is_next() {
             self.speak_now();
         }
-        if self.shared.send.una < self.shared.send.nxt {
+        if self.shared.send.una == self.shared.send.nxt {
+            self.probe_window();
+        } else if !self.is_repairing() {
             let head = self.head();
             self.shared.send.reinject(head);
-        } else {
-            self.probe_window();
         }
         self.arm_data_timer(now);
+    }
+
+    /// Whether the only subflow still has what is missing in its own hands.
+    fn is_repairing(&self) -> bool {
+        let mut carriers = self.subflows.iter().filter(|s| s.may_carry());
+        let only = carriers.next().filter(|_| carriers.next().is_none());
+        only.is_some_and(|s| s.flow.unacknowledged() > 0)
+    }
+
+    /// Starts the timer of a join's third ACK, the one that RFC 8684 §3.2 asks for.
+    pub(super) fn arm_confirm_timer(&mut self, now: Instant, i: usize) {
+        let sub = &mut self.subflows[i];
+        let Kind::Join { opener: true, .. } = sub.state.kind else { return };
+        if sub.state.stage == Stage::Unconfirmed && sub.state.confirm_timer.is_none() {
+            let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
+            sub.state.confirm_timer = Some(now + rto);
+        }
     }
 
     /// The third ACK of a join is repeated until the peer shows that it came (RFC 8684 §3.2).
     fn confirm_timeout(&mut self, now: Instant, i: usize) {
         let sub = &mut self.subflows[i];
-        let Kind::Join { opener: true, .. } = sub.state.kind else { return };
-        if sub.state.stage != Stage::Unconfirmed || !sub.flow.state().is_synchronized() {
-            sub.state.confirm_timer = None;
+        if sub.state.confirm_timer.is_none_or(|at| at > now) {
             return;
         }
-        let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
-        match sub.state.confirm_timer {
-            Some(at) if at > now => {}
-            Some(_) if sub.state.confirm_attempts >= CONFIRM_ATTEMPTS => {
-                sub.down = Some(PathDownReason::JoinFailed);
-                self.end_marked(now);
-            }
-            Some(_) => {
-                sub.state.confirm_attempts += 1;
-                sub.state.confirm_timer = Some(now + rto * (1 << sub.state.confirm_attempts));
-                sub.flow.request_ack();
-            }
-            None => sub.state.confirm_timer = Some(now + rto),
+        if sub.state.confirm_attempts >= CONFIRM_ATTEMPTS {
+            sub.state.confirm_timer = None;
+            sub.down = Some(PathDownReason::JoinFailed);
+            return self.end_marked(now);
         }
+        let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
+        sub.state.confirm_attempts += 1;
+        sub.state.confirm_timer = Some(now + rto * (1 << sub.state.confirm_attempts));
+        sub.flow.request_ack();
     }
 }

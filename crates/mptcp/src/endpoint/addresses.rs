@@ -1,5 +1,6 @@
 //! Interfaces, addresses and ports of this host.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -18,6 +19,7 @@ impl Endpoint {
     /// subflows from them.
     pub fn add_interface(&mut self, now: Instant, interface: Interface) {
         self.interfaces.insert(interface.id, interface);
+        self.name_addresses();
         self.addresses_changed(now);
     }
 
@@ -25,6 +27,26 @@ impl Endpoint {
     pub fn remove_interface(&mut self, now: Instant, iface: IfaceId) {
         if self.interfaces.remove(&iface).is_some() {
             self.addresses_changed(now);
+        }
+    }
+
+    /// Gives every address an identifier that it keeps when interfaces come and go: the peer knows
+    /// it by that (RFC 8684 §3.4.1). Those of absent addresses are given away only when all are.
+    fn name_addresses(&mut self) {
+        let Self { interfaces, addr_ids, .. } = self;
+        let present = || interfaces.values().flat_map(|i| i.addresses.iter().map(|a| a.addr));
+        for addr in present() {
+            if addr_ids.contains_key(&addr) {
+                continue;
+            }
+            let free = |ids: &BTreeMap<IpAddr, AddrId>| {
+                (1..=u8::MAX).map(AddrId).find(|id| !ids.values().any(|used| used == id))
+            };
+            let id = free(addr_ids).or_else(|| {
+                addr_ids.retain(|addr, _| present().any(|there| there == *addr));
+                free(addr_ids)
+            });
+            addr_ids.extend(id.map(|id| (addr, id)));
         }
     }
 
@@ -39,22 +61,19 @@ impl Endpoint {
         }
     }
 
-    /// Every address with its identifier: that of the initial subflow is 0 (RFC 8684 §3.2), the
-    /// others count from 1.
+    /// Every address with its identifier: that of the initial subflow is 0 (RFC 8684 §3.2). One
+    /// for which there is no identifier left is not used.
     pub(super) fn local_entries(&self, initial: IpAddr) -> Vec<LocalEntry> {
         let all = self.interfaces.values().flat_map(|i| i.addresses.iter().map(move |a| (i, a)));
-        let entry = |(n, (i, a)): (usize, (&Interface, &crate::LocalAddress))| LocalEntry {
-            id: if a.addr == initial {
-                AddrId(0)
-            } else {
-                AddrId(u8::try_from(n + 1).unwrap_or(u8::MAX))
-            },
-            addr: a.addr,
-            iface: i.id,
-            mtu: i.mtu,
-            flags: a.flags,
+        let id = |addr: &IpAddr| match self.addr_ids.get(addr) {
+            _ if *addr == initial => Some(AddrId(0)),
+            known => known.copied(),
         };
-        all.enumerate().map(entry).collect()
+        let entry = |(i, a): (&Interface, &crate::LocalAddress)| {
+            let id = id(&a.addr)?;
+            Some(LocalEntry { id, addr: a.addr, iface: i.id, mtu: i.mtu, flags: a.flags })
+        };
+        all.filter_map(entry).collect()
     }
 
     pub(super) fn iface_of(&self, addr: IpAddr) -> Option<IfaceId> {

@@ -100,15 +100,22 @@ impl Endpoint {
         self.tokens.insert(conn.local_token(), id);
         self.tuples.insert(tuple, (id, SubflowId(0)));
         let tuples = BTreeMap::from([(SubflowId(0), (tuple, iface))]);
+        if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
+            listening.pending += 1;
+        }
         self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
         self.settle(now, id);
     }
 
     /// Opens the subflows that a connection's path manager wants now.
     pub(super) fn open_joins(&mut self, now: Instant, id: ConnId) {
-        while let Some(join) = self.connections.get_mut(&id).and_then(|e| e.conn.next_join(now)) {
-            let Some(port) = self.free_port(join.local.addr, join.remote) else { return };
-            let Some(entry) = self.connections.get(&id) else { return };
+        while let Some(join) = self.connections.get(&id).and_then(|e| e.conn.next_join(now)) {
+            let port = self.free_port(join.local.addr, join.remote);
+            let Some(entry) = self.connections.get_mut(&id) else { return };
+            let Some(port) = port else {
+                entry.conn.on_join_impossible(now, &join);
+                continue;
+            };
             let cc = entry.conn.congestion_control();
             let tuple =
                 FourTuple { local: SocketAddr::new(join.local.addr, port), remote: join.remote };
@@ -151,11 +158,14 @@ impl Endpoint {
         token: Token,
         syn: &Segment,
     ) {
-        let known = self.tokens.get(&token).copied();
-        let Some(id) = known.filter(|id| self.connections[id].conn.may_join()) else {
+        let Some(&id) = self.tokens.get(&token) else {
             self.drops.unknown_token += 1;
             return self.answer_stray(iface, ip, syn, Some(ResetReason::MptcpError));
         };
+        if !self.connections[&id].conn.may_join() {
+            let reason = ResetReason::AdministrativelyProhibited;
+            return self.answer_stray(iface, ip, syn, Some(reason));
+        }
         let initial = self.connections[&id].conn.local_addr().ip();
         let locals = self.local_entries(initial);
         let Some(local) = locals.into_iter().find(|l| l.addr == tuple.local.ip()) else { return };

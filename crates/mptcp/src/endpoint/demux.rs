@@ -27,7 +27,7 @@ impl Endpoint {
             remote: SocketAddr::new(ip.src, segment.src_port),
         };
         if let Some(&(id, subflow)) = self.tuples.get(&tuple) {
-            if self.may_replace(id, &segment) {
+            if self.may_replace(id, subflow, &segment) {
                 self.forget_subflow(id, subflow);
             } else {
                 return self.pass_to_subflow(now, id, subflow, segment);
@@ -54,10 +54,10 @@ impl Endpoint {
     }
 
     /// A SYN may take over the 4-tuple of a subflow in TIME-WAIT (RFC 9293 §3.10.7.4, RFC 6191).
-    fn may_replace(&self, id: ConnId, segment: &Segment) -> bool {
+    fn may_replace(&self, id: ConnId, subflow: SubflowId, segment: &Segment) -> bool {
         segment.flags.has(Flags::SYN)
             && !segment.flags.has(Flags::ACK)
-            && self.connections.get(&id).is_some_and(|e| e.conn.is_waiting_out())
+            && self.connections.get(&id).is_some_and(|e| e.conn.is_waiting_out(subflow))
     }
 
     fn pass_to_subflow(&mut self, now: Instant, id: ConnId, subflow: SubflowId, segment: Segment) {

@@ -119,9 +119,6 @@ impl Endpoint {
             return;
         }
         let multipath = !listener.options.plain_tcp && offers_multipath(syn);
-        if let Some(listener) = self.listeners.get_mut(&id) {
-            listener.pending += 1;
-        }
         self.birth_of_incoming(now, id, iface, tuple, multipath, syn);
     }
 }

@@ -14,9 +14,10 @@ mod listeners;
 mod stray;
 
 use alloc::collections::{BTreeMap, VecDeque};
+use core::net::IpAddr;
 
 use hashbrown::HashMap;
-use manypath_base::{IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
+use manypath_base::{AddrId, IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
 use manypath_wire::{Checksum, Datagram, Ecn, IpHeader, Packet, Transport};
 
 use crate::connection::Connection;
@@ -64,6 +65,8 @@ pub struct Endpoint {
     rng: Rng,
     isns: IsnClock,
     interfaces: BTreeMap<IfaceId, Interface>,
+    /// Identifiers of addresses, of those too that are on no interface now.
+    addr_ids: BTreeMap<IpAddr, AddrId>,
     connections: HashMap<ConnId, Entry>,
     next_conn: u64,
     tuples: HashMap<FourTuple, (ConnId, SubflowId)>,
@@ -89,6 +92,7 @@ impl Endpoint {
             isns: IsnClock::new(rng.bytes()),
             rng,
             interfaces: BTreeMap::new(),
+            addr_ids: BTreeMap::new(),
             connections: HashMap::new(),
             next_conn: 0,
             tuples: HashMap::new(),
@@ -210,6 +214,8 @@ impl Endpoint {
                         self.events.push_back(Event::Incoming(listener));
                     }
                 }
+                // Nobody has heard of a connection that ends half-open.
+                (Event::Closed(..), Some(_)) if !entry.conn.is_established() => {}
                 _ => self.events.push_back(event),
             }
         }
@@ -221,10 +227,6 @@ impl Endpoint {
 
     /// A connection has nothing to send: its next deadline counts, and it may be over.
     fn rest(&mut self, now: Instant, id: ConnId) {
-        let Some(entry) = self.connections.get_mut(&id) else { return };
-        while let Some(event) = entry.conn.poll_event() {
-            self.events.push_back(event);
-        }
         self.drop_dead_tuples(id);
         let Some(entry) = self.connections.get(&id) else { return };
         let unaccepted_end = entry.listener.is_some() && entry.conn.has_ended();

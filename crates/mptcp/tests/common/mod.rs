@@ -1,10 +1,13 @@
 //! Two endpoints in virtual time, joined by links that lose, delay, reorder, and can be cut.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+pub(crate) mod raw;
 
 use bytes::Bytes;
 use manypath_base::{IfaceId, Instant, Rng};
@@ -24,11 +27,16 @@ pub(crate) const PORT: u16 = 80;
 
 /// Pseudo-random bytes that depend on the seed and the place alone.
 pub(crate) fn pattern(seed: u64, at: u64, len: usize) -> Bytes {
-    let byte = |n: u64| {
-        let x = (n / 8).wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (x ^ (x >> 29)).to_le_bytes()[(n % 8) as usize]
+    let word = |n: u64| {
+        let x = n.wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (x ^ (x >> 29)).to_le_bytes()
     };
-    (at..at + len as u64).map(byte).collect::<Vec<u8>>().into()
+    let skip = (at % 8) as usize;
+    let mut out = Vec::with_capacity(skip + len + 8);
+    for n in at / 8..(at + len as u64).div_ceil(8) {
+        out.extend_from_slice(&word(n));
+    }
+    Bytes::from(out).slice(skip..skip + len)
 }
 
 /// One direction of a transfer: what is to be written, and what was read.
@@ -38,6 +46,8 @@ pub(crate) struct Stream {
     pub(crate) total: u64,
     pub(crate) written: u64,
     pub(crate) shut: bool,
+    /// More may be written: the stream is not shut yet.
+    pub(crate) open: bool,
     pub(crate) read: u64,
     pub(crate) finished: bool,
     /// Times at which something was read.
@@ -52,8 +62,15 @@ pub(crate) struct Host {
     pub(crate) into: Stream,
     pub(crate) events: Vec<(Instant, Event)>,
     pub(crate) closed: bool,
+    /// Every connection that was accepted.
+    pub(crate) accepted: Vec<ConnId>,
+    /// The application reads.
+    pub(crate) reads: bool,
     blocked: bool,
 }
+
+/// What a middlebox does to a packet of the client (0) or the server (1); false drops it.
+type Middlebox = Box<dyn FnMut(usize, &mut Packet) -> bool>;
 
 /// Two hosts and the links between them.
 pub(crate) struct World {
@@ -63,11 +80,17 @@ pub(crate) struct World {
     pub(crate) listener: ListenerId,
     pub(crate) links: Vec<[Link<Datagram>; 2]>,
     /// Changes a packet on its way, or drops it.
-    pub(crate) middlebox: Option<Box<dyn FnMut(usize, &mut Packet) -> bool>>,
+    pub(crate) middlebox: Option<Middlebox>,
     pub(crate) packets: u64,
 }
 
-fn addr(link: usize, host: u8) -> IpAddr {
+/// An interface with one address that is used and not announced.
+pub(crate) fn simple_interface(id: u32, addr: IpAddr) -> Interface {
+    let addresses = vec![LocalAddress { addr, flags: AddressFlags::default() }];
+    Interface { id: IfaceId(id), mtu: 1500, addresses }
+}
+
+pub(crate) fn addr(link: usize, host: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, link as u8 + 1, host).into()
 }
 
@@ -87,17 +110,7 @@ impl World {
         let host = |config: &EndpointConfig, number: u8, rng: &mut Rng, count: usize| {
             let mut endpoint = Endpoint::new(config.clone(), rng.fork());
             for link in 0..count {
-                endpoint.add_interface(
-                    now,
-                    Interface {
-                        id: IfaceId(link as u32),
-                        mtu: 1500,
-                        addresses: vec![LocalAddress {
-                            addr: addr(link, number),
-                            flags: AddressFlags::default(),
-                        }],
-                    },
-                );
+                endpoint.add_interface(now, simple_interface(link as u32, addr(link, number)));
             }
             Host {
                 endpoint,
@@ -106,6 +119,8 @@ impl World {
                 into: Stream::default(),
                 events: vec![],
                 closed: false,
+                accepted: vec![],
+                reads: true,
                 blocked: false,
             }
         };
@@ -134,6 +149,59 @@ impl World {
             *from = Stream { seed, total, ..Stream::default() };
             *to = Stream { seed, total, ..Stream::default() };
         }
+    }
+
+    /// Connects, with nothing to send yet and both halves open.
+    pub(crate) fn open(&mut self, options: &ConnectOptions) {
+        self.start_with(0, 0, options);
+        let Self { client, server, .. } = self;
+        for stream in [&mut client.out, &mut client.into, &mut server.out, &mut server.into] {
+            stream.open = true;
+        }
+    }
+
+    /// The client (0) or the server (1).
+    pub(crate) fn host(&mut self, side: usize) -> &mut Host {
+        if side == 0 { &mut self.client } else { &mut self.server }
+    }
+
+    /// Plans to write more, unless that side was closed.
+    pub(crate) fn write(&mut self, side: usize, bytes: u64) {
+        if self.host(side).out.open {
+            self.host(side).out.total += bytes;
+            self.host(1 - side).into.total += bytes;
+        }
+    }
+
+    /// Plans to close one half, once everything is written.
+    pub(crate) fn close(&mut self, side: usize) {
+        self.host(side).out.open = false;
+        self.host(1 - side).into.open = false;
+    }
+
+    /// Both applications let go.
+    pub(crate) fn release(&mut self) {
+        let now = self.now;
+        for host in [&mut self.client, &mut self.server] {
+            host.reads = false;
+            if let Some(conn) = host.conn.take() {
+                host.endpoint.release(now, conn);
+            }
+        }
+    }
+
+    /// Where both sides stand.
+    pub(crate) fn describe(&self) -> String {
+        let host = |h: &Host| {
+            format!(
+                "out {:?} into {:?} {:?}\n{:?}\n",
+                (h.out.written, h.out.total, h.out.shut),
+                (h.into.read, h.into.total, h.into.finished),
+                h.events,
+                h.conn.and_then(|c| h.endpoint.info(c)),
+            )
+        };
+        format!("client {}server {}", host(&self.client), host(&self.server))
     }
 
     pub(crate) fn cut(&mut self, link: usize) {
@@ -241,6 +309,7 @@ impl Host {
             match event {
                 Event::Incoming(_) => {
                     let conn = listener.and_then(|l| self.endpoint.accept(l));
+                    self.accepted.extend(conn);
                     self.conn = self.conn.or(conn);
                 }
                 Event::Closed(..) => self.closed = true,
@@ -268,7 +337,7 @@ impl Host {
             }
             any = true;
         }
-        if out.written == out.total && !out.shut {
+        if out.written == out.total && !out.shut && !out.open {
             out.shut = true;
             any = true;
             self.endpoint.shutdown(now, conn);
@@ -278,10 +347,11 @@ impl Host {
 
     fn read(&mut self, now: Instant, conn: ConnId) -> bool {
         let mut any = false;
-        while !self.into.finished {
+        while self.reads && !self.into.finished {
             match self.endpoint.read(now, conn) {
                 Ok(Some(chunk)) if chunk.is_empty() => {
-                    assert_eq!(self.into.read, self.into.total, "the stream ends early");
+                    let all = (self.into.total, false);
+                    assert_eq!((self.into.read, self.into.open), all, "the stream ends early");
                     self.into.finished = true;
                 }
                 Ok(Some(chunk)) => {

@@ -1,0 +1,108 @@
+//! Which subflows should exist and do not: local addresses, the peer's, and limits (RFC 8684 §3.9).
+//!
+//! **Invariant**: at most one attempt for a pair at a time, and never more subflows than the
+//! limit. The plan is made anew only when something changed that it follows from. **Leaves out**
+//! making the flow: the endpoint has the ports.
+
+use alloc::vec::Vec;
+
+use manypath_base::{AddrId, Instant, len32};
+use manypath_tcp::CloseReason;
+
+use super::path_manager::{Join, LocalEntry, RemoteEntry};
+use super::subflow::Subflow;
+use super::{Connection, Role};
+
+impl Connection {
+    /// A subflow that is missing and may be tried now.
+    pub(crate) fn next_join(&self, now: Instant) -> Option<Join> {
+        if !self.wants_joins() {
+            return None;
+        }
+        let due =
+            |j: &&Join| self.paths.next_try(j.local.addr, j.remote).is_none_or(|at| at <= now);
+        self.paths.plan.iter().find(due).copied()
+    }
+
+    /// When [`Connection::next_join`] is worth asking again.
+    pub(crate) fn join_at(&self) -> Option<Instant> {
+        if !self.wants_joins() {
+            return None;
+        }
+        let tries = self.paths.plan.iter().map(|j| self.paths.next_try(j.local.addr, j.remote));
+        tries.map(Option::unwrap_or_default).min()
+    }
+
+    /// A join could not even be tried.
+    pub(crate) fn on_join_impossible(&mut self, now: Instant, join: &Join) {
+        self.paths.note_down(now, join.local.addr, join.remote, CloseReason::Unreachable, false);
+    }
+
+    /// Makes the plan anew, if something changed.
+    pub(super) fn refresh_plan(&mut self) {
+        if core::mem::take(&mut self.paths.is_stale) && self.shared.role == Role::Initiator {
+            self.paths.plan = self.missing();
+        }
+    }
+
+    /// Only the opener of the connection opens subflows (RFC 8684 §3.9), once the peer has shown
+    /// that it has the keys.
+    fn wants_joins(&self) -> bool {
+        !self.paths.plan.is_empty()
+            && self.shared.is_multipath()
+            && self.established
+            && self.ended.is_none()
+            && len32(self.subflows.len()) <= self.paths.limits().subflows
+            && self.confirmed
+    }
+
+    /// Pairs that should have a subflow and have none.
+    fn missing(&self) -> Vec<Join> {
+        let usable = !self.shared.deny_join_id0 && !self.paths.is_initial_gone();
+        let initial = RemoteEntry { id: None, addr: self.remote };
+        let initial = Some(initial).filter(|_| usable);
+        let remotes: Vec<RemoteEntry> =
+            initial.into_iter().chain(self.paths.usable_remotes()).collect();
+        let mut out: Vec<Join> = Vec::new();
+        for local in self.paths.locals() {
+            if local.flags.subflow || local.addr == self.local.ip() {
+                self.missing_from(local, &remotes, &mut out);
+            }
+        }
+        self.missing_to(&remotes, &mut out);
+        out
+    }
+
+    /// From each local address one subflow, to the first address of the peer of its family; from
+    /// a fullmesh one, to all.
+    fn missing_from(&self, local: &LocalEntry, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
+        let same_family = |r: &&RemoteEntry| r.addr.is_ipv4() == local.addr.is_ipv4();
+        let limit = if local.flags.fullmesh { usize::MAX } else { 1 };
+        let used = |s: &Subflow| s.flow.local().ip() == local.addr;
+        if !local.flags.fullmesh && self.subflows.iter().any(used) {
+            return;
+        }
+        for remote in remotes.iter().filter(same_family).take(limit) {
+            let exists = |s: &Subflow| used(s) && s.flow.remote() == remote.addr;
+            if !self.subflows.iter().any(exists) {
+                out.push(join(local, remote));
+            }
+        }
+    }
+
+    /// To each announced address at least one subflow, from the first local address that fits.
+    fn missing_to(&self, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
+        for remote in remotes.iter().filter(|r| r.addr != self.remote) {
+            let reached = self.subflows.iter().any(|s| s.flow.remote() == remote.addr)
+                || out.iter().any(|j| j.remote == remote.addr);
+            let fits = |l: &&LocalEntry| l.addr.is_ipv4() == remote.addr.is_ipv4();
+            if let Some(local) = self.paths.locals().iter().find(fits).filter(|_| !reached) {
+                out.push(join(local, remote));
+            }
+        }
+    }
+}
+
+fn join(local: &LocalEntry, remote: &RemoteEntry) -> Join {
+    Join { local: *local, remote: remote.addr, remote_id: remote.id.unwrap_or(AddrId(0)) }
+}

@@ -1,0 +1,200 @@
+//! Mappings, DATA_ACK and the shared window (RFC 8684 §3.3), segment by segment.
+
+#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+
+mod common;
+
+use common::raw::{Raw, Sub};
+use manypath_mptcp::{ConnectionError, Event};
+use manypath_wire::{Flags, MptcpOptions};
+
+#[test]
+fn data_is_acknowledged_at_both_levels() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1, b"some");
+    raw.pass(100);
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5"]);
+    assert_eq!(raw.read(), "some");
+}
+
+#[test]
+fn eight_byte_numbers_are_answered_with_eight_bytes() {
+    let mut raw = Raw::new();
+    raw.wide = true;
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1, b"some");
+    raw.pass(100);
+    assert_eq!(raw.said(), ["#0 ack 5 dss wide ack 5"]);
+    raw.write(b"answer");
+    assert_eq!(raw.said(), ["#0 1:7 ack 5 dss wide ack 5 map 1@1+6"]);
+    let ack = raw.dss(Some(7), None, false);
+    raw.send(Sub { ack: 7, ..sub }, Flags::ACK, ack, b"");
+    assert_eq!(raw.endpoint.info(raw.conn.unwrap()).unwrap().bytes_acknowledged, 6);
+}
+
+#[test]
+fn two_subflows_fill_each_others_holes() {
+    let mut raw = Raw::new();
+    let mut first = raw.accepted();
+    let mut second = raw.joined();
+    raw.data(&mut second, 5, b"more");
+    assert_eq!(raw.read(), "");
+    raw.data(&mut first, 1, b"some");
+    assert_eq!(raw.read(), "somemore");
+}
+
+#[test]
+fn the_same_data_on_two_subflows_is_taken_once() {
+    let mut raw = Raw::new();
+    let mut first = raw.accepted();
+    let mut second = raw.joined();
+    raw.data(&mut first, 1, b"some");
+    raw.data(&mut second, 1, b"XXXXmore");
+    assert_eq!(raw.read(), "somemore");
+}
+
+#[test]
+fn a_mapping_holds_for_segments_behind_it() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let map = raw.dss(Some(1), Some((1, 1, 8)), false);
+    raw.send(sub, Flags::ACK, map, b"some");
+    let sub = Sub { seq: 5, ..sub };
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "somemore");
+}
+
+#[test]
+fn a_mapping_may_come_before_its_data() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let map = raw.dss(Some(1), Some((1, 1, 4)), false);
+    raw.send(sub, Flags::ACK, map, b"");
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"some");
+    assert_eq!(raw.read(), "some");
+}
+
+#[test]
+fn a_mapping_that_contradicts_an_earlier_one_is_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let map = raw.dss(Some(1), Some((1, 1, 8)), false);
+    raw.send(sub, Flags::ACK, map, b"some");
+    let other = raw.dss(Some(1), Some((100, 5, 4)), false);
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, other, b"more");
+    assert_eq!(raw.read(), "somemore");
+}
+
+#[test]
+fn a_mapping_that_begins_in_the_past_is_of_no_use() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1, b"some");
+    raw.pass(100);
+    raw.said();
+    let stale = raw.dss(Some(1), Some((50, 3, 6)), false);
+    raw.send(sub, Flags::ACK, stale, b"more");
+    assert_eq!(raw.said().last().unwrap(), "#0 R ack 9 reason 1");
+}
+
+#[test]
+fn data_far_outside_the_window_is_acknowledged_at_the_subflow_alone() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1_000_000_000, b"far");
+    raw.pass(100);
+    assert_eq!(raw.said(), ["#0 ack 4 dss ack 1"]);
+    assert_eq!(raw.endpoint.info(raw.conn.unwrap()).unwrap().bytes_out_of_order, 0);
+}
+
+#[test]
+fn a_data_ack_beyond_what_was_sent_is_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    let sub = Sub { ack: 5, ..sub };
+    for ack in [6, 1 << 30] {
+        let options = raw.dss(Some(ack), None, false);
+        raw.send(sub, Flags::ACK, options, b"");
+        assert_eq!(raw.endpoint.info(raw.conn.unwrap()).unwrap().bytes_acknowledged, 0);
+    }
+    let options = raw.dss(Some(5), None, false);
+    raw.send(sub, Flags::ACK, options, b"");
+    assert_eq!(raw.endpoint.info(raw.conn.unwrap()).unwrap().bytes_acknowledged, 4);
+}
+
+#[test]
+fn a_lost_data_ack_is_asked_for() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    raw.said();
+    // The subflow has it, and the connection's acknowledgment went astray.
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack, b"");
+    raw.pass(2_500);
+    assert_eq!(raw.said()[0], "#0 5:9 ack 1 dss ack 1 map 1@5+4");
+}
+
+/// The end of the furthest segment of what was said.
+fn top(said: &[String]) -> Option<u32> {
+    said.iter().filter_map(|s| s.split_once(':')?.1.split(' ').next()?.parse().ok()).max()
+}
+
+#[test]
+fn a_closed_window_is_probed_and_the_connection_waits() {
+    let mut raw = Raw::new();
+    let closed = Sub { window: 0, ..raw.accepted() };
+    raw.write(&[b'a'; 50_003]);
+    // The window that was offered at first is used up.
+    while let Some(end) = top(&raw.said()) {
+        let ack = raw.dss(Some(end.into()), None, false);
+        raw.send(Sub { ack: end, ..closed }, Flags::ACK, ack, b"");
+    }
+    raw.pass(1_000);
+    assert_eq!(raw.said()[0], "#0 50001:50002 ack 1 dss ack 1 map 50001@50001+1");
+    // Ten minutes of a closed window do not end the connection, if the peer answers.
+    let mut end = 50_002;
+    let mut probes = 0;
+    for _ in 0..600 {
+        let ack = raw.dss(Some(50_001), None, false);
+        raw.send(Sub { ack: end, ..closed }, Flags::ACK, ack, b"");
+        raw.pass(1_000);
+        if let Some(top) = top(&raw.said()) {
+            end = top;
+            probes += 1;
+        }
+    }
+    assert!((20..60).contains(&probes), "{probes}");
+    assert!(!raw.events.iter().any(|e| matches!(e, Event::Closed(..))));
+    let ack = raw.dss(Some(50_002), None, false);
+    raw.send(Sub { ack: end, window: 10, ..closed }, Flags::ACK, ack, b"");
+    assert!(raw.said()[0].contains("map 50002@"));
+}
+
+#[test]
+fn a_peer_that_never_acknowledges_data_is_given_up() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    for _ in 0..400 {
+        let end = top(&raw.said()).unwrap_or(5);
+        let ack = raw.dss(Some(1), None, false);
+        raw.send(Sub { ack: end, ..sub }, Flags::ACK, ack, b"");
+        raw.pass(1_000);
+    }
+    let end = raw.events.iter().find(|e| matches!(e, Event::Closed(..)));
+    assert_eq!(end, Some(&Event::Closed(raw.conn.unwrap(), Some(ConnectionError::TimedOut))));
+}
+
+#[test]
+fn data_without_a_mapping_closes_a_subflow_that_had_some() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1, b"some");
+    raw.pass(100);
+    raw.said();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.said(), ["#0 R ack 9 reason 1"]);
+}

@@ -1,0 +1,143 @@
+//! MP_FAIL, checksums and infinite mappings (RFC 8684 §3.7), segment by segment.
+
+#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+
+mod common;
+
+use common::raw::{Raw, Sub};
+use manypath_base::DataSeq;
+use manypath_mptcp::{FallbackReason, Protocol};
+use manypath_wire::{CapableFlags, Flags, MpCapable, MpFail, MptcpOptions, dss_checksum};
+
+fn protocol(raw: &Raw) -> Protocol {
+    raw.endpoint.info(raw.conn.unwrap()).unwrap().protocol
+}
+
+fn checked() -> (Raw, Sub) {
+    let mut raw = Raw::with(|config| config.checksum = true);
+    let sub = raw.half_open();
+    let mut third = raw.third_ack(None);
+    let flags = CapableFlags::HMAC_SHA256.with(CapableFlags::CHECKSUM);
+    if let Some(MpCapable::Ack { flags: there, .. }) = &mut third.capable {
+        *there = flags;
+    }
+    raw.send(sub, Flags::ACK, third, b"");
+    raw.said();
+    (raw, sub)
+}
+
+/// Data with a checksum that is right but for `error`.
+fn summed(
+    raw: &Raw,
+    dsn: u64,
+    ssn: u32,
+    bytes: &'static [u8],
+    fin: bool,
+    error: u16,
+) -> MptcpOptions {
+    let len = bytes.len() as u16 + u16::from(fin);
+    let mut options = raw.dss(Some(1), Some((dsn, ssn, len)), fin);
+    let payload = bytes::Bytes::from_static(bytes).into();
+    let sum = dss_checksum(raw.dsn(dsn).0, ssn, len, &payload) ^ error;
+    if let Some(mapping) = options.dss.as_mut().and_then(|dss| dss.mapping.as_mut()) {
+        mapping.checksum = Some(sum);
+    }
+    options
+}
+
+fn fail(dsn: DataSeq) -> MptcpOptions {
+    MptcpOptions { fail: Some(MpFail { dsn }), ..MptcpOptions::default() }
+}
+
+#[test]
+fn the_place_of_data_fin_counts_in_the_checksum() {
+    let (mut raw, sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", true, 0);
+    raw.send(sub, Flags::ACK, options, b"some");
+    assert_eq!(raw.read(), "some|");
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+}
+
+#[test]
+fn a_wrong_checksum_on_the_only_subflow_goes_on_as_tcp() {
+    let (mut raw, sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    raw.pass(100);
+    assert_eq!(raw.said()[0], "#0 ack 5 dss ack 5 fail 1");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "somemore");
+}
+
+#[test]
+fn a_missing_checksum_is_a_wrong_one() {
+    let (mut raw, mut sub) = checked();
+    raw.data(&mut sub, 1, b"some");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+}
+
+#[test]
+fn a_wrong_checksum_on_one_of_two_subflows_resets_it() {
+    let (mut raw, _) = checked();
+    let second = raw.joined();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(second, Flags::ACK, options, b"some");
+    assert_eq!(raw.said(), ["#1 R ack 5 fail 1 reason 6"]);
+    assert_eq!(raw.read(), "");
+}
+
+#[test]
+fn mp_fail_on_the_only_subflow_is_followed_by_an_infinite_mapping() {
+    let (mut raw, sub) = checked();
+    raw.write(b"some");
+    raw.said();
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, fail(raw.dsn(1)), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+    raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    raw.write(b"last");
+    assert_eq!(raw.said(), ["#0 9:13 ack 1"]);
+}
+
+#[test]
+fn an_infinite_mapping_of_the_peer_goes_on_as_tcp() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data(&mut sub, 1, b"some");
+    let infinite = raw.dss(Some(1), Some((5, 5, 0)), false);
+    raw.send(sub, Flags::ACK, infinite, b"more");
+    raw.send(Sub { seq: 9, ..sub }, Flags::FIN | Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(raw.read(), "somemorelast|");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::PeerFellBack));
+}
+
+#[test]
+fn an_infinite_mapping_beside_other_subflows_resets() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.joined();
+    raw.data(&mut sub, 1, b"some");
+    let infinite = raw.dss(Some(1), Some((5, 5, 0)), false);
+    raw.send(sub, Flags::ACK, infinite, b"more");
+    assert!(raw.said().iter().any(|s| s.starts_with("#0 R")));
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+}
+
+#[test]
+fn nothing_is_lost_when_a_plain_connection_is_closed_before_it_is_read() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    let mut sub = Sub { seq: 1, ..sub };
+    // More than is read ahead, in order, then both sides close.
+    for _ in 0..130 {
+        raw.send(sub, Flags::ACK, MptcpOptions::default(), &[b'a'; 1_000]);
+        sub.seq += 1_000;
+    }
+    raw.send(sub, Flags::FIN | Flags::ACK, MptcpOptions::default(), b"");
+    raw.shutdown();
+    raw.send(Sub { ack: 2, seq: sub.seq + 1, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(raw.read().len(), 130_001);
+}
