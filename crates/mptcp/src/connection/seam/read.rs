@@ -1,0 +1,266 @@
+//! What options that come mean.
+
+use manypath_base::{DataOffset, SubflowOffset};
+use manypath_tcp::{Extension, Incoming, Verdict};
+use manypath_wire::{
+    CapableFlags, Dss, DssNumber, MpCapable, MpJoin, MpTcpRst, MptcpOptions, ResetReason,
+};
+
+use super::{Seam, VERSION};
+use crate::FallbackReason;
+use crate::connection::mapping::{Inserted, Mapping};
+use crate::connection::shared::{Mode, Shared};
+use crate::connection::subflow::{Kind, Said, Stage};
+use crate::crypto::{Identity, add_addr_hmac, equal, join_hmac, leftmost};
+
+/// Segments with a mapping that are remembered until the third ACK, which they overtook, brings
+/// the peer's key: about a first window.
+const MAX_EARLY: usize = 64;
+
+impl Seam<'_> {
+    /// The SYN/ACK of a subflow that this side opened.
+    pub(super) fn read_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        match self.sub.kind {
+            Kind::Initial => self.read_capable_syn_ack(segment, options),
+            Kind::Join { nonce, .. } => self.read_join_syn_ack(nonce, options),
+        }
+    }
+
+    fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
+            self.shared.fall_back(if self.sub.plain_syn {
+                FallbackReason::SynDropped
+            } else {
+                FallbackReason::NotSupported
+            });
+            return Verdict::Continue;
+        };
+        let usable = version == VERSION
+            && flags.has(CapableFlags::HMAC_SHA256)
+            && !flags.has(CapableFlags::EXTENSIBILITY)
+            && sender_key != self.shared.local.key;
+        if !usable {
+            self.shared.fall_back(FallbackReason::Incompatible);
+            return Verdict::Continue;
+        }
+        self.shared.checksum |= flags.has(CapableFlags::CHECKSUM);
+        self.shared.deny_join_id0 = flags.has(CapableFlags::DENY_JOIN_ID0);
+        self.shared.remote = Some(Identity::new(sender_key));
+        self.shared.mode = Mode::Multipath;
+        self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
+        self.sub.stage = Stage::Unconfirmed;
+        Verdict::Continue
+    }
+
+    fn read_join_syn_ack(&mut self, nonce: u32, options: &MptcpOptions) -> Verdict {
+        let Some(MpJoin::SynAck { backup, addr_id, hmac, nonce: peer_nonce }) = options.join else {
+            return reset(ResetReason::MptcpError);
+        };
+        if !equal(&hmac, &leftmost::<8>(&self.peer_hmac(nonce, peer_nonce))) {
+            self.sub.said.push(Said::BadHmac);
+            return reset(ResetReason::MptcpError);
+        }
+        self.sub.kind = Kind::Join { opener: true, nonce, peer_nonce };
+        self.sub.remote_id = addr_id;
+        self.sub.backup_remote = backup;
+        self.sub.stage = Stage::Unconfirmed;
+        Verdict::Continue
+    }
+
+    /// What the peer's HMAC has to be.
+    fn peer_hmac(&self, nonce: u32, peer_nonce: u32) -> [u8; 32] {
+        let peer = self.shared.remote.map_or(self.shared.local.key, |remote| remote.key);
+        join_hmac(peer, self.shared.local.key, peer_nonce, nonce)
+    }
+
+    /// What a segment after the SYNs says of the handshake.
+    pub(super) fn read_handshake(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        match (self.sub.kind, self.sub.stage) {
+            (_, Stage::Confirmed) => {
+                self.answer_repetition(segment, options);
+                Verdict::Continue
+            }
+            (Kind::Initial, Stage::Offered) => self.read_third_ack(segment, options),
+            (Kind::Initial, Stage::Unconfirmed) => {
+                let announces = options.add_addr.is_some_and(|add| add.hmac.is_some());
+                if options.dss.is_some() || announces {
+                    self.confirm();
+                } else if options.is_empty() && (segment.len > 0 || segment.ack > SubflowOffset(1))
+                {
+                    // RFC 8684 §3.7: the peer did not answer in kind.
+                    self.shared.fall_back(FallbackReason::OptionsStripped);
+                }
+                Verdict::Continue
+            }
+            (Kind::Join { nonce, peer_nonce, .. }, Stage::Offered) => {
+                self.read_join_ack(nonce, peer_nonce, options)
+            }
+            (Kind::Join { .. }, Stage::Unconfirmed) => {
+                self.confirm(); // The fourth ACK, whatever else it carries.
+                Verdict::Continue
+            }
+        }
+    }
+
+    /// A third ACK that comes again: what answered it was lost.
+    fn answer_repetition(&mut self, segment: &Incoming, options: &MptcpOptions) {
+        let third = matches!(options.join, Some(MpJoin::Ack { .. }))
+            || matches!(options.capable, Some(MpCapable::Ack { .. }));
+        if third && segment.len == 0 {
+            self.sub.said.push(Said::Repeated);
+        }
+    }
+
+    fn confirm(&mut self) {
+        self.sub.stage = Stage::Confirmed;
+        self.sub.confirm_timer = None;
+        self.sub.said.push(Said::Confirmed);
+    }
+
+    /// The third ACK of the first subflow, or its first data, must repeat both keys.
+    fn read_third_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        match options.capable {
+            Some(MpCapable::Ack { sender_key, receiver_key, .. })
+                if receiver_key == self.shared.local.key && sender_key != receiver_key =>
+            {
+                let remote = Identity::new(sender_key);
+                self.shared.remote = Some(remote);
+                self.shared.mode = Mode::Multipath;
+                self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
+                self.confirm();
+                for (segment, dss) in core::mem::take(&mut self.sub.early) {
+                    self.read_dss(&segment, &dss);
+                }
+                Verdict::Continue
+            }
+            Some(_) => reset(ResetReason::MptcpError),
+            None if self.is_early(segment, options) => Verdict::Continue,
+            None => {
+                self.shared.fall_back(FallbackReason::OptionsStripped);
+                Verdict::Continue
+            }
+        }
+    }
+
+    /// A segment with DSS that has overtaken the one with the keys.
+    fn is_early(&mut self, segment: &Incoming, options: &MptcpOptions) -> bool {
+        let Some(dss) = options.dss else { return false };
+        let overtook = segment.start > SubflowOffset(1) || segment.len == 0;
+        if overtook && self.sub.early.len() < MAX_EARLY {
+            self.sub.early.push((segment.clone(), dss));
+            return true;
+        }
+        false
+    }
+
+    fn read_join_ack(&mut self, nonce: u32, peer_nonce: u32, options: &MptcpOptions) -> Verdict {
+        let Some(MpJoin::Ack { hmac }) = options.join else {
+            // Data before the third ACK, or an ACK without its option: not authenticated.
+            return reset(ResetReason::MptcpError);
+        };
+        if !equal(&hmac, &leftmost::<20>(&self.peer_hmac(nonce, peer_nonce))) {
+            self.sub.said.push(Said::BadHmac);
+            return reset(ResetReason::MptcpError);
+        }
+        self.confirm();
+        Verdict::Continue
+    }
+
+    pub(super) fn read_open(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        if !self.shared.is_multipath() {
+            return Verdict::Continue;
+        }
+        if let Some(MpCapable::Ack { data: Some((len, checksum)), .. }) = options.capable {
+            let first = DataOffset(1);
+            let (ssn, len) = (SubflowOffset(1), len.into());
+            self.map(Mapping { ssn, dsn: first, len, checksum, fin: false });
+        }
+        if let Some(dss) = &options.dss {
+            self.read_dss(segment, dss);
+            if self.ends_mapping(segment, dss) {
+                return reset(ResetReason::MptcpError);
+            }
+        }
+        self.read_signals(options);
+        Verdict::Continue
+    }
+
+    /// An infinite mapping (length 0) says that the peer has fallen back: from here on both levels
+    /// count alike, if they ever did (RFC 8684 §3.7). Returns whether the subflow is broken.
+    fn ends_mapping(&mut self, segment: &Incoming, dss: &Dss) -> bool {
+        let infinite = dss.mapping.is_some_and(|m| m.len == 0) && !dss.data_fin;
+        if !infinite || segment.len == 0 {
+            return false;
+        }
+        if self.shared.may_fall_back() {
+            self.shared.fall_back(FallbackReason::PeerFellBack);
+            return false;
+        }
+        true
+    }
+
+    fn map(&mut self, mapping: Mapping) {
+        match self.sub.rx.insert(mapping) {
+            Inserted::New => self.shared.skewed |= mapping.ssn.0 != mapping.dsn.0,
+            Inserted::Known | Inserted::Refused => {}
+        }
+    }
+
+    fn read_dss(&mut self, segment: &Incoming, dss: &Dss) {
+        let shared = &mut *self.shared;
+        let near = shared.send.una;
+        let ack = dss.data_ack.and_then(|n| unwrap(n, shared.local, near));
+        if let Some(ack) = ack {
+            shared.send.acknowledge(ack, segment.window);
+        }
+        let (Some(mapping), Some(remote)) = (&dss.mapping, shared.remote) else { return };
+        shared.wide |= matches!(mapping.dsn, DssNumber::Eight(_));
+        let Some(dsn) = unwrap(mapping.dsn, remote, shared.recv.nxt()) else { return };
+        let len = u32::from(mapping.len) - u32::from(dss.data_fin && mapping.len > 0);
+        if dss.data_fin {
+            shared.recv.finish_at(dsn + u64::from(len));
+            self.sub.said.push(Said::DataFin);
+        }
+        let ssn = SubflowOffset::from_low(mapping.ssn, segment.start);
+        if let Some(ssn) = ssn.filter(|_| len > 0) {
+            self.map(Mapping { ssn, dsn, len, checksum: mapping.checksum, fin: dss.data_fin });
+        }
+    }
+
+    fn read_signals(&mut self, options: &MptcpOptions) {
+        let said = &mut self.sub.said;
+        if let Some(add) = options.add_addr {
+            said.push(match add.hmac {
+                Some(hmac) if !equal(&hmac, &expected_hmac(self.shared, &add)) => Said::BadHmac,
+                _ => Said::AddAddr(add),
+            });
+        }
+        if let Some(remove) = &options.remove_addr {
+            said.push(Said::RemoveAddr(remove.clone()));
+        }
+        if let Some(prio) = options.prio.filter(|p| p.addr_id.is_none()) {
+            said.push(Said::Prio(prio.backup));
+        }
+        if let Some(fail) = options.fail {
+            said.push(Said::Fail(fail.dsn));
+        }
+        self.read_reset(options);
+    }
+}
+
+fn expected_hmac(shared: &Shared, add: &manypath_wire::AddAddr) -> [u8; 8] {
+    let peer = shared.remote.map_or(shared.local.key, |remote| remote.key);
+    add_addr_hmac(peer, shared.local.key, add.id, add.addr, add.port)
+}
+
+/// A number on the wire as an offset of the stream that `side` numbers.
+fn unwrap(number: DssNumber, side: Identity, near: DataOffset) -> Option<DataOffset> {
+    match number {
+        DssNumber::Four(low) => DataOffset::from_seq32(low, side.idsn, near),
+        DssNumber::Eight(seq) => DataOffset::from_seq(manypath_base::DataSeq(seq), side.idsn, near),
+    }
+}
+
+fn reset(reason: ResetReason) -> Verdict {
+    Verdict::Reset(MpTcpRst { transient: false, reason })
+}
