@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, chain};
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostOptions, Purpose};
 use crate::http::Site;
 use crate::output;
 use crate::runtime::{self, until_interrupted};
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let site =
         Site::new(&args.root).map_err(|error| Failure::usage(args.root.display(), &error))?;
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host)?;
+    let host = Host::open(&args.host, Purpose::Server)?;
     let report = Arc::new(Mutex::new(Report::default()));
     let result = listen(&host, args.port).and_then(|listener| {
         eprintln!("serving {} on {}", args.root.display(), host.listening(args.port));

@@ -33,6 +33,16 @@ pub(crate) struct Host {
     addresses: Vec<IpAddr>,
 }
 
+/// What a host is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It connects.
+    Client,
+    /// It listens: clients are told of every address that they can reach (ADD_ADDR, RFC 8684
+    /// §3.4.1), which those behind masquerading are not.
+    Server,
+}
+
 /// One path to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
@@ -43,12 +53,19 @@ struct Plan {
     backup: bool,
 }
 
+impl Plan {
+    /// Whether the addresses mean something beyond this host.
+    fn reachable(&self, options: &HostOptions) -> bool {
+        self.interface.is_none() || options.no_masquerade
+    }
+}
+
 impl Host {
     /// Makes the host.
     ///
     /// # Errors
     /// What is missing, and what to do about it.
-    pub(crate) fn open(options: &HostOptions) -> Result<Self, Failure> {
+    pub(crate) fn open(options: &HostOptions, purpose: Purpose) -> Result<Self, Failure> {
         let plans = plan(options)?;
         let mtu = options.mtu.unwrap_or_else(|| largest_mtu(&plans));
         let capture = options.pcap.as_ref().map(|path| {
@@ -65,8 +82,12 @@ impl Host {
             builder = builder.capture(BufWriter::new(file));
         }
         let addresses = plans.iter().flat_map(|plan| plan.addresses.clone()).collect();
+        let paths = plans.iter().map(|plan| match purpose {
+            Purpose::Server if plan.reachable(options) => path(plan, mtu).announced(),
+            Purpose::Client | Purpose::Server => path(plan, mtu),
+        });
         let endpoint = builder
-            .paths(tun, plans.iter().map(|plan| path(plan, mtu)))
+            .paths(tun, paths)
             .build()
             .map_err(|error| Failure::failed("the endpoint", &error))?;
         Ok(Self { endpoint, setup, addresses })

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostOptions, Purpose};
 use crate::http::Target;
 use crate::output;
 use crate::runtime::{self, until_interrupted};
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         None => Sink::stdout(hashed),
     };
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host)?;
+    let host = Host::open(&args.host, Purpose::Client)?;
     let begun = Instant::now();
     let work = until_interrupted(fetch(host.endpoint(), target, &mut sink));
     let result = runtime.block_on(work).done().and_then(|result| result);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use manypath::{Endpoint, OwnedReadHalf, OwnedWriteHalf, Stream};
 use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 
 use super::header::{Amount, Direction, Header, Received, read_line};
@@ -14,7 +15,7 @@ use super::report::{Interval, Reporter, cpu, cpu_per_gb};
 use super::{printer, pump};
 use crate::connect::{connect, resolve};
 use crate::failure::Failure;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostOptions, Purpose};
 use crate::linger::Linger;
 use crate::output;
 use crate::runtime::{self, until_interrupted};
@@ -97,7 +98,7 @@ struct Report {
 /// When the test cannot be made, or its bytes were not those that were sent.
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host)?;
+    let host = Host::open(&args.host, Purpose::Client)?;
     let work = until_interrupted(test(args, host.endpoint(), json));
     let result = runtime.block_on(work).done().and_then(|result| result);
     let closed = host.close();
@@ -209,10 +210,9 @@ pub(super) async fn play(
     let sending = async {
         if header.direction.client_sends() {
             pump::send(&mut write, &header).await?;
+            write.shutdown().await?;
         }
-        let sent = write.info()?.bytes_written - line;
-        tokio::io::AsyncWriteExt::shutdown(&mut write).await?;
-        Ok::<_, io::Error>(sent)
+        Ok::<_, io::Error>(write.info()?.bytes_written - line)
     };
     let receiving = async {
         if raw || header.direction.server_sends() {
@@ -223,6 +223,8 @@ pub(super) async fn play(
         Ok((0, intact))
     };
     let (sent, (received, intact)) = tokio::try_join!(sending, receiving)?;
+    // Not before: Linux takes no further subflows of a client that has closed its half.
+    write.shutdown().await?;
     Ok((Outcome { sent, received, intact }, (read, write)))
 }
 

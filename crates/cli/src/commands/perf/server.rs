@@ -15,7 +15,7 @@ use super::report::{Interval, Reporter, cpu, cpu_per_gb};
 use super::{printer, pump};
 use crate::commands::serve::listen;
 use crate::failure::Failure;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostOptions, Purpose};
 use crate::linger::Linger;
 use crate::output;
 use crate::runtime::{self, Ended, until_interrupted};
@@ -81,7 +81,7 @@ struct Report {
 /// When it cannot listen.
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host)?;
+    let host = Host::open(&args.host, Purpose::Server)?;
     let cpu_before = cpu();
     let mut tests = Vec::new();
     let result = listen(&host, args.port).and_then(|listener| {
