@@ -7,6 +7,7 @@
 //! system, its `Drop` puts back. **Leaves out** when to read and write: readiness is a file
 //! descriptor, and the loop belongs to the caller.
 
+mod buffers;
 mod command;
 mod cut;
 mod device;

@@ -21,6 +21,7 @@ use nix::libc;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+use crate::buffers::ReceiveBuffers;
 use crate::command::{CommandError, run};
 use crate::{Device, Offload, cut, headers, sys, vnet};
 
@@ -113,7 +114,7 @@ pub struct Tun {
     name: String,
     mtu: u16,
     offload: Offload,
-    buffer: BytesMut,
+    buffers: ReceiveBuffers,
     dropped: u64,
 }
 
@@ -129,8 +130,8 @@ impl Tun {
         let name = attach(&file, config)?;
         configure(&name, config)?;
         let offload = if config.offload { Offload::FULL } else { Offload::NONE };
-        let buffer = BytesMut::with_capacity(BUFFER);
-        Ok(Self { file, name, mtu: config.mtu, offload, buffer, dropped: 0 })
+        let buffers = ReceiveBuffers::new(BUFFER);
+        Ok(Self { file, name, mtu: config.mtu, offload, buffers, dropped: 0 })
     }
 
     /// The interface's name, as the kernel chose it.
@@ -168,35 +169,34 @@ impl Tun {
 
     /// The next packet, or `None` if nothing waits.
     fn read(&mut self) -> io::Result<Option<Datagram>> {
-        self.buffer.clear();
-        self.buffer.reserve(BUFFER);
+        let buffer = self.buffers.free();
         loop {
-            match sys::read_spare(&self.file, &mut self.buffer) {
-                Ok(_) => return Ok(Some(self.take())),
+            match sys::read_spare(&self.file, buffer) {
+                Ok(_) => return Ok(Some(take(buffer, self.offload))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
+}
 
-    /// Makes a datagram of what the buffer holds.
-    fn take(&mut self) -> Datagram {
-        let (mut gso_mss, mut checksum) = (None::<Mss>, Checksum::Complete);
-        if self.offload.tso
-            && let Some(&header) = self.buffer.first_chunk::<{ vnet::LEN }>()
-        {
-            let header = vnet::VnetHeader::parse(header);
-            (gso_mss, checksum) = (header.gso_mss(), header.checksum());
-            self.buffer.advance(vnet::LEN);
-        }
-        let packet = if self.buffer.len() < COPY_BELOW {
-            Bytes::copy_from_slice(&self.buffer)
-        } else {
-            self.buffer.split().freeze()
-        };
-        Datagram { payload: packet.into(), gso_mss, checksum, ..Datagram::default() }
+/// Makes a datagram of what the buffer holds.
+fn take(buffer: &mut BytesMut, offload: Offload) -> Datagram {
+    let (mut gso_mss, mut checksum) = (None::<Mss>, Checksum::Complete);
+    if offload.tso
+        && let Some(&header) = buffer.first_chunk::<{ vnet::LEN }>()
+    {
+        let header = vnet::VnetHeader::parse(header);
+        (gso_mss, checksum) = (header.gso_mss(), header.checksum());
+        buffer.advance(vnet::LEN);
     }
+    let packet = if buffer.len() < COPY_BELOW {
+        Bytes::copy_from_slice(buffer)
+    } else {
+        buffer.split().freeze()
+    };
+    Datagram { payload: packet.into(), gso_mss, checksum, ..Datagram::default() }
 }
 
 impl AsFd for Tun {
