@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
 use manypath_base::IfaceId;
 use manypath_device::Device;
@@ -155,6 +156,30 @@ impl Endpoint {
     /// [`Stopped`].
     pub fn info(&self) -> Result<EndpointInfo, Stopped> {
         self.hold.peek(|state| EndpointInfo::of(state))
+    }
+
+    /// Waits until every connection has ended and its subflows are closed, or wait in TIME-WAIT:
+    /// from then on nobody misses the host. [`Stream::close`] returns one round trip earlier, when
+    /// the connection has ended and its subflows have yet to.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn at_rest(&self) -> Result<(), Stopped> {
+        poll_fn(|cx| {
+            let rests = self.hold.peek(|state| {
+                let rests = state.endpoint.is_at_rest();
+                if !rests && !state.resting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    state.resting.push(cx.waker().clone());
+                }
+                rests
+            });
+            match rests {
+                Ok(false) => Poll::Pending,
+                Ok(true) => Poll::Ready(Ok(())),
+                Err(stopped) => Poll::Ready(Err(stopped)),
+            }
+        })
+        .await
     }
 
     /// Brings everything captured to the capture file.

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) conns: HashMap<ConnId, Conn>,
     pub(crate) listeners: HashMap<ListenerId, Vec<Waker>>,
     pub(crate) subscribers: Subscribers,
+    /// Those who wait until the endpoint is at rest.
+    pub(crate) resting: Vec<Waker>,
     wakes: Wakes,
     driver: Driver,
     /// No application holds the endpoint or anything of it: the driver ends with the last
@@ -97,6 +99,7 @@ impl Core {
             conns: HashMap::new(),
             listeners: HashMap::new(),
             subscribers: Subscribers::default(),
+            resting: Vec::new(),
             wakes: Wakes::new(),
             driver: Driver::Runs,
             orphaned: false,
@@ -165,7 +168,7 @@ impl Core {
     pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         state.broken = true;
-        let State { conns, listeners, subscribers, .. } = &mut *state;
+        let State { conns, listeners, subscribers, resting, .. } = &mut *state;
         let mut wakes: Vec<_> = listeners.drain().flat_map(|(_, wakers)| wakers).collect();
         for conn in conns.values_mut() {
             wakes.extend(
@@ -175,6 +178,7 @@ impl Core {
                     .flatten(),
             );
         }
+        wakes.append(resting);
         subscribers.close();
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
@@ -213,6 +217,9 @@ impl State {
         }
         while let Some(event) = self.endpoint.poll_event() {
             self.on_event(event);
+        }
+        if !self.resting.is_empty() && self.endpoint.is_at_rest() {
+            self.wakes.extend(self.resting.drain(..));
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 
-use common::{PORT, addr, cable, hosts, noise, server, within};
+use common::{PORT, addr, cable, hosts, noise, second_path, server, within};
 use manypath::{ConnectError, ConnectionError, Endpoint, Path};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -149,6 +149,24 @@ async fn connections_that_nobody_accepted_end_with_the_listener() {
         drop(listener);
         let error = near.read(&mut [0; 1]).await.expect_err("aborted");
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_at_rest_when_its_subflows_are_closed_too() {
+    within(async {
+        let hosts = hosts(2);
+        let mut events = hosts.a.events().expect("runs");
+        hosts.a.at_rest().await.expect("an endpoint without connections rests");
+        let (near, far) = hosts.pair().await;
+        second_path(&mut events).await;
+        let open = tokio::time::timeout(std::time::Duration::ZERO, hosts.a.at_rest()).await;
+        assert!(open.is_err(), "a connection is open");
+        let (near, far) = tokio::join!(near.close(), far.close());
+        near.and(far).expect("closed in good order");
+        let (a, b) = tokio::join!(hosts.a.at_rest(), hosts.b.at_rest());
+        a.and(b).expect("runs");
     })
     .await;
 }

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             runtime::Ended::Interrupted => Ok(()),
         }
     });
-    let closed = host.close();
+    let closed = host.close(&runtime);
     result.and(closed)?;
     if json {
         let report = report.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,12 +11,14 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use manypath::device::{
     CommandError, PathSetup, PathSetupConfig, PathSetupError, PathSpec, Tun, TunConfig, TunError,
     paths::stack_addresses,
 };
 use manypath::{Endpoint, Path};
+use tokio::runtime::Runtime;
 
 pub(crate) use options::HostOptions;
 use options::StackAddress;
@@ -25,6 +27,8 @@ use crate::failure::Failure;
 
 /// The longest packet where no interface says otherwise.
 const DEFAULT_MTU: u16 = 1500;
+/// How long the last subflows may take to close.
+const REST_TIME: Duration = Duration::from_secs(1);
 
 /// An endpoint, and what was changed in the system for it.
 pub(crate) struct Host {
@@ -104,12 +108,17 @@ impl Host {
         addresses.collect::<Vec<_>>().join(", ")
     }
 
-    /// Writes the capture's rest and takes everything back that was changed in the system.
+    /// Lets connections come to their end, writes the capture's rest and takes everything back
+    /// that was changed in the system.
     ///
     /// # Errors
     /// When something could not be written or taken back.
-    pub(crate) fn close(self) -> Result<(), Failure> {
+    pub(crate) fn close(self, runtime: &Runtime) -> Result<(), Failure> {
         let Self { endpoint, setup, addresses: _ } = self;
+        // Without masquerading the kernel would answer what still comes with a reset.
+        let at_rest = async { tokio::time::timeout(REST_TIME, endpoint.at_rest()).await };
+        // Where the peer does not play along, or the endpoint stopped, it ends without that.
+        let _rests = runtime.block_on(at_rest);
         let flushed = endpoint.flush_capture();
         let closed = setup.map_or(Ok(()), PathSetup::close);
         flushed.map_err(|error| Failure::failed("--pcap", &error))?;

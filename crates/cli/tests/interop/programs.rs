@@ -51,7 +51,6 @@ fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-
 /// `manypath serve` on an address behind each link, each announced to clients.
 pub(crate) struct Serve {
     child: ChildGuard,

@@ -52,7 +52,8 @@ impl Frame<'_> {
             severity >= ERROR || (severity == WARNING && !EXPLAINED.contains(message))
         });
         let malformed = !self.field("_ws.malformed").is_empty();
-        let complaint = unexplained.map(|(_, message)| message).or(malformed.then_some("malformed"));
+        let complaint =
+            unexplained.map(|(_, message)| message).or(malformed.then_some("malformed"));
         complaint.map(|what| format!("frame {}: {what}", self.field("frame.number")))
     }
 }

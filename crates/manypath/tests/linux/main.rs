@@ -21,7 +21,10 @@ const SIZES: [u64; 4] = [0, 1, 64 * KIB, 16 * MIB];
 fn assert_clean(counted: &Counters, what: (Task, u64)) {
     let wrong = ["Fallback", "InfiniteMap", "HMacFailure", "MPFail", "DSS", "DataCsumErr"];
     for (name, value) in counted.iter("MPTcpExt") {
-        assert!(!wrong.iter().any(|part| name.contains(part)), "{what:?}: {name}={value}: {counted}");
+        assert!(
+            !wrong.iter().any(|part| name.contains(part)),
+            "{what:?}: {name}={value}: {counted}"
+        );
     }
 }
 

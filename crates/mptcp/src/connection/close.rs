@@ -53,6 +53,12 @@ impl Connection {
             && self.last_words.is_empty()
     }
 
+    /// Whether it has ended, and its subflows wait in TIME-WAIT at most.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let rests = |s: &Subflow| matches!(s.flow.state(), State::TimeWait { .. } | State::Closed);
+        self.ended.is_some() && self.last_words.is_empty() && self.subflows.iter().all(rests)
+    }
+
     /// Whether both directions are closed and acknowledged.
     pub(super) fn is_done(&self) -> bool {
         let fin_acknowledged = match self.shared.mode {

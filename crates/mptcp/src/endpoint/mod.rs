@@ -182,6 +182,13 @@ impl Endpoint {
         self.connections.is_empty()
     }
 
+    /// Whether nothing is left but connections that wait in TIME-WAIT (RFC 9293 §3.4.1): nobody
+    /// would miss this host.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.connections.values().all(|entry| entry.conn.is_at_rest())
+    }
+
     fn packet(
         &self,
         id: ConnId,

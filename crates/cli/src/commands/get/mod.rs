@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let work = until_interrupted(fetch(host.endpoint(), target, &mut sink));
     let result = runtime.block_on(work).done().and_then(|result| result);
     let took = begun.elapsed();
-    let closed = host.close();
+    let closed = host.close(&runtime);
     let Fetched { target, status, bytes, seen } = result?;
     closed?;
     let sha256 = sink.finish().map_err(|error| Failure::failed("-o", &error))?;

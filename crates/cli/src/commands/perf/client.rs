@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let host = Host::open(&args.host, Purpose::Client)?;
     let work = until_interrupted(test(args, host.endpoint(), json));
     let result = runtime.block_on(work).done().and_then(|result| result);
-    let closed = host.close();
+    let closed = host.close(&runtime);
     let report = result?;
     closed?;
     if json {

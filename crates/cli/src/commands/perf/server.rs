@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             Ended::Interrupted => Ok(()),
         }
     });
-    let closed = host.close();
+    let closed = host.close(&runtime);
     result.and(closed)?;
     if json {
         let cpu = cpu().saturating_sub(cpu_before);
