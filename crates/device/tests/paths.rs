@@ -32,7 +32,7 @@ struct World {
 
 fn world(test: &str) -> Option<World> {
     if Command::new("nft").arg("--version").output().is_err() {
-        eprintln!("skipped: {test}: nft is not installed");
+        common::skipped(test, "nft is not installed");
         return None;
     }
     let (host, net) = (Namespace::new(test)?, Namespace::new(test)?);

@@ -68,13 +68,13 @@ impl Namespace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("mpdev-{}-{number}", std::process::id());
         if !std::path::Path::new("/dev/net/tun").exists() {
-            eprintln!("skipped: {test}: no /dev/net/tun");
+            skipped(test, "no /dev/net/tun");
             return None;
         }
         match Command::new("ip").args(["netns", "add", &name]).output() {
             Ok(output) if output.status.success() => {}
             _ => {
-                eprintln!("skipped: {test}: cannot make a network namespace; it needs root");
+                skipped(test, "cannot make a network namespace; it needs root");
                 return None;
             }
         }
@@ -116,4 +116,10 @@ pub(crate) fn sh(line: &str) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Says that a test was skipped, past the harness, which hides the output of tests that pass.
+pub(crate) fn skipped(test: &str, why: &str) {
+    let line = format!("skipped: {test}: {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).ok();
 }

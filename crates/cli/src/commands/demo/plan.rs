@@ -59,7 +59,7 @@ impl Plan {
         });
         Self {
             links: links.collect(),
-            before_cut: Duration::from_secs(8),
+            before_cut: Duration::from_secs(10),
             cut: Duration::from_secs(3),
             after: Duration::from_secs(4),
         }
