@@ -433,12 +433,6 @@ impl Flow {
         self.recv.data.held_bytes()
     }
 
-    /// Whether the peer's FIN and everything before it was received.
-    #[must_use]
-    pub fn peer_closed(&self) -> bool {
-        self.recv.is_finished()
-    }
-
     /// Payload bytes written so far.
     #[must_use]
     pub fn written(&self) -> u64 {
