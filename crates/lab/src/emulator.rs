@@ -29,6 +29,14 @@ use crate::link_stats::LinkStats;
 /// Datagrams taken from one device before the others have their turn.
 const BATCH: usize = 64;
 
+/// Rounds are at least this part of the shortest delay apart, and at most [`MAX_GRAIN`]: waking up
+/// for every packet costs a virtual machine more than the packets do, and what the emulator takes
+/// from the processors the hosts at its ends lack.
+const GRAIN_DIVISOR: u32 = 10;
+
+/// See [`GRAIN_DIVISOR`].
+const MAX_GRAIN: Duration = Duration::from_millis(1);
+
 /// Which way a packet goes. End A is the client's in a [`crate::Topology`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -282,7 +290,9 @@ impl Worker {
         // The kernel's default lets a timer be 50 us late.
         prctl::set_timerslack(1).ok();
         let mut batch = Vec::with_capacity(BATCH);
+        let grain = self.grain();
         while !self.control.stop.load(Ordering::Acquire) {
+            thread::sleep(grain);
             let ready = self.wait();
             for (index, link) in self.links.iter_mut().enumerate() {
                 for direction in Direction::BOTH {
@@ -298,6 +308,15 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// How long to rest between two rounds. Packets come by so much late at most.
+    fn grain(&self) -> Duration {
+        let delays = self.links.iter().map(|link| {
+            let pair = lock(&link.pair);
+            pair.up.config().delay.min(pair.down.config().delay)
+        });
+        delays.min().map_or(Duration::ZERO, |delay| (delay / GRAIN_DIVISOR).min(MAX_GRAIN))
     }
 
     /// Sleeps until a device has packets, a packet is due or a command came. Gives the devices

@@ -68,7 +68,7 @@ pub(crate) struct Args {
 /// # Errors
 /// When it cannot be set up, or the transfer fails.
 pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
-    let plan = Plan::new(args.paths);
+    let plan = Plan::new(args.paths, args.direction == Direction::Down);
     let runtime = runtime::new()?;
     let summary = runtime
         .block_on(async { runtime::until_interrupted(perform(args, &plan)).await.done()? })?;
@@ -97,7 +97,8 @@ async fn perform(args: &Args, plan: &Plan) -> Result<Summary, Failure> {
         }
         (Direction::Down | Direction::Up, _) => None,
     };
-    let summary = Summary::new(stage.peer(), plan, &run, linux.as_ref());
-    stage.close()?;
+    let late = stage.links_late();
+    let summary = Summary::new(stage.peer(), plan, &run, linux.as_ref(), late);
+    stage.close().await?;
     Ok(summary)
 }

@@ -1,6 +1,7 @@
 //! What the demo measured, for people and programs.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use manypath_base::Rate;
 use manypath_lab::{Half, LinkHandle};
@@ -9,6 +10,9 @@ use serde::Serialize;
 use super::Direction;
 use super::plan::Plan;
 use super::schedule::{Moments, delivered};
+
+/// From this lateness of the links on, people are told: the round trip of the quickest link.
+const LATE_MS: f64 = 20.0;
 
 /// One transfer, measured at its receiving application.
 #[derive(Debug)]
@@ -86,10 +90,18 @@ pub(super) struct Summary {
     linux_efficiency: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     linux_longest_stall_ms: Option<f64>,
+    /// How much too late the emulated links delivered, at most: this machine's pauses.
+    links_late_ms: f64,
 }
 
 impl Summary {
-    pub(super) fn new(peer: String, plan: &Plan, run: &Run, linux: Option<&Run>) -> Self {
+    pub(super) fn new(
+        peer: String,
+        plan: &Plan,
+        run: &Run,
+        linux: Option<&Run>,
+        links_late: Duration,
+    ) -> Self {
         let paths = plan.links.iter().zip(&run.link_bytes).map(|(link, &bytes)| PathSummary {
             name: link.name,
             rate_mbps: link.mbps,
@@ -108,6 +120,7 @@ impl Summary {
             paths: paths.collect(),
             linux_efficiency: linux.map(|linux| round(linux.efficiency(plan))),
             linux_longest_stall_ms: linux.map(|linux| round(linux.longest_stall_ms)),
+            links_late_ms: round(millis(links_late)),
         }
     }
 }
@@ -142,6 +155,14 @@ impl Display for Summary {
                 efficiency * 100.0
             )?;
         }
+        if self.links_late_ms > LATE_MS {
+            writeln!(
+                f,
+                "note           this machine paused: links were up to {:.0} ms late, which costs \
+                 goodput; repeat it on a quieter one",
+                self.links_late_ms
+            )?;
+        }
         Ok(())
     }
 }
@@ -150,7 +171,7 @@ fn mbps(rate: Rate) -> f64 {
     rate.bits_per_sec() as f64 / 1e6
 }
 
-fn millis(time: std::time::Duration) -> f64 {
+fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 

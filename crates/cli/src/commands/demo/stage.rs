@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use manypath::device::{Offload, PathSetup, PathSetupConfig, PathSpec, Tun, TunConfig, memory};
 use manypath::{Endpoint, EndpointBuilder, Path};
@@ -16,6 +17,9 @@ use crate::failure::Failure;
 
 const MTU: u16 = 1500;
 const TUN: &str = "mpdemo";
+/// How long the closing of connections may take at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Hosts and links.
 pub(super) enum Stage {
     /// This side is manypath on a TUN in the client's namespace, the peer is Linux.
@@ -101,6 +105,14 @@ impl Stage {
         }
     }
 
+    /// How much too late a packet came out of a link, at most.
+    pub(super) fn links_late(&self) -> Duration {
+        match self {
+            Self::Linux { topology, .. } => topology.emulator_stats().late_max,
+            Self::Local { emulator, .. } => emulator.stats().late_max,
+        }
+    }
+
     /// The namespaces, where Linux is the peer.
     pub(super) fn topology(&self) -> Option<&Topology> {
         match self {
@@ -110,7 +122,9 @@ impl Stage {
     }
 
     /// Takes down what was set up.
-    pub(super) fn close(mut self) -> Result<(), Failure> {
+    pub(super) async fn close(mut self) -> Result<(), Failure> {
+        // What is not said by then stays unsaid: the hosts go.
+        tokio::time::timeout(FAREWELL, self.endpoint().at_rest()).await.ok();
         let flushed = self.endpoint().flush_capture();
         flushed.map_err(|error| Failure::failed("--pcap", &error))?;
         self.take_down()
