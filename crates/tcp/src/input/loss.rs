@@ -83,7 +83,7 @@ fn end_tail_probe(
     } else if una > probe.end {
         path.tail_probe = None;
         if path.episode.is_none() {
-            let flight = path.tally.prior_outstanding;
+            let flight = path.congested_flight(path.tally.prior_outstanding);
             path.controller.on_signal(now, Signal::Loss, flight, views);
         }
     }

@@ -311,8 +311,16 @@ impl Path {
         }
     }
 
-    /// Begins a loss episode and tells the controller. `flight` is what was in flight when the
-    /// loss happened.
+    /// What congestion is told to have been in flight, where `outstanding` is: the most of the
+    /// present and the last round trip. **Choice:** RFC 5681 §3.1 (4) takes FlightSize as the loss
+    /// shows; behind acknowledgments that came all at once that is what is left of a flight, and
+    /// the window would be cut far below half of what the path carried.
+    pub(crate) fn congested_flight(&self, outstanding: u32) -> u32 {
+        outstanding.max(self.flight.0).max(self.flight.1)
+    }
+
+    /// Begins a loss episode and tells the controller. `flight` is what was outstanding when the
+    /// loss showed.
     pub(crate) fn begin_episode(
         &mut self,
         now: Instant,
@@ -321,7 +329,7 @@ impl Path {
         flight: u32,
         views: &[FlowView],
     ) {
-        self.controller.on_signal(now, signal, flight, views);
+        self.controller.on_signal(now, signal, self.congested_flight(flight), views);
         let cause = match signal {
             Signal::Timeout => Cause::Timeout,
             Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),

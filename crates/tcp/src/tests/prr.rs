@@ -73,3 +73,30 @@ fn after_heavy_losses_it_slow_starts() {
         ",
     );
 }
+
+/// Acknowledgments that come all at once leave a flight that has just been drained when the loss
+/// shows; what the path carried within the round trip tells more of it.
+#[test]
+fn a_loss_behind_a_burst_of_acknowledgments_halves_what_was_in_flight() {
+    Script::established().cwnd(1000).run(
+        "
+        0ms   write 1000
+        0ms   > 1:101
+        0ms   > 101:201
+        0ms   > 201:301
+        0ms   > 301:401
+        0ms   > 401:501
+        0ms   > 501:601
+        0ms   > 601:701         // lost
+        0ms   > 701:801
+        0ms   > 801:901
+        0ms   > 901:1001
+        60ms  < ack 601
+        60ms  check in_flight 400
+        60ms  < ack 601 sack 701:1001
+        60ms  > 601:701
+        60ms  check ssthresh 500
+        100ms < ack 1001
+        ",
+    );
+}
