@@ -6,9 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use manypath::device::{MemoryPort, Offload, memory};
-use manypath::{
-    Endpoint, EndpointBuilder, Event, Events, Listener, Notice, Path, Stream, SubflowId,
-};
+use manypath::{Endpoint, EndpointBuilder, Event, Events, Listener, Notice, Path, Stream};
 use manypath_base::Rng;
 use sha2::{Digest, Sha256};
 
@@ -67,11 +65,11 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("nothing hangs")
 }
 
-/// Waits until a subflow beside the first is up.
+/// Waits until host `a` has a subflow from its end of the second cable.
 pub(crate) async fn second_path(events: &mut Events) {
     loop {
         match events.next().await.expect("the endpoint is there") {
-            Notice::Event(Event::PathUp { subflow, .. }) if subflow != SubflowId(0) => return,
+            Notice::Event(Event::PathUp { local, .. }) if local.ip() == addr(1, 1) => return,
             Notice::Event(_) => {}
             Notice::Lagged(n) => panic!("missed {n} events"),
         }
