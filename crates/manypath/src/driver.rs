@@ -1,8 +1,9 @@
 //! The thread that waits: for packets, for the next deadline, or to be told.
 //!
 //! **Invariants**: between two sleeps it takes a bounded number of datagrams from every device
-//! under one hold of the lock, and then hands the lock to whoever waits for it. **Leaves out** what
-//! applications do in their own threads: see [`Core::with`].
+//! under one hold of the lock, and then hands the lock to whoever waits for it; what came before a
+//! deadline is read before the deadline is acted upon. **Leaves out** what applications do in their
+//! own threads: see [`Core::with`].
 //!
 //! **Choice:** a thread of its own and `ppoll`, not a task: it works under any runtime, is not
 //! delayed by a busy one, and sleeps with nanoseconds where timers of runtimes have milliseconds.
@@ -25,6 +26,10 @@ use crate::shared::{Core, State};
 /// Datagrams taken from one device under one hold of the lock: with super-segments 1 MiB, which
 /// still fits a cache. Longer batches were not faster.
 const BATCH: usize = 16;
+
+/// Rounds in a row in which deadlines wait for what a device still holds: 512 datagrams, as many
+/// as a device commonly queues.
+const PATIENCE: u32 = 32;
 
 /// After something happened the driver looks again this early. Otherwise every request would wake
 /// it for the retransmission timer that it sets and that the response deletes.
@@ -92,11 +97,13 @@ fn serve(
     batch: &mut Vec<Datagram>,
     waiter: &mut Waiter,
 ) -> Round {
-    let mut active = false;
+    let (mut active, mut more) = (false, false);
     for &slot in ready {
-        active |= receive(state, now, slot, batch);
+        let got = receive(state, now, slot, batch);
+        active |= got > 0;
+        more |= got == BATCH;
     }
-    if state.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+    if !waiter.is_behind(more) && is_due(state, now) {
         state.endpoint.handle_timeout(now);
         active = true;
     }
@@ -104,10 +111,14 @@ fn serve(
     Round { now, active, over: state.orphaned && state.endpoint.is_empty() }
 }
 
-/// Takes a batch from a device; whether there was anything.
-fn receive(state: &mut State, now: Instant, slot: usize, batch: &mut Vec<Datagram>) -> bool {
+fn is_due(state: &State, now: Instant) -> bool {
+    state.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now)
+}
+
+/// Takes a batch from a device; how many datagrams there were.
+fn receive(state: &mut State, now: Instant, slot: usize, batch: &mut Vec<Datagram>) -> usize {
     let result = state.devices.receive(slot, batch, BATCH);
-    let any = !batch.is_empty();
+    let got = batch.len();
     for datagram in batch.drain(..) {
         if let Some(iface) = state.devices.arrived(slot, now, &datagram) {
             state.endpoint.handle_datagram(now, iface, &datagram);
@@ -119,7 +130,7 @@ fn receive(state: &mut State, now: Instant, slot: usize, batch: &mut Vec<Datagra
             remove_interface(state, now, iface);
         }
     }
-    any
+    got
 }
 
 /// Takes an interface away from the endpoint, and its device if it was the last of that.
@@ -135,6 +146,8 @@ struct Waiter {
     generation: u64,
     /// Slots of devices that had something when the last wait ended.
     ready: Vec<usize>,
+    /// Rounds in a row after which a device had more.
+    behind: u32,
 }
 
 impl Waiter {
@@ -148,6 +161,13 @@ impl Waiter {
                 self.generation = state.devices.generation();
             }
         }
+    }
+
+    /// Whether deadlines wait, a device having `more`: a host that was held up finds the answers
+    /// that it waits for in the device, behind others.
+    fn is_behind(&mut self, more: bool) -> bool {
+        self.behind = if more && self.behind < PATIENCE { self.behind + 1 } else { 0 };
+        self.behind > 0
     }
 
     /// Sleeps until a packet waits, the time has come, or the alarm rings.
@@ -184,5 +204,15 @@ mod tests {
         assert_eq!(round(true).sleep(Some(at(105))), Some(at(105)));
         assert_eq!(round(false).sleep(Some(at(300))), Some(at(300)));
         assert_eq!(round(false).sleep(None), None, "an idle endpoint costs nothing");
+    }
+
+    #[test]
+    fn deadlines_wait_for_what_came_before_them_but_not_forever() {
+        let mut waiter = Waiter::default();
+        assert!(!waiter.is_behind(false));
+        assert!((0..PATIENCE).all(|_| waiter.is_behind(true)));
+        assert!(!waiter.is_behind(true), "deadlines have their turn");
+        assert!(waiter.is_behind(true));
+        assert!(!waiter.is_behind(false), "everything is read");
     }
 }
