@@ -3,17 +3,15 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use manypath_mptcp::ConnId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
 
-use crate::ConnectionInfo;
+use crate::accessors::accessors;
 use crate::copy::Copier;
 use crate::handle::{Fetched, Handle};
 
@@ -34,6 +32,9 @@ pub struct OwnedWriteHalf {
     shut: bool,
 }
 
+accessors!(OwnedReadHalf);
+accessors!(OwnedWriteHalf);
+
 impl OwnedReadHalf {
     pub(crate) fn new(handle: Arc<Handle>) -> Self {
         Self { handle, chunks: VecDeque::new(), ended: false }
@@ -52,32 +53,6 @@ impl OwnedReadHalf {
             Poll::Ready(Ok(self.chunks.pop_front()))
         })
         .await
-    }
-
-    /// This side's address and port on the first path.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.handle.local()
-    }
-
-    /// The peer's address and port on the first path.
-    #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.handle.peer()
-    }
-
-    /// The connection's name on this host.
-    #[must_use]
-    pub fn conn_id(&self) -> ConnId {
-        self.handle.id()
-    }
-
-    /// A snapshot of the connection.
-    ///
-    /// # Errors
-    /// When the endpoint has stopped.
-    pub fn info(&self) -> io::Result<ConnectionInfo> {
-        self.handle.info()
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -147,30 +122,8 @@ impl OwnedWriteHalf {
         Ok(())
     }
 
-    /// This side's address and port on the first path.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.handle.local()
-    }
-
-    /// The peer's address and port on the first path.
-    #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.handle.peer()
-    }
-
-    /// The connection's name on this host.
-    #[must_use]
-    pub fn conn_id(&self) -> ConnId {
-        self.handle.id()
-    }
-
-    /// A snapshot of the connection.
-    ///
-    /// # Errors
-    /// When the endpoint has stopped.
-    pub fn info(&self) -> io::Result<ConnectionInfo> {
-        self.handle.info()
+    fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Closes this side's half, once.

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accessors;
 mod builder;
 mod capture;
 mod clock;

@@ -2,18 +2,17 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use manypath_base::SubflowId;
-use manypath_mptcp::ConnId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::accessors::accessors;
 use crate::handle::Handle;
-use crate::{ConnectionInfo, OwnedReadHalf, OwnedWriteHalf};
+use crate::{OwnedReadHalf, OwnedWriteHalf};
 
 /// A connection, over one path or several; used as a `TcpStream` is.
 ///
@@ -24,6 +23,8 @@ pub struct Stream {
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
 }
+
+accessors!(Stream);
 
 impl Stream {
     pub(crate) fn new(handle: Handle) -> Self {
@@ -69,32 +70,6 @@ impl Stream {
     pub fn abort(self) {
         // A stopped endpoint has nothing to abort.
         let _stopped = self.handle().abort();
-    }
-
-    /// This side's address and port on the first path. They stay when that path is gone.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.handle().local()
-    }
-
-    /// The peer's address and port on the first path. They stay when that path is gone.
-    #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.handle().peer()
-    }
-
-    /// The connection's name on this host, as events have it.
-    #[must_use]
-    pub fn conn_id(&self) -> ConnId {
-        self.handle().id()
-    }
-
-    /// A snapshot of the connection and all of its paths, taken at one moment.
-    ///
-    /// # Errors
-    /// When the endpoint has stopped.
-    pub fn info(&self) -> io::Result<ConnectionInfo> {
-        self.handle().info()
     }
 
     /// Makes a subflow a backup or a regular one, and tells the peer (MP_PRIO, RFC 8684 §3.3.8).
