@@ -6,6 +6,7 @@ mod loss;
 mod spurious;
 mod timeout;
 
+use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
@@ -164,7 +165,7 @@ impl Flow {
         }
         let len = len64(segment.payload.len());
         if let Some(start) = start.filter(|&s| len > 0 && s + len <= self.recv.nxt()) {
-            self.recv.sack.on_duplicate(start..start + len);
+            self.note_duplicate(start..start + len);
         }
         if segment.seq_len() == 0 {
             // Two sides that disagree must not answer each other's answers for ever.
@@ -259,8 +260,10 @@ impl Flow {
             self.counters.bytes_received += newly;
             self.recv.acks.on_data(now, newly, mss);
             self.events.push_back(Event::Received);
-        } else {
+        } else if self.agreed.sack {
             self.recv.sack.on_held(start, &self.recv.data);
+        } else {
+            self.recv.acks.repeat();
         }
         if had_hole || newly == 0 {
             // RFC 5681 §4.2: out of order, or (part of) a hole filled.
@@ -272,9 +275,15 @@ impl Flow {
     fn note_duplicates(&mut self, start: SubflowOffset, end: SubflowOffset) {
         let next = self.recv.data.next();
         if start < next {
-            self.recv.sack.on_duplicate(start..end.min(next));
+            self.note_duplicate(start..end.min(next));
         } else if let Some(held) = self.recv.data.range_at(start).cloned() {
-            self.recv.sack.on_duplicate(start..end.min(held.end));
+            self.note_duplicate(start..end.min(held.end));
+        }
+    }
+
+    fn note_duplicate(&mut self, range: Range<SubflowOffset>) {
+        if self.agreed.sack {
+            self.recv.sack.on_duplicate(range);
         }
     }
 

@@ -333,10 +333,11 @@ impl Flow {
         draft
     }
 
-    /// An acknowledgment alone, where one is due.
+    /// An acknowledgment alone, where one is due; several, until every SACK block was reported.
     fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let wanted = self.state.is_synchronized() && ext.wants_ack();
-        if !self.recv.acks.is_due() && !wanted {
+        let owed = self.agreed.sack && self.recv.sack.is_owed();
+        if !self.recv.acks.is_due() && !owed && !wanted {
             return None;
         }
         let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);

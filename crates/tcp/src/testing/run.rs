@@ -105,12 +105,14 @@ impl Run {
             self.silence();
         }
         self.act(verb, rest.trim());
-        self.drain();
+        if verb != "<+" {
+            self.drain();
+        }
     }
 
     fn act(&mut self, verb: &str, rest: &str) {
         match verb {
-            "<" => self.receive(&Line::parse(rest)),
+            "<" | "<+" => self.receive(&Line::parse(rest)),
             "write" => {
                 let bytes = Bytes::from(vec![7; self.parse(rest)]);
                 self.flow().write(bytes);

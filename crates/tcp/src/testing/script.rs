@@ -25,7 +25,7 @@ pub(super) enum Start {
 /// A flow, and the segments that it must and must not send.
 ///
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
-/// comes in, and `write n`, `read n`, `close`, `abort`, `request-ack`, `expect event`,
+/// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`, `read n`, `close`, `abort`, `request-ack`, `expect event`,
 /// `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
 /// run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
