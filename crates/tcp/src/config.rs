@@ -6,6 +6,8 @@ use core::time::Duration;
 use manypath_base::{Mss, PathId};
 use manypath_cc::Controller;
 
+use crate::EcnMode;
+
 /// Settings of one flow. All have defaults that suit the public Internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub timestamps: bool,
     /// Offer and use window scaling (RFC 7323).
     pub window_scale: bool,
+    /// Explicit congestion notification (RFC 3168).
+    pub ecn: EcnMode,
     /// Bytes of the receive buffer at first; it grows as the application reads.
     pub recv_buffer: u32,
     /// Largest receive buffer in bytes; it decides the window scale.
@@ -46,6 +50,7 @@ impl Default for Config {
             sack: true,
             timestamps: true,
             window_scale: true,
+            ecn: EcnMode::default(),
             recv_buffer: 1 << 20,
             recv_buffer_max: 8 << 20,
             delayed_ack: Duration::from_millis(40),

@@ -7,9 +7,10 @@ use core::time::Duration;
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Payload, SeqNum, SubflowOffset};
 use manypath_cc::FlowView;
-use manypath_wire::{MpTcpRst, Segment};
+use manypath_wire::{Ecn, MpTcpRst, Segment};
 use smallvec::SmallVec;
 
+use crate::ecn::EcnState;
 use crate::path::{Health, Path};
 use crate::persist::Persist;
 use crate::receive::{AckPolicy, ReceiveWindow, RecvSpace};
@@ -45,6 +46,19 @@ pub struct Transmit {
     pub segment: Segment,
     /// Payload bytes of each packet that a super-segment is cut into.
     pub gso_mss: Option<Mss>,
+    /// The ECN field of the IP header (RFC 3168 §5).
+    pub ecn: Ecn,
+}
+
+/// A segment that came in, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The path that it came on.
+    pub path: PathId,
+    /// The segment; maybe a super-segment.
+    pub segment: Segment,
+    /// The ECN field of the IP header; of a super-segment, that of each of its packets.
+    pub ecn: Ecn,
 }
 
 /// What the two SYNs agreed on.
@@ -120,6 +134,7 @@ pub struct Flow {
     pub(crate) paths: SmallVec<[Path; 1]>,
     pub(crate) board: Scoreboard,
     pub(crate) timestamps: TimestampState,
+    pub(crate) ecn: EcnState,
     pub(crate) persist: Persist,
     /// A RST that is to be sent, with its reason.
     pub(crate) reset_due: Option<Option<MpTcpRst>>,
@@ -185,6 +200,7 @@ impl Flow {
                 AckPolicy::new(config.delayed_ack),
             ),
             paths: SmallVec::from_iter([Path::new(path, &config, now)]),
+            ecn: EcnState::new(config.ecn),
             config,
             board: Scoreboard::default(),
             timestamps: TimestampState::new(timestamp_offset),

@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod config;
+mod ecn;
 mod event;
 mod extension;
 mod flow;
@@ -33,9 +34,10 @@ mod tests;
 mod timestamps;
 
 pub use config::{Config, PathConfig};
+pub use ecn::EcnMode;
 pub use event::{CloseReason, Event};
 pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};
-pub use flow::{Flow, Opening, Transmit};
+pub use flow::{Flow, Opening, Received, Transmit};
 pub use info::{Counters, PathInfo};
 pub use reassembly::Reassembly;
 pub use receive::ReceiveWindow;

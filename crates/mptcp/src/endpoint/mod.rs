@@ -18,7 +18,7 @@ use core::net::IpAddr;
 
 use hashbrown::HashMap;
 use manypath_base::{AddrId, IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
-use manypath_wire::{Checksum, Datagram, Ecn, IpHeader, Packet, Transport};
+use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::Connection;
 use crate::{DropCounters, EndpointConfig, Event, Interface};
@@ -199,7 +199,7 @@ impl Endpoint {
         let ip = IpHeader {
             src: tuple.local.ip(),
             dst: tuple.remote.ip(),
-            ecn: Ecn::NotEct,
+            ecn: out.ecn,
             dscp: 0,
             hop_limit: HOP_LIMIT,
             flow_label: 0,

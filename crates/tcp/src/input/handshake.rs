@@ -5,7 +5,7 @@ use manypath_wire::{Flags, Segment};
 
 use crate::extension::{Incoming, Phase};
 use crate::flow::Handshake;
-use crate::{CloseReason, Event, Extension, Flow, State};
+use crate::{CloseReason, Event, Extension, Flow, Received, State};
 
 /// The largest shift that RFC 7323 §2.3 allows.
 const MAX_SHIFT: u8 = 14;
@@ -17,10 +17,10 @@ impl Flow {
     pub(super) fn syn_sent(
         &mut self,
         now: Instant,
-        path: PathId,
-        segment: &Segment,
+        received: Received,
         ext: &mut dyn Extension,
     ) {
+        let Received { path, ref segment, .. } = received;
         let has_ack = segment.flags.has(Flags::ACK);
         let acked = SubflowOffset::from_seq(segment.ack, self.send.isn, SubflowOffset(1));
         let good_ack = has_ack && acked == Some(SubflowOffset(1));
@@ -95,6 +95,7 @@ impl Flow {
     /// Takes in what a SYN says: its number, and what it offers of options.
     pub(crate) fn read_syn(&mut self, now: Instant, syn: &Segment) {
         self.recv.isn = syn.seq;
+        self.ecn.on_syn(syn.flags);
         self.send.wl1 = SubflowOffset::ZERO;
         let options = &syn.options;
         self.agreed.sack &= options.sack_permitted;

@@ -9,11 +9,11 @@ mod timeout;
 use core::ops::Range;
 use core::time::Duration;
 
-use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
-use manypath_wire::{Flags, Segment};
+use manypath_base::{Instant, SubflowOffset, len32, len64, usize64};
+use manypath_wire::{Ecn, Flags, Segment};
 
 use crate::extension::{Incoming, Phase, Verdict};
-use crate::{CloseReason, Event, Extension, Flow, State};
+use crate::{CloseReason, Event, Extension, Flow, Received, State};
 
 /// At most one challenge acknowledgment in this time for a flow (RFC 5961 §7).
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
@@ -23,21 +23,21 @@ pub(crate) struct Arrival {
     pub(crate) start: SubflowOffset,
     pub(crate) fin: bool,
     pub(crate) segment: Segment,
+    pub(crate) ecn: Ecn,
 }
 
 impl Flow {
-    /// Takes a segment in that belongs to this flow. `path` is the path that it came on.
+    /// Takes a segment in that belongs to this flow.
     pub fn handle_segment(
         &mut self,
         now: Instant,
-        path: PathId,
-        segment: Segment,
+        received: Received,
         ext: &mut dyn Extension,
     ) {
         self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
-            State::SynSent => self.syn_sent(now, path, &segment, ext),
+            State::SynSent => self.syn_sent(now, received, ext),
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -45,20 +45,16 @@ impl Flow {
             | State::CloseWait
             | State::Closing
             | State::LastAck
-            | State::TimeWait { .. } => self.other_states(now, path, segment, ext),
+            | State::TimeWait { .. } => self.other_states(now, received, ext),
         }
     }
 
     /// RFC 9293 §3.10.7.4.
-    fn other_states(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        mut segment: Segment,
-        ext: &mut dyn Extension,
-    ) {
+    fn other_states(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
+        let Received { path, mut segment, ecn } = received;
         self.answer_to_simultaneous_syn(&mut segment);
-        let Some(arrival) = self.first_check_sequence(now, segment, ext) else { return };
+        let Some(mut arrival) = self.first_check_sequence(now, segment, ext) else { return };
+        arrival.ecn = ecn;
         if !self.second_check_rst(now, &arrival, ext) || !self.fourth_check_syn(now, &arrival) {
             return;
         }
@@ -143,7 +139,7 @@ impl Flow {
             fin = false;
             self.recv.acks.at_once();
         }
-        Some(Arrival { start: data, fin, segment })
+        Some(Arrival { start: data, fin, segment, ecn: Ecn::NotEct })
     }
 
     /// A shared window is a limit at the connection's level only: then this flow takes what may
@@ -176,8 +172,9 @@ impl Flow {
         if let (State::SynReceived, true, Some(handshake)) =
             (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
         {
-            // The peer did not see the SYN/ACK.
+            // The peer did not see the SYN/ACK, and may have given up on ECN meanwhile.
             handshake.due = true;
+            self.ecn.on_syn(segment.flags);
         }
         if let (State::TimeWait { .. }, true) = (self.state, segment.flags.has(Flags::FIN)) {
             // The peer missed the acknowledgment of its FIN: wait again (RFC 9293 §3.10.7.4).
@@ -237,7 +234,7 @@ impl Flow {
 
     /// Seventh: the segment text.
     fn seventh_take_payload(&mut self, now: Instant, arrival: Arrival) {
-        let Arrival { start, fin, segment } = arrival;
+        let Arrival { start, fin, segment, ecn } = arrival;
         let mut payload = segment.payload;
         let end = start + len64(payload.len());
         if !self.state.may_receive() {
@@ -252,6 +249,7 @@ impl Flow {
         if payload.is_empty() {
             return;
         }
+        self.take_mark(segment.flags, ecn);
         self.note_duplicates(start, end);
         let had_hole = self.recv.data.held_bytes() > 0;
         let mss = self.paths[0].mss.bytes();
@@ -269,6 +267,15 @@ impl Flow {
             // RFC 5681 §4.2: out of order, or (part of) a hole filled.
             self.recv.acks.at_once();
         }
+    }
+
+    /// A packet of data came with this ECN field (RFC 3168 §6.1.3). **Choice:** a first mark is
+    /// echoed at once, the sooner to be answered.
+    fn take_mark(&mut self, flags: Flags, ecn: Ecn) {
+        if self.ecn.on_data(flags, ecn) {
+            self.recv.acks.at_once();
+        }
+        self.counters.ce_received += u64::from(ecn == Ecn::Ce);
     }
 
     /// Remembers the first range of a segment that had come before, for the D-SACK.

@@ -98,7 +98,7 @@ fn retransmission_timeout(
     path.reorder_at = None;
     if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
         // The window is one segment once more, the threshold stays (RFC 5681 §3.1).
-        path.controller.on_signal(now, Signal::Timeout, flight, views);
+        path.reduce(now, Signal::Timeout, flight, views);
     } else {
         path.begin_episode(now, point, Signal::Timeout, flight, views);
     }

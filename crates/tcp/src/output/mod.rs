@@ -94,6 +94,7 @@ impl Flow {
             State::SynSent => (Phase::Syn, Flags::SYN),
             _ => (Phase::SynAck, Flags::SYN | Flags::ACK),
         };
+        let flags = flags | self.ecn.setup_flags(phase, attempt);
         self.finish(now, &Draft::new(phase, flags, attempt), ext)
     }
 
@@ -228,7 +229,8 @@ impl Flow {
         if !range.is_empty() {
             let packet = u64::from(self.paths[0].packet);
             let end = range.end.min(range.start + packet);
-            return Some(self.send_range(now, 0, range.start..end, ext));
+            let draft = self.draft_data(0, range.start..end, 0);
+            return Some(self.send_draft(now, &draft, ext));
         }
         let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
         draft.range = SubflowOffset(self.send.una.0 - 1)..SubflowOffset(self.send.una.0 - 1);
@@ -300,8 +302,13 @@ impl Flow {
         range: Range<SubflowOffset>,
         ext: &mut dyn Extension,
     ) -> Transmit {
-        let draft = self.draft_data(path, range, 0);
-        let transmit = self.finish(now, &draft, ext);
+        let draft = Draft { ect: true, ..self.draft_data(path, range, 0) };
+        self.send_draft(now, &draft, ext)
+    }
+
+    fn send_draft(&mut self, now: Instant, draft: &Draft, ext: &mut dyn Extension) -> Transmit {
+        let path = draft.path;
+        let transmit = self.finish(now, draft, ext);
         if self.board.is_empty() {
             self.progress_at = now;
         }

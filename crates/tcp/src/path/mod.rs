@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
+mod congestion;
 mod order;
 mod pacing;
 mod rack;
@@ -14,7 +15,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
-use manypath_cc::{AckSample, Controller, FlowView, Signal};
+use manypath_cc::{AckSample, Controller, FlowView};
 
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
@@ -86,6 +87,10 @@ pub(crate) struct Path {
     pub(crate) last_heard: Instant,
     pub(crate) tally: Tally,
     pacing: bool,
+    /// The window was reduced, and no new data has said so (CWR, RFC 3168 §6.1.2).
+    pub(crate) reduction_untold: bool,
+    /// SND.NXT when a mark was last answered, until that is acknowledged.
+    marked_until: Option<SubflowOffset>,
     /// New data waits until then.
     paced_until: Instant,
     ack_delay: Duration,
@@ -128,6 +133,8 @@ impl Path {
             last_heard: now,
             tally: Tally::default(),
             pacing: config.pacing,
+            reduction_untold: false,
+            marked_until: None,
             paced_until: now,
             ack_delay: config.delayed_ack,
             next_index: 0,
@@ -167,6 +174,11 @@ impl Path {
         } else {
             0
         }
+    }
+
+    /// Whether fast recovery goes on, where PRR decides what is sent.
+    pub(crate) fn is_recovering(&self) -> bool {
+        matches!(self.episode, Some(Episode { cause: Cause::Loss(_), .. }))
     }
 
     /// Whether anything of this path waits for an acknowledgment.
@@ -309,36 +321,6 @@ impl Path {
             cwnd_limited: self.is_cwnd_limited(),
             delivery_rate: Some(self.rate),
         }
-    }
-
-    /// What congestion is told to have been in flight, where `outstanding` is: the most of the
-    /// present and the last round trip. **Choice:** RFC 5681 §3.1 (4) takes FlightSize as the loss
-    /// shows; behind acknowledgments that came all at once that is what is left of a flight, and
-    /// the window would be cut far below half of what the path carried.
-    pub(crate) fn congested_flight(&self, outstanding: u32) -> u32 {
-        outstanding.max(self.flight.0).max(self.flight.1)
-    }
-
-    /// Begins a loss episode and tells the controller. `flight` is what was outstanding when the
-    /// loss showed.
-    pub(crate) fn begin_episode(
-        &mut self,
-        now: Instant,
-        point: SubflowOffset,
-        signal: Signal,
-        flight: u32,
-        views: &[FlowView],
-    ) {
-        self.controller.on_signal(now, signal, self.congested_flight(flight), views);
-        let cause = match signal {
-            Signal::Timeout => Cause::Timeout,
-            Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
-        };
-        self.episode = Some(Episode::new(point, cause, self.episode.is_some()));
-        self.recovered = None;
-        self.between_losses = self.since_loss;
-        self.since_loss = 0;
-        self.tail_probe = None;
     }
 
     /// The round-trip time of a handshake that was not sent again.

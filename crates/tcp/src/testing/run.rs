@@ -14,10 +14,10 @@ use manypath_base::{Instant, len64, usize32};
 use manypath_wire::{IcmpError, IcmpKind, MpTcpRst, Options, ResetReason, Segment, Timestamps};
 
 use super::link::packets;
-use super::notation::Line;
+use super::notation::{Line, Sent};
 use super::script::{EPOCH, Script, Start};
 use super::setup::{self, PATH, address};
-use crate::{Event, Flow, Plain, State, Transmit};
+use crate::{Event, Flow, Plain, Received, State, Transmit};
 
 /// A script at work.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Run {
     script: Script,
     flow: Option<Flow>,
     now: Instant,
-    out: VecDeque<(Instant, Segment)>,
+    out: VecDeque<(Instant, Sent)>,
     events: VecDeque<Event>,
     line: String,
     peer_nxt: u32,
@@ -174,13 +174,14 @@ impl Run {
         let Some(flow) = &mut self.flow else { return };
         for n in 0.. {
             assert!(n < 10_000, "it never stops sending");
-            let Some(Transmit { segment, gso_mss, .. }) = flow.poll_transmit(self.now, &mut Plain)
+            let Some(Transmit { segment, gso_mss, ecn, .. }) =
+                flow.poll_transmit(self.now, &mut Plain)
             else {
                 break;
             };
             self.echo = segment.options.timestamps.map_or(self.echo, |t| t.value);
             for packet in packets(segment, gso_mss) {
-                self.out.push_back((self.now, packet));
+                self.out.push_back((self.now, Sent { segment: packet, ecn }));
             }
         }
         while let Some(event) = flow.poll_event() {
@@ -192,19 +193,19 @@ impl Run {
 
     /// Fails if something was sent that no line listed.
     fn silence(&self) {
-        if let Some((at, segment)) = self.out.front() {
+        if let Some((at, sent)) = self.out.front() {
             let (own, peer) = (self.script.isn, self.script.peer_isn);
             let line = Line { ack: Some(0), win: Some(0), ..Line::default() };
-            let seen = line.show(segment, own, peer, 0);
+            let seen = line.show(sent, own, peer, 0);
             self.fail(&format!("unlisted, at {:?}: {seen:?}", at.since(EPOCH)));
         }
     }
 
     fn sent(&mut self, text: &str) {
         let expected = Line::parse(text);
-        let Some((at, segment)) = self.out.pop_front() else { self.fail("nothing was sent") };
+        let Some((at, sent)) = self.out.pop_front() else { self.fail("nothing was sent") };
         let shift = self.flow().agreed.recv_scale;
-        let seen = expected.show(&segment, self.script.isn, self.script.peer_isn, shift);
+        let seen = expected.show(&sent, self.script.isn, self.script.peer_isn, shift);
         if seen != expected {
             self.fail(&format!("sent {seen:?}"));
         }
@@ -222,7 +223,8 @@ impl Run {
             let opening = self.script.opening();
             self.flow = Some(Flow::accept(now, opening, &segment));
         } else {
-            self.flow().handle_segment(now, PATH, segment, &mut Plain);
+            let received = Received { path: PATH, segment, ecn: line.ecn };
+            self.flow().handle_segment(now, received, &mut Plain);
         }
     }
 
@@ -310,6 +312,8 @@ impl Run {
             "probes" => counters.tail_probes,
             "spurious" => counters.spurious_recoveries,
             "paws" => counters.paws_dropped,
+            "marks" => counters.ce_received,
+            "reductions" => counters.ecn_reductions,
             "challenges" => counters.challenge_acks,
             "outside" => counters.out_of_window,
             "resent" => counters.bytes_retransmitted,

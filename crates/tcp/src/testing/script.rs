@@ -9,7 +9,7 @@ use manypath_cc::Controller;
 use super::run::Run;
 use super::setup;
 use super::{FixedWindow, ms};
-use crate::{Config, Opening};
+use crate::{Config, EcnMode, Opening};
 
 /// Time zero of every script: late enough that something may have happened before.
 pub(super) const EPOCH: Instant = Instant::from_millis(1_000_000);
@@ -154,6 +154,13 @@ impl Script {
     #[must_use]
     pub fn nagle(mut self, on: bool) -> Self {
         self.config.nagle = on;
+        self
+    }
+
+    /// Explicit congestion notification; a script's flow accepts it if nothing is said.
+    #[must_use]
+    pub fn ecn(mut self, mode: EcnMode) -> Self {
+        self.config.ecn = mode;
         self
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, SeqNum, SubflowOffset};
 use manypath_wire::{Flags, MpTcpRst, MptcpOptions, ResetReason, Segment};
 
-use crate::testing::{FixedWindow, established, ms};
+use crate::testing::{FixedWindow, established, ms, received};
 use crate::{
     CloseReason, Config, Event, Extension, Flow, Incoming, Opening, Outgoing, PathConfig, Verdict,
 };
@@ -125,7 +125,7 @@ fn a_shared_window_does_not_bind_the_flow() {
     let (mut flow, mut ext) = (flow(), Probe { window: Some(7_000), ..Probe::default() });
     flow.write(Bytes::from(vec![0; 5_000]));
     assert_eq!(sizes(&mut flow, &mut ext).iter().sum::<usize>(), 5_000);
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::ACK, 50), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::ACK, 50)), &mut ext);
     flow.request_ack();
     let sent = flow.poll_transmit(NOW + ms(40), &mut ext).expect("it was asked for");
     assert_eq!(sent.segment.window, 7_000);
@@ -136,7 +136,7 @@ fn a_shared_window_does_not_bind_the_flow() {
 fn a_verdict_resets_the_flow() {
     let reason = MpTcpRst { transient: false, reason: ResetReason::MptcpError };
     let (mut flow, mut ext) = (flow(), Probe { verdict: Some(reason), ..Probe::default() });
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::ACK, 50), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::ACK, 50)), &mut ext);
     assert_eq!(ext.seen, [(SubflowOffset(1), 50)]);
     let rst = flow.poll_transmit(NOW + ms(40), &mut ext).expect("a RST is due").segment;
     assert!(rst.flags.has(Flags::RST));
@@ -148,8 +148,8 @@ fn a_verdict_resets_the_flow() {
 #[test]
 fn the_options_of_a_rst_are_shown_to_the_extension() {
     let (mut flow, mut ext) = (flow(), Probe::default());
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::RST, 0), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::RST, 0)), &mut ext);
     assert_eq!(ext.resets, 1);
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::RST, 0), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::RST, 0)), &mut ext);
     assert_eq!(ext.resets, 1, "the flow has ended");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_wire::{Flags, Options, Segment, Timestamps};
 
-use crate::testing::{FixedWindow, ms};
+use crate::testing::{FixedWindow, ms, received};
 use crate::{Config, Flow, Opening, PathConfig, Plain, State};
 
 const PATH: PathId = PathId(0);
@@ -99,7 +99,7 @@ fn step(rng: &mut Rng, flow: &mut Flow, now: Instant) {
         3 if rng.chance(1, 50) => flow.abort(None),
         _ => {
             let segment = segment(rng, flow);
-            flow.handle_segment(now, PATH, segment, &mut Plain);
+            flow.handle_segment(now, received(segment), &mut Plain);
         }
     }
     drain(flow, now);
@@ -167,7 +167,7 @@ fn crumbs_are_bounded() {
             payload: Bytes::from_static(&[1]).into(),
             ..syn.clone()
         };
-        flow.handle_segment(now + ms(1), PATH, crumb, &mut Plain);
+        flow.handle_segment(now + ms(1), received(crumb), &mut Plain);
         while flow.poll_transmit(now, &mut Plain).is_some() {}
         while flow.poll_event().is_some() {}
     }

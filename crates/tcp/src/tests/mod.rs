@@ -3,6 +3,7 @@
 mod challenge;
 mod close;
 mod delayed_ack;
+mod ecn;
 mod efficiency;
 mod extension;
 mod fuzz;
