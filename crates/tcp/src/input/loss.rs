@@ -68,6 +68,7 @@ impl Flow {
 fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
     if path.episode.as_ref().is_some_and(|e| una >= e.point || board.is_empty()) {
         path.recovered = path.episode.take();
+        path.frto = None;
         path.rack.on_recovered();
     }
 }

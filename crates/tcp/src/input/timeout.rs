@@ -5,7 +5,7 @@ use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 
 use super::loss::detect_losses;
-use crate::path::{Cause, Episode, Health, Path, TimerKind};
+use crate::path::{Cause, Episode, Frto, Health, Path, TimerKind};
 use crate::scoreboard::Scoreboard;
 use crate::{CloseReason, Event, Extension, Flow, State};
 
@@ -49,6 +49,8 @@ impl Flow {
     fn path_timeouts(&mut self, now: Instant, ext: &dyn Extension) {
         let own = self.own_views();
         let views = ext.flow_views().unwrap_or(&own);
+        // Without timestamps, and where new data can go nowhere else (RFC 5682 §3.1).
+        let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
         let Self { board, paths, send, events, counters, .. } = self;
         for path in paths.iter_mut() {
             if path.suspect_at().is_some_and(|at| at <= now) {
@@ -69,6 +71,8 @@ impl Flow {
                 }
                 TimerKind::Retransmission => {
                     counters.timeouts += 1;
+                    let first = path.episode.is_none() || path.frto.is_some();
+                    path.frto = (frto && first).then_some(Frto::Repeated);
                     retransmission_timeout(path, board, now, send.nxt, views);
                     if path.health != Health::Failed {
                         path.health = Health::Failed;

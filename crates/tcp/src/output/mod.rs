@@ -47,6 +47,12 @@ impl Flow {
             if let Some(sent) = self.send_new(now, ext) {
                 return Some(sent);
             }
+            if self.pace_at.is_none()
+                && self.paths.iter_mut().any(Path::give_up_probing)
+                && let Some(sent) = self.retransmit(now, ext)
+            {
+                return Some(sent);
+            }
         }
         self.acknowledge(now, ext)
     }
@@ -101,7 +107,7 @@ impl Flow {
     /// Sends the first lost piece again, on its own path if that has room, else on any
     /// (RFC 6675 §5, NextSeg rule 1).
     fn retransmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        if self.paths.iter().all(|p| p.lost == 0) {
+        if self.paths.iter().all(|p| p.lost == 0 || p.probes_timeout()) {
             return None;
         }
         let piece = self.board.first_lost()?;
@@ -319,6 +325,7 @@ impl Flow {
         let mark = p.delivered_mark();
         let delivered_before = if p.is_outstanding() { mark } else { (mark.0, now) };
         p.on_paced(transmit.segment.seq_len(), now);
+        p.on_new_data(transmit.segment.seq_len());
         let index = p.on_sent(range.clone(), now);
         self.board.push(Sent {
             range,

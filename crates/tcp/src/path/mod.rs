@@ -3,6 +3,7 @@
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
 mod congestion;
+mod frto;
 mod order;
 mod pacing;
 mod rack;
@@ -17,6 +18,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{AckSample, Controller, FlowView};
 
+pub(crate) use frto::{Frto, Judgment};
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
@@ -46,6 +48,8 @@ pub(crate) struct Tally {
     pub(crate) prior_outstanding: u32,
     /// Bytes that a duplicate acknowledgment without SACK stands for.
     pub(crate) repeated: u32,
+    /// Something was delivered that was sent once, before the episode began.
+    original: bool,
     /// Something that was sent twice was delivered: round-trip times are ambiguous (RFC 6298 §3).
     resent: bool,
     /// The latest send time among pieces that were sent once.
@@ -63,6 +67,8 @@ pub(crate) struct Path {
     pub(crate) rtt: RttEstimator,
     pub(crate) rack: Rack,
     pub(crate) episode: Option<Episode>,
+    /// Finds out whether the timeout of the present episode was needless.
+    pub(crate) frto: Option<Frto>,
     /// The last episode that ended: that it was spurious may show only afterwards.
     pub(crate) recovered: Option<Episode>,
     pub(crate) health: Health,
@@ -117,6 +123,7 @@ impl Path {
             rtt: RttEstimator::new(config.min_rto),
             rack: Rack::default(),
             episode: None,
+            frto: None,
             recovered: None,
             health: Health::Alive,
             in_flight: 0,
@@ -166,6 +173,10 @@ impl Path {
             Some(Episode { cause: Cause::Timeout, .. }) | None => {
                 self.controller.cwnd().saturating_sub(self.in_flight)
             }
+        };
+        let room = match self.frto {
+            Some(Frto::Probing { left, .. }) => room.min(left),
+            Some(Frto::Repeated) | None => room,
         };
         if room >= self.packet {
             room
@@ -247,6 +258,8 @@ impl Path {
         self.delivered += u64::from(bytes);
         self.since_loss += u64::from(bytes);
         if piece.transmissions == 1 {
+            self.tally.original |=
+                self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
             self.tally.newest_sent = self.tally.newest_sent.max(Some(piece.sent_at));
         } else {
             self.tally.resent = true;

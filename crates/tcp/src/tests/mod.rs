@@ -6,6 +6,7 @@ mod delayed_ack;
 mod ecn;
 mod efficiency;
 mod extension;
+mod frto;
 mod fuzz;
 mod handshake;
 mod icmp;
