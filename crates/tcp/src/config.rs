@@ -6,7 +6,7 @@ use core::time::Duration;
 use manypath_base::{Mss, PathId};
 use manypath_cc::Controller;
 
-use crate::EcnMode;
+use crate::{EcnMode, Keepalive, UserTimeoutLimits};
 
 /// Settings of one flow. All have defaults that suit the public Internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,11 @@ pub struct Config {
     pub syn_retries: u8,
     /// How long data may stay unacknowledged before the flow is given up (RFC 9293 §3.8.3, R2).
     pub user_timeout: Duration,
+    /// Tell the peer the user timeout, and follow the peer's within limits (RFC 5482). Off by
+    /// default (§3, `ENABLED`).
+    pub user_timeout_option: Option<UserTimeoutLimits>,
+    /// Probe the peer while the flow is idle (RFC 9293 §3.8.4). Off by default (MUST-25).
+    pub keepalive: Option<Keepalive>,
     /// Maximum segment lifetime: TIME-WAIT lasts twice as long (RFC 9293 §3.4.2). **Choice:**
     /// 30 seconds, as common systems have it.
     pub msl: Duration,
@@ -57,6 +62,8 @@ impl Default for Config {
             min_rto: Duration::from_millis(200),
             syn_retries: 6,
             user_timeout: Duration::from_secs(300),
+            user_timeout_option: None,
+            keepalive: None,
             msl: Duration::from_secs(30),
             pacing: true,
             nagle: true,

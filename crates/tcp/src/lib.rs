@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod config;
+mod cork;
 mod ecn;
 mod event;
 mod extension;
@@ -19,19 +20,23 @@ mod flow;
 mod icmp;
 mod info;
 mod input;
+mod keepalive;
 mod output;
 mod path;
 mod persist;
+mod query;
 mod reassembly;
 mod receive;
 mod scoreboard;
 mod send_buffer;
 mod state;
+mod switches;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timestamps;
+mod user_timeout;
 
 pub use config::{Config, PathConfig};
 pub use ecn::EcnMode;
@@ -39,7 +44,9 @@ pub use event::{CloseReason, Event};
 pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};
 pub use flow::{Flow, Opening, Received, Transmit};
 pub use info::{Counters, PathInfo};
+pub use keepalive::Keepalive;
 pub use reassembly::Reassembly;
 pub use receive::ReceiveWindow;
 pub use send_buffer::SendBuffer;
 pub use state::State;
+pub use user_timeout::UserTimeoutLimits;

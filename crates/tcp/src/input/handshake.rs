@@ -14,13 +14,9 @@ const MIN_PEER_MSS: u16 = 64;
 
 impl Flow {
     /// RFC 9293 §3.10.7.3.
-    pub(super) fn syn_sent(
-        &mut self,
-        now: Instant,
-        received: Received,
-        ext: &mut dyn Extension,
-    ) {
-        let Received { path, ref segment, .. } = received;
+    pub(super) fn syn_sent(&mut self, now: Instant, received: &Received, ext: &mut dyn Extension) {
+        let Received { path, segment, .. } = received;
+        let path = *path;
         let has_ack = segment.flags.has(Flags::ACK);
         let acked = SubflowOffset::from_seq(segment.ack, self.send.isn, SubflowOffset(1));
         let good_ack = has_ack && acked == Some(SubflowOffset(1));
@@ -77,6 +73,7 @@ impl Flow {
     pub(super) fn establish(&mut self, now: Instant) {
         self.handshake = None;
         self.progress_at = now;
+        self.silence.on_heard(now);
         self.transition(if self.send.closing { State::FinWait1 } else { State::Established });
         self.events.push_back(Event::Established);
     }
@@ -99,6 +96,9 @@ impl Flow {
         self.send.wl1 = SubflowOffset::ZERO;
         let options = &syn.options;
         self.agreed.sack &= options.sack_permitted;
+        if let Some(option) = options.user_timeout {
+            self.user_timeout.on_option(option);
+        }
         match options.timestamps.filter(|_| self.agreed.timestamps) {
             Some(ts) => self.timestamps.update(ts.value, now),
             None => self.agreed.timestamps = false,

@@ -28,16 +28,11 @@ pub(crate) struct Arrival {
 
 impl Flow {
     /// Takes a segment in that belongs to this flow.
-    pub fn handle_segment(
-        &mut self,
-        now: Instant,
-        received: Received,
-        ext: &mut dyn Extension,
-    ) {
+    pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
         self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
-            State::SynSent => self.syn_sent(now, received, ext),
+            State::SynSent => self.syn_sent(now, &received, ext),
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -55,11 +50,15 @@ impl Flow {
         self.answer_to_simultaneous_syn(&mut segment);
         let Some(mut arrival) = self.first_check_sequence(now, segment, ext) else { return };
         arrival.ecn = ecn;
+        self.silence.on_heard(now);
         if !self.second_check_rst(now, &arrival, ext) || !self.fourth_check_syn(now, &arrival) {
             return;
         }
         if !self.fifth_check_ack(now, path, &arrival, ext) {
             return;
+        }
+        if let Some(option) = arrival.segment.options.user_timeout {
+            self.user_timeout.on_option(option);
         }
         let incoming = self.describe(now, &arrival);
         if !self.extension_agrees(&incoming, &arrival.segment, ext) {

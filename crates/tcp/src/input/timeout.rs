@@ -5,6 +5,7 @@ use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 
 use super::loss::detect_losses;
+use crate::keepalive::Due;
 use crate::path::{Cause, Episode, Frto, Health, Path, TimerKind};
 use crate::scoreboard::Scoreboard;
 use crate::{CloseReason, Event, Extension, Flow, State};
@@ -23,11 +24,35 @@ impl Flow {
         self.pace_at = self.pace_at.filter(|&at| at > now);
         self.recv.acks.handle_timeout(now);
         self.persist.handle_timeout(now);
+        self.cork.handle_timeout(now);
         self.path_timeouts(now, ext);
         let waiting = self.is_outstanding() || self.persist.due;
-        if waiting && now.since(self.progress_at) >= self.config.user_timeout {
+        let late = waiting && now.since(self.progress_at) >= self.user_timeout.current;
+        if late || self.keepalive_timeout(now) {
             self.reset_due = Some(None);
             self.end(CloseReason::TimedOut);
+        }
+    }
+
+    /// When an idle flow is to be probed: only where nothing waits for an acknowledgment, so that
+    /// no other timer runs (RFC 9293 §3.8.4, MUST-26).
+    pub(crate) fn keepalive_at(&self) -> Option<Instant> {
+        let idle = matches!(
+            self.state,
+            State::Established | State::CloseWait | State::FinWait2 if self.board.is_empty()
+        );
+        let probing_window = self.persist.due || self.persist.timeout().is_some();
+        let keepalive = self.config.keepalive.as_ref().filter(|_| idle && !probing_window)?;
+        Some(self.silence.timeout(keepalive))
+    }
+
+    /// Returns whether nobody answered the probes.
+    fn keepalive_timeout(&mut self, now: Instant) -> bool {
+        match (self.keepalive_at(), self.config.keepalive.as_ref()) {
+            (Some(_), Some(keepalive)) => {
+                self.silence.handle_timeout(now, keepalive) == Due::GiveUp
+            }
+            (None, _) | (_, None) => false,
         }
     }
 

@@ -238,10 +238,8 @@ impl Flow {
             let draft = self.draft_data(0, range.start..end, 0);
             return Some(self.send_draft(now, &draft, ext));
         }
-        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
-        draft.range = SubflowOffset(self.send.una.0 - 1)..SubflowOffset(self.send.una.0 - 1);
         self.start_persist(now);
-        Some(self.finish(now, &draft, ext))
+        Some(self.empty_segment(now, SubflowOffset(self.send.una.0 - 1), ext))
     }
 
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
@@ -261,6 +259,9 @@ impl Flow {
         let path = self.path_for_new(now)?;
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
+        if self.is_corked(now, path, len) {
+            return None;
+        }
         if self.holds_back(path, len, ext) {
             self.start_persist(now);
             return None;
@@ -300,6 +301,12 @@ impl Flow {
         !all || self.config.nagle
     }
 
+    /// Whether a partial segment waits because the application said that more follows.
+    fn is_corked(&mut self, now: Instant, path: usize, len: u64) -> bool {
+        let partial = len < u64::from(self.paths[path].packet);
+        partial && !self.send.closing && self.cork.holds(now)
+    }
+
     /// Sends bytes for the first time; `range` may include FIN.
     fn send_range(
         &mut self,
@@ -321,6 +328,7 @@ impl Flow {
         let start = draft.range.start;
         let range = start..start + u64::from(transmit.segment.seq_len());
         self.send.nxt = range.end;
+        self.cork.on_sent();
         let p = &mut self.paths[path];
         let mark = p.delivered_mark();
         let delivered_before = if p.is_outstanding() { mark } else { (mark.0, now) };
@@ -350,13 +358,26 @@ impl Flow {
     /// An acknowledgment alone, where one is due; several, until every SACK block was reported.
     fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let wanted = self.state.is_synchronized() && ext.wants_ack();
+        if core::mem::take(&mut self.silence.due) {
+            return Some(self.empty_segment(now, SubflowOffset(self.send.nxt.0 - 1), ext));
+        }
         let owed = self.agreed.sack && self.recv.sack.is_owed();
         if !self.recv.acks.is_due() && !owed && !wanted {
             return None;
         }
-        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
-        draft.range = self.send.nxt..self.send.nxt;
-        Some(self.finish(now, &draft, ext))
+        Some(self.empty_segment(now, self.send.nxt, ext))
+    }
+
+    /// A segment without data: an acknowledgment, or, before the window, a probe that the peer
+    /// must answer with one (RFC 9293 §3.8.4: with no data, SHLD-12).
+    fn empty_segment(
+        &mut self,
+        now: Instant,
+        at: SubflowOffset,
+        ext: &mut dyn Extension,
+    ) -> Transmit {
+        let draft = Draft { range: at..at, ..Draft::new(Phase::Open, Flags::ACK, 0) };
+        self.finish(now, &draft, ext)
     }
 
     /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter

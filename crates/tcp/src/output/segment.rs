@@ -131,6 +131,7 @@ impl Flow {
             space: Options::MAX_LEN - options.len(),
         };
         ext.write_options(&outgoing, &mut options.mptcp);
+        self.add_user_timeout(draft.phase, &mut options);
         if draft.phase == Phase::Open && self.agreed.sack {
             let left = Options::MAX_LEN - options.len();
             let limit = (left.saturating_sub(SACK_HEADER) / SACK_BLOCK).min(MAX_SACK_BLOCKS);
@@ -138,6 +139,21 @@ impl Flow {
         }
         debug_assert!(options.len() <= Options::MAX_LEN, "{options:?}");
         options
+    }
+
+    /// The user timeout, where it is due and fits (RFC 5482 §3).
+    fn add_user_timeout(&mut self, phase: Phase, options: &mut Options) {
+        let on_syn = match phase {
+            Phase::Syn | Phase::SynAck => true,
+            Phase::Open => false,
+            Phase::Reset => return,
+        };
+        options.user_timeout = self.user_timeout.option(on_syn);
+        if options.len() > Options::MAX_LEN {
+            options.user_timeout = None;
+        } else if !on_syn && options.user_timeout.is_some() {
+            self.user_timeout.on_sent();
+        }
     }
 
     /// A SYN/ACK offers what the SYN offered (RFC 7323 §2.2, §3.2; RFC 2018 §2).

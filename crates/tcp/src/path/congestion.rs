@@ -67,12 +67,7 @@ impl Path {
 
     /// The peer echoes a mark: the window is reduced, once for a window of data and not in an
     /// episode, for which it was reduced already (RFC 3168 §6.1.2). Returns whether it was.
-    pub(crate) fn on_mark(
-        &mut self,
-        now: Instant,
-        nxt: SubflowOffset,
-        views: &[FlowView],
-    ) -> bool {
+    pub(crate) fn on_mark(&mut self, now: Instant, nxt: SubflowOffset, views: &[FlowView]) -> bool {
         if self.marked_until.is_some() || self.episode.is_some() {
             return false;
         }

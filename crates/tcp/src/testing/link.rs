@@ -34,7 +34,16 @@ impl LinkConfig {
     pub fn clean(mbps: u64, delay: Duration) -> Self {
         let rate = Rate::from_bits_per_sec(mbps * 1_000_000);
         let queue = rate.bytes_in(delay * 2);
-        Self { rate: Some(rate), delay, queue, loss: 0, duplicate: 0, reorder: 0, jitter: delay, mark: None }
+        Self {
+            rate: Some(rate),
+            delay,
+            queue,
+            loss: 0,
+            duplicate: 0,
+            reorder: 0,
+            jitter: delay,
+            mark: None,
+        }
     }
 }
 

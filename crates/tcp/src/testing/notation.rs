@@ -1,6 +1,7 @@
 //! How a segment is written in a script.
 //!
-//! `[flags] [start:end] [ack N] [win N] [sack a:b ..] [mss N] [sackOK] [wscale N] [ts V E] [ect0|ce]`,
+//! `[flags] [start:end] [ack N] [win N] [sack a:b ..] [mss N] [sackOK] [wscale N] [ts V E] [uto S]
+//! [ect0|ce]`,
 //! flags being letters of `SFRPUEW` (E for ECE, W for CWR) or `.`; numbers are relative to the
 //! initial ones, windows in bytes.
 
@@ -25,6 +26,8 @@ pub(super) struct Line {
     pub(super) wscale: Option<u8>,
     /// `ts` alone means "present"; numbers are compared where they are given.
     pub(super) ts: Option<Option<(u32, u32)>>,
+    /// User timeout in seconds.
+    pub(super) uto: Option<u16>,
     pub(super) ecn: Ecn,
 }
 
@@ -66,6 +69,7 @@ impl Line {
             "ack" => self.ack = Some(number(rest.first())),
             "win" => self.win = Some(number(rest.first())),
             "mss" => self.mss = Some(number(rest.first())),
+            "uto" => self.uto = Some(number(rest.first())),
             "wscale" => self.wscale = Some(number(rest.first())),
             "sackOK" => {
                 self.sack_ok = true;
@@ -147,6 +151,7 @@ impl Line {
                 .timestamps
                 .filter(|_| syn || self.ts.is_some())
                 .map(|t| self.ts.flatten().map(|_| (t.value, t.echo))),
+            uto: options.user_timeout.map(|uto| uto.value),
             ecn: *ecn,
         }
     }

@@ -11,7 +11,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::{Instant, len64, usize32};
-use manypath_wire::{IcmpError, IcmpKind, MpTcpRst, Options, ResetReason, Segment, Timestamps};
+use manypath_wire::{
+    IcmpError, IcmpKind, MpTcpRst, Options, ResetReason, Segment, Timestamps, UserTimeout,
+};
 
 use super::link::packets;
 use super::notation::{Line, Sent};
@@ -116,6 +118,16 @@ impl Run {
             "write" => {
                 let bytes = Bytes::from(vec![7; self.parse(rest)]);
                 self.flow().write(bytes);
+            }
+            "write-more" => {
+                let bytes = Bytes::from(vec![7; self.parse(rest)]);
+                self.flow().write_more(bytes);
+            }
+            "cork" => self.flow().set_cork(rest == "on"),
+            "nodelay" => self.flow().set_nodelay(rest == "on"),
+            "user-timeout" => {
+                let secs = self.parse(rest);
+                self.flow().set_user_timeout(Duration::from_secs(secs));
             }
             "read" => self.read(self.parse(rest)),
             "close" => self.flow().close(),
@@ -242,6 +254,7 @@ impl Run {
             sack_permitted: line.sack_ok,
             timestamps: self.peer_timestamps(line),
             sack: sack.map(|r| own.wrapping_add(r.start)..own.wrapping_add(r.end)).collect(),
+            user_timeout: line.uto.map(|value| UserTimeout { minutes: false, value }),
             ..Options::default()
         };
         let window = self.win >> if syn { 0 } else { shift };
@@ -317,6 +330,7 @@ impl Run {
             "challenges" => counters.challenge_acks,
             "outside" => counters.out_of_window,
             "resent" => counters.bytes_retransmitted,
+            "user-timeout" => flow.user_timeout().as_secs(),
             "unacknowledged" => flow.unacknowledged(),
             "unsent" => flow.unsent(),
             "readable" => flow.readable(),

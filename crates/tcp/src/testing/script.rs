@@ -25,8 +25,9 @@ pub(super) enum Start {
 /// A flow, and the segments that it must and must not send.
 ///
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
-/// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`, `read n`, `close`, `abort`, `request-ack`, `expect event`,
-/// `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
+/// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`,
+/// `write-more n`, `read n`, `close`, `abort`, `cork on`, `nodelay on`, `user-timeout secs`,
+/// `request-ack`, `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
 /// run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
 pub struct Script {

@@ -51,12 +51,9 @@ fn a_server_accepts() {
 /// sets nothing up.
 #[test]
 fn a_server_is_silent_if_not_asked_or_turned_off() {
-    for (mode, syn) in [
-        (EcnMode::Ask, "S"),
-        (EcnMode::Ask, "SE"),
-        (EcnMode::Ask, "SW"),
-        (EcnMode::Off, "SEW"),
-    ] {
+    for (mode, syn) in
+        [(EcnMode::Ask, "S"), (EcnMode::Ask, "SE"), (EcnMode::Ask, "SW"), (EcnMode::Off, "SEW")]
+    {
         let text = alloc::format!(
             "
             0ms   < {syn} mss 100 sackOK

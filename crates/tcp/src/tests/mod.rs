@@ -2,6 +2,7 @@
 
 mod challenge;
 mod close;
+mod cork;
 mod delayed_ack;
 mod ecn;
 mod efficiency;
@@ -11,6 +12,7 @@ mod fuzz;
 mod handshake;
 mod icmp;
 mod invariants;
+mod keepalive;
 mod loss;
 mod nagle;
 mod pacing;
@@ -25,5 +27,6 @@ mod spurious;
 mod time_wait;
 mod timestamps;
 mod tlp;
+mod user_timeout;
 mod window;
 mod zero_window;
