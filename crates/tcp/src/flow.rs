@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::cork::Cork;
 use crate::ecn::EcnState;
+use crate::fast_open::FastOpenState;
 use crate::keepalive::Silence;
 use crate::path::{Health, Path};
 use crate::persist::Persist;
@@ -17,7 +18,9 @@ use crate::receive::{AckPolicy, ReceiveWindow, RecvSpace};
 use crate::scoreboard::Scoreboard;
 use crate::timestamps::TimestampState;
 use crate::user_timeout::UserTimeout;
-use crate::{CloseReason, Config, Counters, Event, Extension, PathConfig, SendBuffer, State};
+use crate::{
+    CloseReason, Config, Counters, Event, Extension, FastOpen, PathConfig, SendBuffer, State,
+};
 
 /// What makes a flow: addresses, and the random numbers that it must not draw itself.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Opening {
     pub config: Config,
     /// The first path.
     pub path: PathConfig,
+    /// TCP Fast Open (RFC 7413).
+    pub fast_open: FastOpen,
 }
 
 /// A segment to send, and how.
@@ -134,6 +139,7 @@ pub struct Flow {
     pub(crate) board: Scoreboard,
     pub(crate) timestamps: TimestampState,
     pub(crate) ecn: EcnState,
+    pub(crate) fast_open: FastOpenState,
     pub(crate) persist: Persist,
     pub(crate) silence: Silence,
     pub(crate) cork: Cork,
@@ -169,7 +175,7 @@ impl Flow {
     }
 
     fn new(now: Instant, opening: Opening, state: State) -> Self {
-        let Opening { local, remote, isn, timestamp_offset, config, path } = opening;
+        let Opening { local, remote, isn, timestamp_offset, config, path, fast_open } = opening;
         let agreed = Agreed {
             sack: config.sack,
             timestamps: config.timestamps,
@@ -203,6 +209,7 @@ impl Flow {
             ),
             paths: SmallVec::from_iter([Path::new(path, &config, now)]),
             ecn: EcnState::new(config.ecn),
+            fast_open: FastOpenState::new(fast_open),
             silence: Silence::new(now),
             cork: Cork::default(),
             user_timeout: UserTimeout::new(&config),

@@ -80,6 +80,7 @@ impl Flow {
     #[must_use]
     pub fn room(&self, path: PathId) -> u32 {
         let open = matches!(self.state, State::Established | State::CloseWait);
+        let open = open || self.may_send_early();
         self.path(path).filter(|_| open).map_or(0, Path::room)
     }
 

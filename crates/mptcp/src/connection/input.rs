@@ -166,7 +166,10 @@ impl Connection {
         let mut closed = None;
         while let Some(event) = self.subflows[i].flow.poll_event() {
             match event {
-                FlowEvent::Established | FlowEvent::Received | FlowEvent::Acknowledged => {}
+                FlowEvent::Established
+                | FlowEvent::Received
+                | FlowEvent::Acknowledged
+                | FlowEvent::FastOpenAnswered => {}
                 FlowEvent::PeerClosed => self.on_peer_closed(i),
                 FlowEvent::PathSuspect(_) => {
                     self.events.push_back(Event::PathSuspect(self.id, id));

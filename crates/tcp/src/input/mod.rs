@@ -159,7 +159,8 @@ impl Flow {
             return;
         }
         let len = len64(segment.payload.len());
-        if let Some(start) = start.filter(|&s| len > 0 && s + len <= self.recv.nxt()) {
+        let text = len > 0 && !segment.flags.has(Flags::SYN);
+        if let Some(start) = start.filter(|&s| text && s + len <= self.recv.nxt()) {
             self.note_duplicate(start..start + len);
         }
         if segment.seq_len() == 0 {

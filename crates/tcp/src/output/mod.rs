@@ -37,7 +37,7 @@ impl Flow {
         if matches!(self.state, State::SynSent | State::Closed) {
             return None;
         }
-        if self.state.may_send() {
+        if self.state.may_send() || self.may_send_early() {
             if let Some(sent) = self.retransmit(now, ext) {
                 return Some(sent);
             }
@@ -95,13 +95,15 @@ impl Flow {
         handshake.sent_at = now;
         let wait = self.paths[0].rtt.rto().saturating_mul(1 << attempt.min(6)).min(MAX_RTO);
         handshake.timer = Some(now + wait);
-        self.send.nxt = SubflowOffset(1);
+        self.send.nxt = self.send.nxt.max(SubflowOffset(1));
         let (phase, flags) = match self.state {
             State::SynSent => (Phase::Syn, Flags::SYN),
             _ => (Phase::SynAck, Flags::SYN | Flags::ACK),
         };
         let flags = flags | self.ecn.setup_flags(phase, attempt);
-        self.finish(now, &Draft::new(phase, flags, attempt), ext)
+        let mut transmit = self.finish(now, &Draft::new(phase, flags, attempt), ext);
+        self.add_fast_open(phase, attempt, &mut transmit);
+        transmit
     }
 
     /// Sends the first lost piece again, on its own path if that has room, else on any
@@ -245,7 +247,9 @@ impl Flow {
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
     fn sendable(&self, ext: &dyn Extension) -> Option<Range<SubflowOffset>> {
         let start = self.send.nxt;
-        let end = self.send.fin().map_or(self.send.buffer.end(), |fin| fin + 1);
+        // FIN waits for the handshake (RFC 9293 §3.10.4).
+        let fin = self.send.fin().filter(|_| self.state.is_synchronized());
+        let end = fin.map_or(self.send.buffer.end(), |fin| fin + 1);
         (start < end).then(|| start..end.min(self.send_edge(ext)).max(start))
     }
 
@@ -281,7 +285,8 @@ impl Flow {
     /// With nothing in flight no acknowledgment will come to open the window.
     fn start_persist(&mut self, now: Instant) {
         let rto = self.paths[0].rtt.rto();
-        if self.board.is_empty() && self.persist.start(now, rto, MAX_RTO) {
+        let waits = self.board.is_empty() && self.state.is_synchronized();
+        if waits && self.persist.start(now, rto, MAX_RTO) {
             self.progress_at = now;
         }
     }

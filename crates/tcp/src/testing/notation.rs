@@ -1,9 +1,9 @@
 //! How a segment is written in a script.
 //!
 //! `[flags] [start:end] [ack N] [win N] [sack a:b ..] [mss N] [sackOK] [wscale N] [ts V E] [uto S]
-//! [ect0|ce]`,
+//! [fo COOKIE|-] [ect0|ce]`,
 //! flags being letters of `SFRPUEW` (E for ECE, W for CWR) or `.`; numbers are relative to the
-//! initial ones, windows in bytes.
+//! initial ones, windows in bytes. The range of a SYN is as long as its payload.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,6 +28,8 @@ pub(super) struct Line {
     pub(super) ts: Option<Option<(u32, u32)>>,
     /// User timeout in seconds.
     pub(super) uto: Option<u16>,
+    /// Fast Open cookie; `-` is an empty one.
+    pub(super) cookie: Option<Vec<u8>>,
     pub(super) ecn: Ecn,
 }
 
@@ -41,6 +43,21 @@ pub(super) struct Sent {
 fn number<T: core::str::FromStr>(word: Option<&&str>) -> T {
     let text = word.unwrap_or_else(|| panic!("a number is missing"));
     text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number that fits"))
+}
+
+/// Bytes in hexadecimal digits, or `-` for none.
+fn cookie(word: Option<&&str>) -> Vec<u8> {
+    let digits = word.unwrap_or_else(|| panic!("a cookie is missing"));
+    let byte = |i| u8::from_str_radix(&digits[i..i + 2], 16).expect("hexadecimal digits");
+    (0..digits.len() - digits.len() % 2).step_by(2).map(byte).collect()
+}
+
+/// The digits of `bytes`.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, b| {
+        write!(out, "{b:02x}").expect("a string takes everything");
+        out
+    })
 }
 
 fn range(word: &str) -> Option<Range<u32>> {
@@ -70,6 +87,7 @@ impl Line {
             "win" => self.win = Some(number(rest.first())),
             "mss" => self.mss = Some(number(rest.first())),
             "uto" => self.uto = Some(number(rest.first())),
+            "fo" => self.cookie = Some(cookie(rest.first())),
             "wscale" => self.wscale = Some(number(rest.first())),
             "sackOK" => {
                 self.sack_ok = true;
@@ -152,6 +170,7 @@ impl Line {
                 .filter(|_| syn || self.ts.is_some())
                 .map(|t| self.ts.flatten().map(|_| (t.value, t.echo))),
             uto: options.user_timeout.map(|uto| uto.value),
+            cookie: options.fast_open.as_ref().map(|cookie| cookie.to_vec()),
             ecn: *ecn,
         }
     }

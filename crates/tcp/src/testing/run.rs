@@ -16,10 +16,10 @@ use manypath_wire::{
 };
 
 use super::link::packets;
-use super::notation::{Line, Sent};
+use super::notation::{Line, Sent, hex};
 use super::script::{EPOCH, Script, Start};
 use super::setup::{self, PATH, address};
-use crate::{Event, Flow, Plain, Received, State, Transmit};
+use crate::{Cookie, Event, Flow, Plain, Received, State, Transmit};
 
 /// A script at work.
 #[derive(Debug)]
@@ -63,6 +63,9 @@ impl Run {
         };
         if let (Some(max), Some(flow)) = (run.script.max_rto, run.flow.as_mut()) {
             flow.set_max_rto(max);
+        }
+        if let Some(flow) = run.flow.as_mut() {
+            flow.write(Bytes::from(vec![7; run.script.early]));
         }
         run.drain();
         run
@@ -137,6 +140,15 @@ impl Run {
                 self.flow().abort(reason);
             }
             "request-ack" => self.flow().request_ack(),
+            "answer" => {
+                let answer = self.flow().take_fast_open_answer();
+                let answer = answer.unwrap_or_else(|| self.fail("there is none"));
+                let cookie = answer.cookie.as_deref().unwrap_or_default();
+                let seen = format!("{} {} {}", answer.sent, answer.taken, hex(cookie));
+                if seen.trim() != rest {
+                    self.fail(&format!("it is {seen}"));
+                }
+            }
             "expect" => self.expect(rest),
             "never" => {
                 if self.events.iter().any(|e| format!("{e:?}") == rest) {
@@ -233,7 +245,11 @@ impl Run {
         let now = self.now;
         if self.flow.is_none() {
             let opening = self.script.opening();
-            self.flow = Some(Flow::accept(now, opening, &segment));
+            self.flow = Some(if self.script.trusting {
+                Flow::accept_early(now, opening, segment)
+            } else {
+                Flow::accept(now, opening, &segment)
+            });
         } else {
             let received = Received { path: PATH, segment, ecn: line.ecn };
             self.flow().handle_segment(now, received, &mut Plain);
@@ -254,6 +270,7 @@ impl Run {
             sack_permitted: line.sack_ok,
             timestamps: self.peer_timestamps(line),
             sack: sack.map(|r| own.wrapping_add(r.start)..own.wrapping_add(r.end)).collect(),
+            fast_open: line.cookie.clone().map(Cookie::from_vec),
             user_timeout: line.uto.map(|value| UserTimeout { minutes: false, value }),
             ..Options::default()
         };

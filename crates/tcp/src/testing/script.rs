@@ -9,7 +9,7 @@ use manypath_cc::Controller;
 use super::run::Run;
 use super::setup;
 use super::{FixedWindow, ms};
-use crate::{Config, EcnMode, Opening};
+use crate::{Config, EcnMode, FastOpen, Opening};
 
 /// Time zero of every script: late enough that something may have happened before.
 pub(super) const EPOCH: Instant = Instant::from_millis(1_000_000);
@@ -27,7 +27,7 @@ pub(super) enum Start {
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
 /// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`,
 /// `write-more n`, `read n`, `close`, `abort`, `cork on`, `nodelay on`, `user-timeout secs`,
-/// `request-ack`, `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
+/// `request-ack`, `answer sent taken cookie` (of Fast Open), `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
 /// run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
 pub struct Script {
@@ -41,6 +41,11 @@ pub struct Script {
     pub(super) peer_isn: SeqNum,
     pub(super) controller: Option<Box<dyn Controller>>,
     pub(super) max_rto: Option<Duration>,
+    pub(super) fast_open: FastOpen,
+    /// Bytes written before the SYN goes out.
+    pub(super) early: usize,
+    /// The cookie of the SYN counts as valid.
+    pub(super) trusting: bool,
 }
 
 impl Script {
@@ -65,6 +70,9 @@ impl Script {
             peer_isn: SeqNum(7_000),
             controller: None,
             max_rto: None,
+            fast_open: FastOpen::Off,
+            early: 0,
+            trusting: false,
         }
     }
 
@@ -179,6 +187,20 @@ impl Script {
         self
     }
 
+    /// Fast Open, and bytes that are written before the SYN goes out.
+    #[must_use]
+    pub fn fast_open(mut self, fast_open: FastOpen, early: usize) -> Self {
+        (self.fast_open, self.early) = (fast_open, early);
+        self
+    }
+
+    /// The SYN that comes has a valid cookie.
+    #[must_use]
+    pub fn trusting(mut self) -> Self {
+        self.trusting = true;
+        self
+    }
+
     /// Changes any other setting.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
@@ -199,6 +221,7 @@ impl Script {
         let controller = self.controller.take().unwrap_or(fixed);
         let mut opening = setup::opening((1, 2), self.isn, self.config, self.mss, controller);
         let millis = u32::try_from(EPOCH.as_nanos() / 1_000_000).expect("it is small");
+        opening.fast_open = self.fast_open.clone();
         opening.timestamp_offset = 0u32.wrapping_sub(millis);
         opening
     }

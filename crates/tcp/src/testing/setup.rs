@@ -7,7 +7,7 @@ use manypath_base::{Instant, Mss, PathId, SeqNum};
 use manypath_cc::Controller;
 use manypath_wire::{Ecn, Flags, Options, Segment, Timestamps};
 
-use crate::{Config, EcnMode, Flow, Opening, PathConfig, Plain, Received};
+use crate::{Config, EcnMode, FastOpen, Flow, Opening, PathConfig, Plain, Received};
 
 /// The only path of a test's flow.
 pub(super) const PATH: PathId = PathId(0);
@@ -32,6 +32,7 @@ pub(super) fn opening(
         timestamp_offset: 0,
         config,
         path: PathConfig { id: PATH, mss, controller },
+        fast_open: FastOpen::Off,
     }
 }
 

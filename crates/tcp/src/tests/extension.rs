@@ -70,6 +70,7 @@ fn flow() -> Flow {
         timestamp_offset: 0,
         config,
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(10_000, mss)) },
+        fast_open: Default::default(),
     };
     established((NOW, NOW + ms(40)), opening, SeqNum(0), 1_000)
 }

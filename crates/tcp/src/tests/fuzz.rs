@@ -7,7 +7,7 @@ use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_wire::{Flags, Options, Segment, Timestamps};
 
 use crate::testing::{FixedWindow, ms, received};
-use crate::{Config, Flow, Opening, PathConfig, Plain, State};
+use crate::{Config, Cookie, FastOpen, Flow, Opening, PathConfig, Plain, State};
 
 const PATH: PathId = PathId(0);
 
@@ -26,6 +26,7 @@ fn opening(rng: &mut Rng) -> Opening {
             ..Config::default()
         },
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(50_000, mss)) },
+        fast_open: Default::default(),
     }
 }
 
@@ -124,9 +125,19 @@ fn random_segments_do_no_harm() {
     for seed in 0..2_000 {
         let rng = &mut Rng::seeded(seed);
         let mut now = Instant::from_millis(1_000);
-        let opening = opening(rng);
+        let mut opening = opening(rng);
         let mut flow = if rng.chance(1, 2) {
-            Flow::connect(now, opening)
+            let cookie = Cookie::from_slice(&[7; 8]);
+            opening.fast_open = match rng.below(3) {
+                0 => FastOpen::Off,
+                1 => FastOpen::Ask,
+                _ => FastOpen::Use { cookie, peer_mss: None },
+            };
+            let mut flow = Flow::connect(now, opening);
+            flow.write(Bytes::from(vec![1; usize64(rng.below(3_000))]));
+            flow
+        } else if rng.chance(1, 2) {
+            Flow::accept_early(now, opening, syn(rng, now))
         } else {
             Flow::accept(now, opening, &syn(rng, now))
         };

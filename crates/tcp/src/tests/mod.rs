@@ -7,6 +7,7 @@ mod delayed_ack;
 mod ecn;
 mod efficiency;
 mod extension;
+mod fast_open;
 mod frto;
 mod fuzz;
 mod handshake;
