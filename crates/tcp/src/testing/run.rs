@@ -19,7 +19,7 @@ use super::link::packets;
 use super::notation::{Line, Sent, hex};
 use super::script::{EPOCH, Script, Start};
 use super::setup::{self, PATH, address};
-use crate::{Cookie, Event, Flow, Plain, Received, State, Transmit};
+use crate::{CloseReason, Cookie, Event, Flow, Plain, Received, State, SynOffer, Transmit};
 
 /// A script at work.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Run {
         let opening = script.opening();
         let flow = match script.start {
             Start::Connecting => Some(Flow::connect(EPOCH, opening)),
-            Start::Accepting => None,
+            Start::Accepting | Start::Resuming => None,
             Start::Established => {
                 let times = (EPOCH - script.rtt, EPOCH);
                 Some(setup::established(times, opening, script.peer_isn, script.window))
@@ -243,7 +243,11 @@ impl Run {
         let end = segment.seq.0.wrapping_sub(self.script.peer_isn.0) + segment.seq_len();
         self.peer_nxt = self.peer_nxt.max(end);
         let now = self.now;
-        if self.flow.is_none() {
+        if let Start::Resuming = self.script.start
+            && self.flow.is_none()
+        {
+            self.resume(segment);
+        } else if self.flow.is_none() {
             let opening = self.script.opening();
             self.flow = Some(if self.script.trusting {
                 Flow::accept_early(now, opening, segment)
@@ -253,6 +257,23 @@ impl Run {
         } else {
             let received = Received { path: PATH, segment, ecn: line.ecn };
             self.flow().handle_segment(now, received, &mut Plain);
+        }
+    }
+
+    fn resume(&mut self, ack: Segment) {
+        let opening = self.script.opening();
+        let config = &self.script.config;
+        let offer = SynOffer {
+            isn: self.script.peer_isn,
+            mss: self.script.mss.0,
+            window_scale: config.window_scale.then_some(2),
+            sack_permitted: config.sack,
+            timestamps: config.timestamps,
+        };
+        let ack = setup::received(ack);
+        self.flow = Flow::resume(self.now, opening, &offer, ack, &mut Plain);
+        if self.flow.is_none() {
+            self.events.push_back(Event::Closed(CloseReason::Refused));
         }
     }
 

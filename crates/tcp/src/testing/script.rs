@@ -19,6 +19,7 @@ pub(super) const EPOCH: Instant = Instant::from_millis(1_000_000);
 pub(super) enum Start {
     Connecting,
     Accepting,
+    Resuming,
     Established,
 }
 
@@ -86,6 +87,13 @@ impl Script {
     #[must_use]
     pub fn accepting() -> Self {
         Self::new(Start::Accepting)
+    }
+
+    /// A flow that the script's first segment makes: the acknowledgment of a SYN/ACK with a cookie,
+    /// which tells the script's settings, and a window scale of 2 if there is any.
+    #[must_use]
+    pub fn resuming() -> Self {
+        Self::new(Start::Resuming)
     }
 
     /// A flow after its handshake, which gave a first round-trip time; the quick start of

@@ -21,6 +21,7 @@ mod pairs;
 mod prr;
 mod rack;
 mod reset;
+mod resume;
 mod rto;
 mod sack;
 mod simultaneous;
