@@ -207,7 +207,7 @@ impl Flow {
                 ReceiveWindow::new(SubflowOffset(1), config.recv_buffer, config.recv_buffer_max),
                 AckPolicy::new(config.delayed_ack),
             ),
-            paths: SmallVec::from_iter([Path::new(path, &config, now)]),
+            paths: SmallVec::from_iter([Path::new(path, &config, remote.is_ipv6(), now)]),
             ecn: EcnState::new(config.ecn),
             fast_open: FastOpenState::new(fast_open),
             silence: Silence::new(now),

@@ -129,7 +129,7 @@ impl Flow {
         let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
         let peer_mss = Mss(options.mss.unwrap_or(default.0).max(MIN_PEER_MSS));
         for path in &mut self.paths {
-            path.set_mss(path.mss.min(peer_mss));
+            path.agree_on_mss(path.mss.min(peer_mss));
         }
         // The window of a SYN is never scaled (RFC 7323 §2.2).
         self.set_window(syn.window.into());

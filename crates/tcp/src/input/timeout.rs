@@ -7,7 +7,7 @@ use manypath_cc::{FlowView, Signal};
 use super::loss::detect_losses;
 use crate::keepalive::Due;
 use crate::path::{Cause, Episode, Frto, Health, Path, TimerKind};
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Scoreboard, Status};
 use crate::{CloseReason, Event, Extension, Flow, State};
 
 impl Flow {
@@ -121,6 +121,10 @@ fn retransmission_timeout(
 ) {
     let (id, flight) = (path.id, path.outstanding());
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+    let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);
+    if let Some(first) = first {
+        path.on_large_timeout(first.len(), now);
+    }
     path.rtt.back_off();
     path.rto_base = now;
     path.tail_probe = None;

@@ -116,6 +116,7 @@ impl Flow {
         let id = self.board.get(piece).path;
         let path = self.path_with_room(id)?;
         let limit = self.burst(path).min(self.paths[path].room());
+        let limit = limit.min(self.paths[path].trial_limit());
         Some(self.resend(now, piece, path, limit, ext))
     }
 
@@ -260,6 +261,7 @@ impl Flow {
             self.start_persist(now);
             return None;
         }
+        self.paths.iter_mut().for_each(|path| path.raise_mss(now));
         let path = self.path_for_new(now)?;
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());

@@ -4,6 +4,7 @@
 
 mod congestion;
 mod frto;
+mod mtu;
 mod order;
 mod pacing;
 mod rack;
@@ -19,6 +20,7 @@ use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{AckSample, Controller, FlowView};
 
 pub(crate) use frto::{Frto, Judgment};
+pub(crate) use mtu::{Mtu, min_mss};
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
@@ -63,6 +65,7 @@ pub(crate) struct Tally {
 pub(crate) struct Path {
     pub(crate) id: PathId,
     pub(crate) mss: Mss,
+    pub(crate) mtu: Mtu,
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
     pub(crate) rack: Rack,
@@ -115,10 +118,11 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn new(init: PathConfig, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(init: PathConfig, config: &Config, v6: bool, now: Instant) -> Self {
         Self {
             id: init.id,
             mss: init.mss,
+            mtu: Mtu::new(init.mss, v6),
             controller: init.controller,
             rtt: RttEstimator::new(config.min_rto),
             rack: Rack::default(),
@@ -254,6 +258,7 @@ impl Path {
             Status::InFlight => self.in_flight -= bytes,
             Status::Lost => self.lost -= bytes,
         }
+        self.note_size(bytes);
         self.tally.delivered += bytes;
         self.delivered += u64::from(bytes);
         self.since_loss += u64::from(bytes);
