@@ -37,6 +37,7 @@ mod switches;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 mod timestamps;
 mod user_timeout;
 

@@ -334,13 +334,6 @@ impl Flow {
         }
     }
 
-    pub(crate) fn enter_time_wait(&mut self, now: Instant) {
-        self.transition(State::TimeWait { until: now + self.config.msl * 2 });
-        for path in &mut self.paths {
-            path.timer = None;
-        }
-    }
-
     /// A challenge acknowledgment, limited in rate for each flow, so that the limit is no side
     /// channel (RFC 5961 §7).
     pub(crate) fn challenge(&mut self, now: Instant) {

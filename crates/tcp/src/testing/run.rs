@@ -140,6 +140,12 @@ impl Run {
                 self.flow().abort(reason);
             }
             "request-ack" => self.flow().request_ack(),
+            "replaceable" | "irreplaceable" => {
+                let syn = self.segment(&Line::parse(rest));
+                if self.flow().may_be_replaced(&syn) != (verb == "replaceable") {
+                    self.fail("the other is true");
+                }
+            }
             "answer" => {
                 let answer = self.flow().take_fast_open_answer();
                 let answer = answer.unwrap_or_else(|| self.fail("there is none"));
