@@ -164,6 +164,10 @@ impl Flow {
                 path.on_delivered(piece, now);
             }
         });
+        for path in paths {
+            // Drops what is over from the front.
+            path.order.oldest(path.id, board);
+        }
         self.send.una = ack;
         self.send.buffer.release(ack.min(self.send.buffer.end()));
         self.progress_at = now;

@@ -121,6 +121,7 @@ fn retransmission_timeout(
 ) {
     let (id, flight) = (path.id, path.outstanding());
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+    path.order.clear();
     let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);
     if let Some(first) = first {
         path.on_large_timeout(first.len(), now);

@@ -35,6 +35,7 @@ impl Flow {
         assert_eq!(path.sacked, sum(Status::Sacked), "sacked");
         assert!(path.timer.is_some() || !path.is_outstanding(), "nothing will wake {path:?}");
         assert!(path.controller.cwnd() >= path.mss.bytes());
+        assert!(path.order.len() == 0 || !self.board.is_empty(), "what is over is forgotten");
         let in_flight = |s: &&Sent| s.path == path.id && s.status == Status::InFlight;
         // The ends tell; looking at all would cost the square of the flight.
         for piece in self.board.iter().filter(in_flight).take(4) {
