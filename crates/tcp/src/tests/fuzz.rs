@@ -6,7 +6,7 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_wire::{Flags, Options, Segment, Timestamps};
 
-use crate::testing::{FixedWindow, ms, received};
+use crate::testing::{FixedWindow, established, ms, received};
 use crate::{Config, Cookie, FastOpen, Flow, Opening, PathConfig, Plain, State};
 
 const PATH: PathId = PathId(0);
@@ -184,4 +184,39 @@ fn crumbs_are_bounded() {
     }
     assert!(flow.held() > 1_000 && flow.held() < 10_000, "{} crumbs", flow.held());
     assert!(len64(flow.recv.data.ranges().len()) == flow.held());
+}
+
+/// Blocks of single bytes cannot tear what is in flight to shreds: memory and work stay bounded.
+#[test]
+fn shreds_are_bounded() {
+    let mss = Mss(1460);
+    let now = Instant::from_millis(1_000);
+    let mut opening = opening(&mut Rng::seeded(1));
+    opening.config = Config { timestamps: false, sack: true, pacing: false, ..Config::default() };
+    opening.path.controller = Box::new(FixedWindow::new(1 << 20, mss));
+    let (isn, peer) = (opening.isn, SeqNum(7));
+    let mut flow = established((now, now + ms(40)), opening, peer, 60_000);
+    flow.send.window = 1 << 20;
+    flow.write(Bytes::from(vec![1; 60_000]));
+    while flow.poll_transmit(now + ms(40), &mut Plain).is_some() {}
+    for n in 0..20_000u32 {
+        let at = isn.wrapping_add(2 + 3 * n);
+        let block = Segment {
+            src_port: 2,
+            dst_port: 1,
+            seq: peer.wrapping_add(1),
+            ack: isn.wrapping_add(1),
+            flags: Flags::ACK,
+            window: 60_000,
+            urgent: 0,
+            options: Options {
+                sack: [at..at.wrapping_add(1)].into_iter().collect(),
+                ..Options::default()
+            },
+            payload: Default::default(),
+        };
+        flow.handle_segment(now + ms(50), received(block), &mut Plain);
+        flow.check_invariants();
+    }
+    assert!(flow.board.len() <= 16_386, "{} pieces", flow.board.len());
 }
