@@ -29,7 +29,8 @@ pub struct Config {
     /// Smallest retransmission timeout. **Differs** from RFC 6298 (2.4), which says 1 second:
     /// 200 ms, as every common system has it, because spurious timeouts are undone.
     pub min_rto: Duration,
-    /// Retransmissions of a SYN before the attempt fails (RFC 9293 §3.8.3).
+    /// Retransmissions of a SYN before the attempt fails: the last wait ends three minutes after
+    /// the first SYN (RFC 9293 §3.8.3, MUST-23).
     pub syn_retries: u8,
     /// How long data may stay unacknowledged before the flow is given up (RFC 9293 §3.8.3, R2).
     pub user_timeout: Duration,
@@ -60,7 +61,7 @@ impl Default for Config {
             recv_buffer_max: 8 << 20,
             delayed_ack: Duration::from_millis(40),
             min_rto: Duration::from_millis(200),
-            syn_retries: 6,
+            syn_retries: 7,
             user_timeout: Duration::from_secs(300),
             user_timeout_option: None,
             keepalive: None,

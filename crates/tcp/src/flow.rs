@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Payload, SeqNum, SubflowOffset};
-use manypath_wire::{Ecn, MpTcpRst, Segment};
+use manypath_wire::{Ecn, IcmpKind, MpTcpRst, Segment};
 use smallvec::SmallVec;
 
 use crate::cork::Cork;
@@ -154,6 +154,8 @@ pub struct Flow {
     /// When data that only the pace holds back may leave.
     pub(crate) pace_at: Option<Instant>,
     pub(crate) challenge_at: Option<Instant>,
+    /// The last believable ICMP error.
+    pub(crate) last_error: Option<IcmpKind>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
 }
@@ -222,6 +224,7 @@ impl Flow {
             progress_at: now,
             pace_at: None,
             challenge_at: None,
+            last_error: None,
             events: VecDeque::new(),
             counters: Counters::default(),
         }

@@ -18,6 +18,7 @@ impl Flow {
         if at < self.send.una || at >= self.send.nxt {
             return;
         }
+        self.last_error = Some(error.kind);
         match error.kind {
             IcmpKind::PacketTooBig { mtu } => self.lower_mtu(now, path, at, mtu),
             // A hard error ends only an attempt to connect (RFC 9293 §3.9.2.2, RFC 5461 §4).

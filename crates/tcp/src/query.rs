@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use manypath_base::{Instant, PathId, SubflowOffset};
 use manypath_cc::FlowView;
+use manypath_wire::IcmpKind;
 
 use crate::path::Path;
 use crate::{Counters, Flow, PathInfo, State};
@@ -110,6 +111,13 @@ impl Flow {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.send.buffer.end().saturating_sub(SubflowOffset(1))
+    }
+
+    /// The last ICMP error about something in flight: what an application may want to know when
+    /// nothing is acknowledged (RFC 9293 §3.9.2.2, SHLD-25).
+    #[must_use]
+    pub const fn last_error(&self) -> Option<IcmpKind> {
+        self.last_error
     }
 
     /// How long data may stay unacknowledged, or a closed window unanswered, before the flow is

@@ -374,6 +374,7 @@ impl Run {
             "challenges" => counters.challenge_acks,
             "outside" => counters.out_of_window,
             "resent" => counters.bytes_retransmitted,
+            "unreachable" => u64::from(flow.last_error() == Some(IcmpKind::Unreachable)),
             "user-timeout" => flow.user_timeout().as_secs(),
             "unacknowledged" => flow.unacknowledged(),
             "unsent" => flow.unsent(),

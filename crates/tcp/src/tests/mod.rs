@@ -30,6 +30,7 @@ mod spurious;
 mod time_wait;
 mod timestamps;
 mod tlp;
+mod urgent;
 mod user_timeout;
 mod window;
 mod zero_window;
