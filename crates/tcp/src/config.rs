@@ -42,6 +42,11 @@ pub struct Config {
     /// Maximum segment lifetime: TIME-WAIT lasts twice as long (RFC 9293 §3.4.2). **Choice:**
     /// 30 seconds, as common systems have it.
     pub msl: Duration,
+    /// Differentiated services code point of every packet, 6 bits (RFC 9293 §3.9.1.9, MUST-48);
+    /// [`crate::Flow::set_dscp`] changes it.
+    pub dscp: u8,
+    /// Time to live, or hop limit, of every packet (RFC 9293 §3.9.2, MUST-49).
+    pub hop_limit: u8,
     /// Spread new data over the round trip.
     pub pacing: bool,
     /// Hold back small segments while data is in flight (RFC 9293 §3.7.4).
@@ -66,6 +71,8 @@ impl Default for Config {
             user_timeout_option: None,
             keepalive: None,
             msl: Duration::from_secs(30),
+            dscp: 0,
+            hop_limit: 64,
             pacing: true,
             nagle: true,
             // An IP packet of at most 65,500 bytes with the longest headers.

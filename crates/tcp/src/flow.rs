@@ -52,6 +52,10 @@ pub struct Transmit {
     pub gso_mss: Option<Mss>,
     /// The ECN field of the IP header (RFC 3168 §5).
     pub ecn: Ecn,
+    /// The differentiated services code point of the IP header.
+    pub dscp: u8,
+    /// Time to live, or hop limit.
+    pub hop_limit: u8,
 }
 
 /// A segment that came in, and how.

@@ -18,6 +18,12 @@ impl Flow {
         self.cork.set(on);
     }
 
+    /// Sets the differentiated services code point of what is sent from now on, 6 bits (RFC 9293
+    /// §3.9.1.9, SHLD-21).
+    pub fn set_dscp(&mut self, dscp: u8) {
+        self.config.dscp = dscp & 0x3f;
+    }
+
     /// Probes the peer while the flow is idle, or no longer (RFC 9293 §3.8.4, MUST-24). The time
     /// of silence begins now.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<Keepalive>) {

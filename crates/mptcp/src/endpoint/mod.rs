@@ -26,7 +26,7 @@ use demux::FourTuple;
 use isn::IsnClock;
 use listeners::Listener;
 
-/// Hop limit of packets sent (RFC 9293 §3.9.2.1: configurable, recommended 64).
+/// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
 
 /// A connection of an endpoint. Never reused.
@@ -200,8 +200,8 @@ impl Endpoint {
             src: tuple.local.ip(),
             dst: tuple.remote.ip(),
             ecn: out.ecn,
-            dscp: 0,
-            hop_limit: HOP_LIMIT,
+            dscp: out.dscp,
+            hop_limit: out.hop_limit,
             flow_label: 0,
         };
         let packet = Packet { ip, transport: Transport::Tcp(out.segment) };

@@ -7,7 +7,7 @@ use manypath_wire::{Ecn, Flags, Options, Segment};
 
 use crate::extension::{Outgoing, Phase};
 use crate::flow::Transmit;
-use crate::{Extension, Flow};
+use crate::{Config, Extension, Flow};
 
 /// Bytes of one SACK block, and what the option needs besides (kind, length, two NOPs).
 const SACK_BLOCK: usize = 8;
@@ -87,7 +87,8 @@ impl Flow {
         }
         self.count_sent(&segment);
         let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);
-        Transmit { path: self.paths[path].id, segment, gso_mss, ecn }
+        let Config { dscp, hop_limit, .. } = self.config;
+        Transmit { path: self.paths[path].id, segment, gso_mss, ecn, dscp, hop_limit }
     }
 
     /// Sets ECE and CWR where they are due, and says how the packet travels (RFC 3168 §6.1).

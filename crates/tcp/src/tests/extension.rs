@@ -55,14 +55,17 @@ impl Extension for Probe {
 }
 
 fn flow() -> Flow {
-    let mss = Mss(100);
-    let config = Config {
+    flow_with(Config {
         timestamps: false,
         window_scale: false,
         nagle: false,
         pacing: false,
         ..Config::default()
-    };
+    })
+}
+
+fn flow_with(config: Config) -> Flow {
+    let mss = Mss(100);
     let opening = Opening {
         local: ([10, 0, 0, 1], 1).into(),
         remote: ([10, 0, 0, 2], 2).into(),
@@ -153,4 +156,19 @@ fn the_options_of_a_rst_are_shown_to_the_extension() {
     assert_eq!(ext.resets, 1);
     flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::RST, 0)), &mut ext);
     assert_eq!(ext.resets, 1, "the flow has ended");
+}
+
+/// MUST-48, MUST-49, SHLD-21 of RFC 9293 §3.9: the application decides what the IP header says.
+#[test]
+fn packets_carry_the_code_point_and_hop_limit_asked_for() {
+    let config = Config { dscp: 46, hop_limit: 3, ..Config::default() };
+    let (mut flow, mut ext) = (flow_with(config), Probe::default());
+    let mut next = |flow: &mut Flow| {
+        flow.request_ack();
+        let sent = flow.poll_transmit(NOW + ms(40), &mut ext).expect("it was asked for");
+        (sent.dscp, sent.hop_limit)
+    };
+    assert_eq!(next(&mut flow), (46, 3));
+    flow.set_dscp(10);
+    assert_eq!(next(&mut flow), (10, 3));
 }
