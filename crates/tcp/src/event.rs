@@ -8,6 +8,9 @@ use manypath_wire::MpTcpRst;
 pub enum Event {
     /// The handshake is complete.
     Established,
+    /// The server answered an attempt at Fast Open:
+    /// [`crate::Flow::take_fast_open_answer`] has it.
+    FastOpenAnswered,
     /// Data came in order; [`crate::Flow::read`] has it.
     Received,
     /// Data was acknowledged: there is room to write more.

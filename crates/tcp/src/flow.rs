@@ -2,21 +2,24 @@
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Payload, SeqNum, SubflowOffset};
-use manypath_cc::FlowView;
-use manypath_wire::{MpTcpRst, Segment};
+use manypath_wire::{Ecn, IcmpKind, MpTcpRst, Segment};
 use smallvec::SmallVec;
 
+use crate::cork::Cork;
+use crate::ecn::EcnState;
+use crate::fast_open::FastOpenState;
+use crate::keepalive::Silence;
 use crate::path::{Health, Path};
 use crate::persist::Persist;
 use crate::receive::{AckPolicy, ReceiveWindow, RecvSpace};
 use crate::scoreboard::Scoreboard;
 use crate::timestamps::TimestampState;
+use crate::user_timeout::UserTimeout;
 use crate::{
-    CloseReason, Config, Counters, Event, Extension, PathConfig, PathInfo, SendBuffer, State,
+    CloseReason, Config, Counters, Event, Extension, FastOpen, PathConfig, SendBuffer, State,
 };
 
 /// What makes a flow: addresses, and the random numbers that it must not draw itself.
@@ -34,6 +37,8 @@ pub struct Opening {
     pub config: Config,
     /// The first path.
     pub path: PathConfig,
+    /// TCP Fast Open (RFC 7413).
+    pub fast_open: FastOpen,
 }
 
 /// A segment to send, and how.
@@ -45,6 +50,23 @@ pub struct Transmit {
     pub segment: Segment,
     /// Payload bytes of each packet that a super-segment is cut into.
     pub gso_mss: Option<Mss>,
+    /// The ECN field of the IP header (RFC 3168 §5).
+    pub ecn: Ecn,
+    /// The differentiated services code point of the IP header.
+    pub dscp: u8,
+    /// Time to live, or hop limit.
+    pub hop_limit: u8,
+}
+
+/// A segment that came in, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The path that it came on.
+    pub path: PathId,
+    /// The segment; maybe a super-segment.
+    pub segment: Segment,
+    /// The ECN field of the IP header; of a super-segment, that of each of its packets.
+    pub ecn: Ecn,
 }
 
 /// What the two SYNs agreed on.
@@ -120,7 +142,12 @@ pub struct Flow {
     pub(crate) paths: SmallVec<[Path; 1]>,
     pub(crate) board: Scoreboard,
     pub(crate) timestamps: TimestampState,
+    pub(crate) ecn: EcnState,
+    pub(crate) fast_open: FastOpenState,
     pub(crate) persist: Persist,
+    pub(crate) silence: Silence,
+    pub(crate) cork: Cork,
+    pub(crate) user_timeout: UserTimeout,
     /// A RST that is to be sent, with its reason.
     pub(crate) reset_due: Option<Option<MpTcpRst>>,
     /// A RST with this sequence number is to be sent, in answer to an acknowledgment of what was
@@ -131,6 +158,8 @@ pub struct Flow {
     /// When data that only the pace holds back may leave.
     pub(crate) pace_at: Option<Instant>,
     pub(crate) challenge_at: Option<Instant>,
+    /// The last believable ICMP error.
+    pub(crate) last_error: Option<IcmpKind>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
 }
@@ -152,7 +181,7 @@ impl Flow {
     }
 
     fn new(now: Instant, opening: Opening, state: State) -> Self {
-        let Opening { local, remote, isn, timestamp_offset, config, path } = opening;
+        let Opening { local, remote, isn, timestamp_offset, config, path, fast_open } = opening;
         let agreed = Agreed {
             sack: config.sack,
             timestamps: config.timestamps,
@@ -184,7 +213,12 @@ impl Flow {
                 ReceiveWindow::new(SubflowOffset(1), config.recv_buffer, config.recv_buffer_max),
                 AckPolicy::new(config.delayed_ack),
             ),
-            paths: SmallVec::from_iter([Path::new(path, &config, now)]),
+            paths: SmallVec::from_iter([Path::new(path, &config, remote.is_ipv6(), now)]),
+            ecn: EcnState::new(config.ecn),
+            fast_open: FastOpenState::new(fast_open),
+            silence: Silence::new(now),
+            cork: Cork::default(),
+            user_timeout: UserTimeout::new(&config),
             config,
             board: Scoreboard::default(),
             timestamps: TimestampState::new(timestamp_offset),
@@ -194,6 +228,7 @@ impl Flow {
             progress_at: now,
             pace_at: None,
             challenge_at: None,
+            last_error: None,
             events: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -201,7 +236,18 @@ impl Flow {
 
     /// Queues bytes to send, without copying. Bytes written after [`Flow::close`] are ignored.
     pub fn write(&mut self, chunk: Bytes) {
+        self.queue(chunk, false);
+    }
+
+    /// [`Flow::write`], and more is about to be written: a partial segment waits for it, for
+    /// 200 ms at most.
+    pub fn write_more(&mut self, chunk: Bytes) {
+        self.queue(chunk, true);
+    }
+
+    fn queue(&mut self, chunk: Bytes, more: bool) {
         if self.state.may_write() && !self.send.closing {
+            self.cork.on_write(more);
             self.send.buffer.push(chunk);
         }
     }
@@ -251,14 +297,6 @@ impl Flow {
         self.recv.acks.at_once();
     }
 
-    /// Caps the backed-off retransmission timeout of every path: where other paths carry the
-    /// data, a failed path is probed at least this often.
-    pub fn set_max_rto(&mut self, max: Duration) {
-        for path in &mut self.paths {
-            path.rtt.set_max_rto(max);
-        }
-    }
-
     /// The next thing to report.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -277,103 +315,16 @@ impl Flow {
         let handshake = self.handshake.and_then(|h| h.timer);
         let paths = self.paths.iter();
         let paths = paths.flat_map(|p| [p.timer.map(|(at, _)| at), p.suspect_at()]);
-        let own =
-            [time_wait, handshake, self.recv.acks.timeout(), self.persist.timeout(), self.pace_at];
+        let own = [
+            time_wait,
+            handshake,
+            self.recv.acks.timeout(),
+            self.persist.timeout(),
+            self.pace_at,
+            self.cork.timeout(),
+            self.keepalive_at(),
+        ];
         paths.chain(own).flatten().min()
-    }
-
-    /// When the path may carry new data, where only its pace holds it back until then.
-    #[must_use]
-    pub fn paced_until(&self, now: Instant, path: PathId) -> Option<Instant> {
-        self.path(path).and_then(|p| p.paced_until(now))
-    }
-
-    /// Where the flow stands.
-    #[must_use]
-    pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// This side's address and port.
-    #[must_use]
-    pub const fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// The peer's address and port.
-    #[must_use]
-    pub const fn remote(&self) -> SocketAddr {
-        self.remote
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Bytes written that were not acknowledged.
-    #[must_use]
-    pub fn unacknowledged(&self) -> u64 {
-        self.send.buffer.len()
-    }
-
-    /// Bytes written that were not sent.
-    #[must_use]
-    pub fn unsent(&self) -> u64 {
-        self.send.buffer.end().saturating_sub(self.send.nxt.max(SubflowOffset(1)))
-    }
-
-    /// First byte not acknowledged.
-    #[must_use]
-    pub const fn una(&self) -> SubflowOffset {
-        self.send.una
-    }
-
-    /// Where the next byte written will be.
-    #[must_use]
-    pub fn write_offset(&self) -> SubflowOffset {
-        self.send.buffer.end()
-    }
-
-    /// Next byte expected of the peer.
-    #[must_use]
-    pub fn rcv_nxt(&self) -> SubflowOffset {
-        self.recv.nxt()
-    }
-
-    /// Whether a sent segment of any path waits for its acknowledgment.
-    #[must_use]
-    pub fn is_outstanding(&self) -> bool {
-        !self.board.is_empty()
-    }
-
-    /// Bytes that the path takes now; 0 before the handshake is complete.
-    #[must_use]
-    pub fn room(&self, path: PathId) -> u32 {
-        let open = matches!(self.state, State::Established | State::CloseWait);
-        self.path(path).filter(|_| open).map_or(0, Path::room)
-    }
-
-    /// A snapshot of each path.
-    pub fn paths(&self) -> impl Iterator<Item = PathInfo> + '_ {
-        self.paths.iter().map(Path::info)
-    }
-
-    /// How each path looks to coupled controllers.
-    pub fn views(&self) -> impl Iterator<Item = FlowView> + '_ {
-        self.paths.iter().map(Path::view)
-    }
-
-    /// Halves the window of a path that blocks a shared receive window.
-    pub fn penalise(&mut self, path: PathId) {
-        if let Some(path) = self.paths.iter_mut().find(|p| p.id == path) {
-            path.controller.penalise();
-        }
-    }
-
-    fn path(&self, id: PathId) -> Option<&Path> {
-        self.paths.iter().find(|p| p.id == id)
     }
 
     /// The one place that changes the state.
@@ -390,6 +341,8 @@ impl Flow {
         self.transition(State::Closed);
         self.handshake = None;
         self.persist = Persist::default();
+        self.cork = Cork::default();
+        self.silence.due = false;
         self.board = Scoreboard::default();
         for path in &mut self.paths {
             path.timer = None;
@@ -419,24 +372,6 @@ impl Flow {
     /// Places of sequence space that wait to be sent: data, and FIN.
     pub(crate) fn waiting(&self) -> u64 {
         self.unsent() + u64::from(self.send.fin().is_some_and(|fin| self.send.nxt <= fin))
-    }
-
-    /// Bytes received in order that were not read.
-    #[must_use]
-    pub fn readable(&self) -> u64 {
-        self.recv.queued()
-    }
-
-    /// Bytes held out of order.
-    #[must_use]
-    pub fn held(&self) -> u64 {
-        self.recv.data.held_bytes()
-    }
-
-    /// Payload bytes written so far.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.send.buffer.end().saturating_sub(SubflowOffset(1))
     }
 }
 

@@ -5,14 +5,9 @@
 use manypath_base::{Instant, Mss, PathId, SubflowOffset};
 use manypath_wire::{IcmpError, IcmpKind};
 
+use crate::path::min_mss;
 use crate::scoreboard::Sent;
 use crate::{CloseReason, Flow, State};
-
-/// The smallest MSS that a packet-too-big can bring about: an IPv4 MTU of 552 bytes, as common
-/// systems have it, against forged errors that would cut packets to nothing (RFC 1191 §3 allows 68).
-const MIN_MSS_V4: u16 = 512;
-/// IPv6 guarantees 1280 bytes (RFC 8200 §5).
-const MIN_MSS_V6: u16 = 1220;
 
 impl Flow {
     /// Takes in an ICMP error about a packet of this flow that was sent on `path`.
@@ -23,6 +18,7 @@ impl Flow {
         if at < self.send.una || at >= self.send.nxt {
             return;
         }
+        self.last_error = Some(error.kind);
         match error.kind {
             IcmpKind::PacketTooBig { mtu } => self.lower_mtu(now, path, at, mtu),
             // A hard error ends only an attempt to connect (RFC 9293 §3.9.2.2, RFC 5461 §4).
@@ -34,14 +30,14 @@ impl Flow {
     }
 
     fn lower_mtu(&mut self, now: Instant, path: PathId, at: SubflowOffset, mtu: u32) {
-        let (headers, floor) =
-            if self.remote.is_ipv6() { (60, MIN_MSS_V6) } else { (40, MIN_MSS_V4) };
+        let v6 = self.remote.is_ipv6();
+        let (headers, floor) = (if v6 { 60 } else { 40 }, min_mss(v6));
         let mss = u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX).max(floor);
         let Some(p) = self.paths.iter_mut().find(|p| p.id == path) else { return };
         if mss >= p.mss.0 {
             return;
         }
-        p.set_mss(Mss(mss));
+        p.lower_mss(Mss(mss), now);
         // What was sent in larger packets is gone, but that is no sign of congestion.
         let large = |s: &Sent| s.path == path && s.range.end > at && s.len() > u32::from(mss);
         self.board.mark_lost(large, |s| p.on_lost(s.len()));

@@ -60,6 +60,10 @@ pub struct Counters {
     pub paws_dropped: u64,
     /// Segments outside the window.
     pub out_of_window: u64,
+    /// Data segments received that were marked for congestion (RFC 3168).
+    pub ce_received: u64,
+    /// Reductions of the window because the peer echoed a mark (RFC 3168 §6.1.2).
+    pub ecn_reductions: u64,
     /// Challenge acknowledgments sent (RFC 5961).
     pub challenge_acks: u64,
 }

@@ -12,32 +12,46 @@
 extern crate alloc;
 
 mod config;
+mod cork;
+mod ecn;
 mod event;
 mod extension;
+mod fast_open;
 mod flow;
 mod icmp;
 mod info;
 mod input;
+mod keepalive;
 mod output;
 mod path;
 mod persist;
+mod query;
 mod reassembly;
 mod receive;
+mod resume;
 mod scoreboard;
 mod send_buffer;
 mod state;
+mod switches;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 mod timestamps;
+mod user_timeout;
 
 pub use config::{Config, PathConfig};
+pub use ecn::EcnMode;
 pub use event::{CloseReason, Event};
 pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};
-pub use flow::{Flow, Opening, Transmit};
+pub use fast_open::{Cookie, FastOpen, FastOpenAnswer};
+pub use flow::{Flow, Opening, Received, Transmit};
 pub use info::{Counters, PathInfo};
+pub use keepalive::Keepalive;
 pub use reassembly::Reassembly;
 pub use receive::ReceiveWindow;
+pub use resume::SynOffer;
 pub use send_buffer::SendBuffer;
 pub use state::State;
+pub use user_timeout::UserTimeoutLimits;

@@ -8,6 +8,11 @@ use core::ops::Range;
 
 use manypath_base::{Instant, PathId, SubflowOffset};
 
+/// Pieces beyond which a selective acknowledgment cuts no more: a peer that acknowledges every
+/// other byte would tear what is in flight to shreds. A window of 24 MB of which every second
+/// packet is missing has as many.
+const MAX_PIECES: usize = 16_384;
+
 /// What is known of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -58,6 +63,12 @@ impl Scoreboard {
         self.sent.is_empty()
     }
 
+    /// Pieces kept.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Sent> {
         self.sent.iter()
     }
@@ -88,6 +99,12 @@ impl Scoreboard {
         let mut i = self.sent.partition_point(|s| s.range.end <= range.start);
         while self.sent.get(i).is_some_and(|s| s.range.start < range.end) {
             if self.sent[i].status == Status::Sacked {
+                i += 1;
+                continue;
+            }
+            let piece = &self.sent[i].range;
+            let whole = range.start <= piece.start && piece.end <= range.end;
+            if !whole && self.sent.len() >= MAX_PIECES {
                 i += 1;
                 continue;
             }

@@ -22,6 +22,11 @@ impl TimestampState {
         Self { offset, recent: None }
     }
 
+    /// TS.Recent, if anything came.
+    pub(crate) fn recent(&self) -> Option<u32> {
+        self.recent.map(|(value, _)| value)
+    }
+
     /// TSval at `now`: one tick a millisecond (RFC 7323 §5.4).
     pub(crate) fn value(&self, now: Instant) -> u32 {
         let millis = now.as_nanos() / 1_000_000;

@@ -5,8 +5,8 @@ use core::time::Duration;
 use manypath_base::{
     DataOffset, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
 };
-use manypath_tcp::{CloseReason, Event as FlowEvent, State};
-use manypath_wire::{IcmpError, MpTcpRst, ResetReason, Segment};
+use manypath_tcp::{CloseReason, Event as FlowEvent, Received, State};
+use manypath_wire::{Ecn, IcmpError, MpTcpRst, ResetReason, Segment};
 
 use super::{Connection, Mode, Role, Subflow};
 use crate::event::PathDownReason;
@@ -24,11 +24,18 @@ const MAX_RTO: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// A segment came for a subflow.
-    pub(crate) fn handle_segment(&mut self, now: Instant, id: SubflowId, segment: Segment) {
+    pub(crate) fn handle_segment(
+        &mut self,
+        now: Instant,
+        id: SubflowId,
+        segment: Segment,
+        ecn: Ecn,
+    ) {
         if let Some(i) = self.index(id) {
             self.subflows[i].heard_at = now;
             self.with_flow(i, |flow, seam| {
-                flow.handle_segment(now, PathId::from(id), segment, seam);
+                let received = Received { path: PathId::from(id), segment, ecn };
+                flow.handle_segment(now, received, seam);
             });
             self.settle(now, i);
         }
@@ -159,7 +166,10 @@ impl Connection {
         let mut closed = None;
         while let Some(event) = self.subflows[i].flow.poll_event() {
             match event {
-                FlowEvent::Established | FlowEvent::Received | FlowEvent::Acknowledged => {}
+                FlowEvent::Established
+                | FlowEvent::Received
+                | FlowEvent::Acknowledged
+                | FlowEvent::FastOpenAnswered => {}
                 FlowEvent::PeerClosed => self.on_peer_closed(i),
                 FlowEvent::PathSuspect(_) => {
                     self.events.push_back(Event::PathSuspect(self.id, id));

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use manypath_base::{AddrId, IfaceId, Instant, Key, Mss, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
-use manypath_tcp::{Opening, PathConfig};
+use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, ResetReason, Segment};
 
 use super::demux::FourTuple;
@@ -219,6 +219,7 @@ impl Endpoint {
                 mss,
                 controller: cc.build(manypath_cc::Config::new(mss)),
             },
+            fast_open: FastOpen::Off,
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use manypath_base::{IfaceId, Instant, SubflowId};
-use manypath_wire::{Flags, IcmpError, IpHeader, MpJoin, Segment};
+use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
 
 use super::{ConnId, Endpoint};
 
@@ -30,7 +30,7 @@ impl Endpoint {
             if self.may_replace(id, subflow, &segment) {
                 self.forget_subflow(id, subflow);
             } else {
-                return self.pass_to_subflow(now, id, subflow, segment);
+                return self.pass_to_subflow(now, id, subflow, segment, ip.ecn);
             }
         }
         if self.iface_of(ip.dst).is_none() || ip.src.is_unspecified() || ip.src.is_multicast() {
@@ -60,9 +60,16 @@ impl Endpoint {
             && self.connections.get(&id).is_some_and(|e| e.conn.is_waiting_out(subflow))
     }
 
-    fn pass_to_subflow(&mut self, now: Instant, id: ConnId, subflow: SubflowId, segment: Segment) {
+    fn pass_to_subflow(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        subflow: SubflowId,
+        segment: Segment,
+        ecn: Ecn,
+    ) {
         if let Some(entry) = self.connections.get_mut(&id) {
-            entry.conn.handle_segment(now, subflow, segment);
+            entry.conn.handle_segment(now, subflow, segment, ecn);
             self.settle(now, id);
         }
     }

@@ -18,7 +18,7 @@ use core::net::IpAddr;
 
 use hashbrown::HashMap;
 use manypath_base::{AddrId, IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
-use manypath_wire::{Checksum, Datagram, Ecn, IpHeader, Packet, Transport};
+use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::Connection;
 use crate::{DropCounters, EndpointConfig, Event, Interface};
@@ -26,7 +26,7 @@ use demux::FourTuple;
 use isn::IsnClock;
 use listeners::Listener;
 
-/// Hop limit of packets sent (RFC 9293 §3.9.2.1: configurable, recommended 64).
+/// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
 
 /// A connection of an endpoint. Never reused.
@@ -199,9 +199,9 @@ impl Endpoint {
         let ip = IpHeader {
             src: tuple.local.ip(),
             dst: tuple.remote.ip(),
-            ecn: Ecn::NotEct,
-            dscp: 0,
-            hop_limit: HOP_LIMIT,
+            ecn: out.ecn,
+            dscp: out.dscp,
+            hop_limit: out.hop_limit,
             flow_label: 0,
         };
         let packet = Packet { ip, transport: Transport::Tcp(out.segment) };

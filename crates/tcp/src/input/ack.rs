@@ -23,6 +23,8 @@ pub(super) struct AckNews {
     pub(super) duplicate: Option<Range<SubflowOffset>>,
     /// TSecr.
     pub(super) echo: Option<u32>,
+    /// The peer echoes a mark of congestion (ECE, RFC 3168 §6.1.2).
+    pub(super) marked: bool,
 }
 
 impl Flow {
@@ -122,7 +124,8 @@ impl Flow {
         let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);
-            let news = AckNews { advanced, repeated, is_bare_repeat, duplicate, echo };
+            let marked = self.ecn.is_on() && segment.flags.has(Flags::ECE);
+            let news = AckNews { advanced, repeated, is_bare_repeat, duplicate, echo, marked };
             self.detect_spurious(&news);
             self.react(now, &news, ext);
         }
@@ -161,6 +164,10 @@ impl Flow {
                 path.on_delivered(piece, now);
             }
         });
+        for path in paths {
+            // Drops what is over from the front.
+            path.order.oldest(path.id, board);
+        }
         self.send.una = ack;
         self.send.buffer.release(ack.min(self.send.buffer.end()));
         self.progress_at = now;

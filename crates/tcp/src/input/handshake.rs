@@ -1,11 +1,12 @@
 //! The three-way handshake: SYN-SENT (RFC 9293 §3.10.7.3), and what a SYN says.
 
-use manypath_base::{Instant, Mss, PathId, SubflowOffset};
-use manypath_wire::{Flags, Segment};
+use manypath_base::{Instant, Mss, PathId, SubflowOffset, len32, len64, usize64};
+use manypath_wire::{Ecn, Flags, Segment};
 
+use super::Arrival;
 use crate::extension::{Incoming, Phase};
 use crate::flow::Handshake;
-use crate::{CloseReason, Event, Extension, Flow, State};
+use crate::{CloseReason, Event, Extension, Flow, Received, State};
 
 /// The largest shift that RFC 7323 §2.3 allows.
 const MAX_SHIFT: u8 = 14;
@@ -14,23 +15,18 @@ const MIN_PEER_MSS: u16 = 64;
 
 impl Flow {
     /// RFC 9293 §3.10.7.3.
-    pub(super) fn syn_sent(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        segment: &Segment,
-        ext: &mut dyn Extension,
-    ) {
+    pub(super) fn syn_sent(&mut self, now: Instant, received: &Received, ext: &mut dyn Extension) {
+        let segment = &received.segment;
         let has_ack = segment.flags.has(Flags::ACK);
         let acked = SubflowOffset::from_seq(segment.ack, self.send.isn, SubflowOffset(1));
-        let good_ack = has_ack && acked == Some(SubflowOffset(1));
+        let acked = acked.filter(|&a| has_ack && a >= SubflowOffset(1) && a <= self.syn_end());
         if segment.flags.has(Flags::RST) {
-            if good_ack {
+            if acked.is_some() {
                 self.end(CloseReason::Refused);
             }
             return;
         }
-        if has_ack && !good_ack {
+        if has_ack && acked.is_none() {
             // First: an acknowledgment of what was never sent. A peer that holds a connection of
             // an earlier life answers the SYN so, and the RST ends it (RFC 9293 §3.5.1).
             self.stray_reset = Some(segment.ack);
@@ -40,8 +36,8 @@ impl Flow {
             return;
         }
         self.read_syn(now, segment);
-        if has_ack {
-            self.syn_answered(now, path, segment, ext);
+        if let Some(acked) = acked {
+            self.syn_answered(now, received, acked, ext);
         } else {
             self.transition(State::SynReceived);
             // Simultaneous open: SYN/ACK with the same sequence number.
@@ -52,31 +48,48 @@ impl Flow {
     fn syn_answered(
         &mut self,
         now: Instant,
-        path: PathId,
-        segment: &Segment,
+        received: &Received,
+        acked: SubflowOffset,
         ext: &mut dyn Extension,
     ) {
-        self.sample_handshake(now, path);
+        let segment = &received.segment;
+        self.sample_handshake(now, received.path);
         self.send.una = SubflowOffset(1);
         self.set_window(u32::from(segment.window));
         self.establish(now);
+        self.fast_open_answered(acked, &segment.options);
         self.recv.acks.at_once();
         let incoming = Incoming {
             now,
             phase: Phase::SynAck,
             start: SubflowOffset(1),
-            len: 0,
+            len: len32(segment.payload.len()),
             ack: self.send.una,
             window: u32::from(segment.window),
-            fin: false,
+            fin: segment.flags.has(Flags::FIN),
         };
-        self.extension_agrees(&incoming, segment, ext);
+        if self.extension_agrees(&incoming, segment, ext) {
+            self.take_text_of_syn(now, segment.clone());
+        }
+    }
+
+    /// Text and FIN of a SYN/ACK are processed like those of any segment (RFC 9293 §3.10.7.3).
+    fn take_text_of_syn(&mut self, now: Instant, mut segment: Segment) {
+        let start = SubflowOffset(1);
+        let room = self.recv.window.edge() - start;
+        let fits = len64(segment.payload.len()) <= room;
+        segment.payload.truncate(usize64(room).min(segment.payload.len()));
+        let fin = fits && segment.flags.has(Flags::FIN);
+        let ecn = Ecn::NotEct;
+        self.seventh_take_payload(now, Arrival { start, fin, segment, ecn });
+        self.eighth_check_fin(now);
     }
 
     /// Both SYNs are acknowledged.
     pub(super) fn establish(&mut self, now: Instant) {
         self.handshake = None;
         self.progress_at = now;
+        self.silence.on_heard(now);
         self.transition(if self.send.closing { State::FinWait1 } else { State::Established });
         self.events.push_back(Event::Established);
     }
@@ -95,9 +108,13 @@ impl Flow {
     /// Takes in what a SYN says: its number, and what it offers of options.
     pub(crate) fn read_syn(&mut self, now: Instant, syn: &Segment) {
         self.recv.isn = syn.seq;
+        self.ecn.on_syn(syn.flags);
         self.send.wl1 = SubflowOffset::ZERO;
         let options = &syn.options;
         self.agreed.sack &= options.sack_permitted;
+        if let Some(option) = options.user_timeout {
+            self.user_timeout.on_option(option);
+        }
         match options.timestamps.filter(|_| self.agreed.timestamps) {
             Some(ts) => self.timestamps.update(ts.value, now),
             None => self.agreed.timestamps = false,
@@ -112,7 +129,7 @@ impl Flow {
         let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
         let peer_mss = Mss(options.mss.unwrap_or(default.0).max(MIN_PEER_MSS));
         for path in &mut self.paths {
-            path.set_mss(path.mss.min(peer_mss));
+            path.agree_on_mss(path.mss.min(peer_mss));
         }
         // The window of a SYN is never scaled (RFC 7323 §2.2).
         self.set_window(syn.window.into());

@@ -23,8 +23,9 @@ impl Flow {
         let views = ext.flow_views().unwrap_or(&own);
         let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
         let dup_acks = self.send.dup_acks;
-        let Self { board, paths, events, .. } = self;
+        let Self { board, paths, events, counters, .. } = self;
         for path in paths.iter_mut() {
+            path.end_marked_round(una);
             end_tail_probe(path, now, una, news, views);
             let duplicate = news.duplicate.is_some() && path.is_outstanding();
             if path.tally.delivered == 0 && !news.repeated && !duplicate {
@@ -44,7 +45,13 @@ impl Flow {
             } else {
                 count_duplicates(path, board, now, (nxt, dup_acks), views)
             };
-            grow(path, now, rtt, round_start, views);
+            if news.marked && path.on_mark(now, nxt, views) {
+                counters.ecn_reductions += 1;
+            }
+            // An echo does not open the window (RFC 3168 §6.1.2).
+            if !news.marked || path.is_recovering() {
+                grow(path, now, rtt, round_start, views);
+            }
             if must_resend {
                 path.grant_one();
             }
@@ -61,6 +68,7 @@ impl Flow {
 fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
     if path.episode.as_ref().is_some_and(|e| una >= e.point || board.is_empty()) {
         path.recovered = path.episode.take();
+        path.frto = None;
         path.rack.on_recovered();
     }
 }
@@ -83,8 +91,7 @@ fn end_tail_probe(
     } else if una > probe.end {
         path.tail_probe = None;
         if path.episode.is_none() {
-            let flight = path.congested_flight(path.tally.prior_outstanding);
-            path.controller.on_signal(now, Signal::Loss, flight, views);
+            path.on_repaired_loss(now, views);
         }
     }
 }
@@ -130,8 +137,7 @@ fn count_duplicates(
     let first_is_ours = board.iter().next().is_some_and(|s| s.path == path.id);
     let repeated = path.tally.repeated > 0;
     let third = repeated && dup_acks == DUP_THRESH && path.episode.is_none();
-    let recovering = matches!(path.episode, Some(Episode { cause: Cause::Loss(_), .. }));
-    let partial = recovering && path.tally.delivered > 0;
+    let partial = path.is_recovering() && path.tally.delivered > 0;
     if !first_is_ours || !(third || partial) {
         return false;
     }

@@ -6,13 +6,14 @@ mod loss;
 mod spurious;
 mod timeout;
 
+use core::ops::Range;
 use core::time::Duration;
 
-use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
-use manypath_wire::{Flags, Segment};
+use manypath_base::{Instant, SubflowOffset, len32, len64, usize64};
+use manypath_wire::{Ecn, Flags, Segment};
 
 use crate::extension::{Incoming, Phase, Verdict};
-use crate::{CloseReason, Event, Extension, Flow, State};
+use crate::{CloseReason, Event, Extension, Flow, Received, State};
 
 /// At most one challenge acknowledgment in this time for a flow (RFC 5961 §7).
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
@@ -22,21 +23,16 @@ pub(crate) struct Arrival {
     pub(crate) start: SubflowOffset,
     pub(crate) fin: bool,
     pub(crate) segment: Segment,
+    pub(crate) ecn: Ecn,
 }
 
 impl Flow {
-    /// Takes a segment in that belongs to this flow. `path` is the path that it came on.
-    pub fn handle_segment(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        segment: Segment,
-        ext: &mut dyn Extension,
-    ) {
+    /// Takes a segment in that belongs to this flow.
+    pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
         self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
-            State::SynSent => self.syn_sent(now, path, &segment, ext),
+            State::SynSent => self.syn_sent(now, &received, ext),
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -44,25 +40,25 @@ impl Flow {
             | State::CloseWait
             | State::Closing
             | State::LastAck
-            | State::TimeWait { .. } => self.other_states(now, path, segment, ext),
+            | State::TimeWait { .. } => self.other_states(now, received, ext),
         }
     }
 
     /// RFC 9293 §3.10.7.4.
-    fn other_states(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        mut segment: Segment,
-        ext: &mut dyn Extension,
-    ) {
+    fn other_states(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
+        let Received { path, mut segment, ecn } = received;
         self.answer_to_simultaneous_syn(&mut segment);
-        let Some(arrival) = self.first_check_sequence(now, segment, ext) else { return };
+        let Some(mut arrival) = self.first_check_sequence(now, segment, ext) else { return };
+        arrival.ecn = ecn;
+        self.silence.on_heard(now);
         if !self.second_check_rst(now, &arrival, ext) || !self.fourth_check_syn(now, &arrival) {
             return;
         }
         if !self.fifth_check_ack(now, path, &arrival, ext) {
             return;
+        }
+        if let Some(option) = arrival.segment.options.user_timeout {
+            self.user_timeout.on_option(option);
         }
         let incoming = self.describe(now, &arrival);
         if !self.extension_agrees(&incoming, &arrival.segment, ext) {
@@ -142,7 +138,7 @@ impl Flow {
             fin = false;
             self.recv.acks.at_once();
         }
-        Some(Arrival { start: data, fin, segment })
+        Some(Arrival { start: data, fin, segment, ecn: Ecn::NotEct })
     }
 
     /// A shared window is a limit at the connection's level only: then this flow takes what may
@@ -163,8 +159,9 @@ impl Flow {
             return;
         }
         let len = len64(segment.payload.len());
-        if let Some(start) = start.filter(|&s| len > 0 && s + len <= self.recv.nxt()) {
-            self.recv.sack.on_duplicate(start..start + len);
+        let text = len > 0 && !segment.flags.has(Flags::SYN);
+        if let Some(start) = start.filter(|&s| text && s + len <= self.recv.nxt()) {
+            self.note_duplicate(start..start + len);
         }
         if segment.seq_len() == 0 {
             // Two sides that disagree must not answer each other's answers for ever.
@@ -175,8 +172,9 @@ impl Flow {
         if let (State::SynReceived, true, Some(handshake)) =
             (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
         {
-            // The peer did not see the SYN/ACK.
+            // The peer did not see the SYN/ACK, and may have given up on ECN meanwhile.
             handshake.due = true;
+            self.ecn.on_syn(segment.flags);
         }
         if let (State::TimeWait { .. }, true) = (self.state, segment.flags.has(Flags::FIN)) {
             // The peer missed the acknowledgment of its FIN: wait again (RFC 9293 §3.10.7.4).
@@ -236,7 +234,7 @@ impl Flow {
 
     /// Seventh: the segment text.
     fn seventh_take_payload(&mut self, now: Instant, arrival: Arrival) {
-        let Arrival { start, fin, segment } = arrival;
+        let Arrival { start, fin, segment, ecn } = arrival;
         let mut payload = segment.payload;
         let end = start + len64(payload.len());
         if !self.state.may_receive() {
@@ -251,6 +249,7 @@ impl Flow {
         if payload.is_empty() {
             return;
         }
+        self.take_mark(segment.flags, ecn);
         self.note_duplicates(start, end);
         let had_hole = self.recv.data.held_bytes() > 0;
         let mss = self.paths[0].mss.bytes();
@@ -259,8 +258,10 @@ impl Flow {
             self.counters.bytes_received += newly;
             self.recv.acks.on_data(now, newly, mss);
             self.events.push_back(Event::Received);
-        } else {
+        } else if self.agreed.sack {
             self.recv.sack.on_held(start, &self.recv.data);
+        } else {
+            self.recv.acks.repeat();
         }
         if had_hole || newly == 0 {
             // RFC 5681 §4.2: out of order, or (part of) a hole filled.
@@ -268,13 +269,28 @@ impl Flow {
         }
     }
 
+    /// A packet of data came with this ECN field (RFC 3168 §6.1.3). **Choice:** a first mark is
+    /// echoed at once, the sooner to be answered.
+    fn take_mark(&mut self, flags: Flags, ecn: Ecn) {
+        if self.ecn.on_data(flags, ecn) {
+            self.recv.acks.at_once();
+        }
+        self.counters.ce_received += u64::from(ecn == Ecn::Ce);
+    }
+
     /// Remembers the first range of a segment that had come before, for the D-SACK.
     fn note_duplicates(&mut self, start: SubflowOffset, end: SubflowOffset) {
         let next = self.recv.data.next();
         if start < next {
-            self.recv.sack.on_duplicate(start..end.min(next));
+            self.note_duplicate(start..end.min(next));
         } else if let Some(held) = self.recv.data.range_at(start).cloned() {
-            self.recv.sack.on_duplicate(start..end.min(held.end));
+            self.note_duplicate(start..end.min(held.end));
+        }
+    }
+
+    fn note_duplicate(&mut self, range: Range<SubflowOffset>) {
+        if self.agreed.sack {
+            self.recv.sack.on_duplicate(range);
         }
     }
 
@@ -315,13 +331,6 @@ impl Flow {
             | State::LastAck
             | State::TimeWait { .. }
             | State::Closed => {}
-        }
-    }
-
-    pub(crate) fn enter_time_wait(&mut self, now: Instant) {
-        self.transition(State::TimeWait { until: now + self.config.msl * 2 });
-        for path in &mut self.paths {
-            path.timer = None;
         }
     }
 

@@ -1,9 +1,9 @@
 //! Retransmissions that were not needed, and taking back what they cost: Eifel detection
-//! (RFC 3522, as RFC 4015 responds to) and D-SACK (RFC 3708).
+//! (RFC 3522; RFC 4015 is the response), F-RTO (RFC 5682) and D-SACK (RFC 3708).
 
 use super::ack::AckNews;
 use crate::Flow;
-use crate::path::{Cause, Episode, Path};
+use crate::path::{Cause, Episode, Judgment, Path};
 use crate::scoreboard::Scoreboard;
 
 impl Flow {
@@ -16,11 +16,13 @@ impl Flow {
                 path.rack.on_dsack(una, nxt);
             }
             let eifel = news.advanced && timestamps && path.episode.is_some();
+            let judgment = path.judge_timeout(news.advanced, una);
             let latest = path.episode.as_mut().or(path.recovered.as_mut());
             let Some(Episode { evidence, .. }) = latest else { continue };
             let duplicate = news.duplicate.clone();
             let all_duplicate = duplicate.is_some_and(|range| evidence.on_duplicate(range));
-            if all_duplicate || eifel && evidence.is_answer_to_original(una, news.echo) {
+            let echoed = eifel && evidence.is_answer_to_original(una, news.echo);
+            if all_duplicate || echoed || judgment == Judgment::Spurious {
                 counters.spurious_recoveries += 1;
                 undo(path, board);
             }
@@ -33,6 +35,7 @@ fn undo(path: &mut Path, board: &mut Scoreboard) {
     if let Some(Episode { cause: Cause::Loss(_), .. }) = episode {
         path.rack.on_spurious();
     }
+    path.frto = None;
     path.controller.on_spurious();
     let id = path.id;
     board.unmark_lost(id, |piece| {

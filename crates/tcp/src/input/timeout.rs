@@ -5,8 +5,9 @@ use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 
 use super::loss::detect_losses;
-use crate::path::{Cause, Episode, Health, Path, TimerKind};
-use crate::scoreboard::Scoreboard;
+use crate::keepalive::Due;
+use crate::path::{Cause, Episode, Frto, Health, Path, TimerKind};
+use crate::scoreboard::{Scoreboard, Status};
 use crate::{CloseReason, Event, Extension, Flow, State};
 
 impl Flow {
@@ -23,11 +24,35 @@ impl Flow {
         self.pace_at = self.pace_at.filter(|&at| at > now);
         self.recv.acks.handle_timeout(now);
         self.persist.handle_timeout(now);
+        self.cork.handle_timeout(now);
         self.path_timeouts(now, ext);
         let waiting = self.is_outstanding() || self.persist.due;
-        if waiting && now.since(self.progress_at) >= self.config.user_timeout {
+        let late = waiting && now.since(self.progress_at) >= self.user_timeout.current;
+        if late || self.keepalive_timeout(now) {
             self.reset_due = Some(None);
             self.end(CloseReason::TimedOut);
+        }
+    }
+
+    /// When an idle flow is to be probed: only where nothing waits for an acknowledgment, so that
+    /// no other timer runs (RFC 9293 §3.8.4, MUST-26).
+    pub(crate) fn keepalive_at(&self) -> Option<Instant> {
+        let idle = matches!(
+            self.state,
+            State::Established | State::CloseWait | State::FinWait2 if self.board.is_empty()
+        );
+        let probing_window = self.persist.due || self.persist.timeout().is_some();
+        let keepalive = self.config.keepalive.as_ref().filter(|_| idle && !probing_window)?;
+        Some(self.silence.timeout(keepalive))
+    }
+
+    /// Returns whether nobody answered the probes.
+    fn keepalive_timeout(&mut self, now: Instant) -> bool {
+        match (self.keepalive_at(), self.config.keepalive.as_ref()) {
+            (Some(_), Some(keepalive)) => {
+                self.silence.handle_timeout(now, keepalive) == Due::GiveUp
+            }
+            (None, _) | (_, None) => false,
         }
     }
 
@@ -49,6 +74,8 @@ impl Flow {
     fn path_timeouts(&mut self, now: Instant, ext: &dyn Extension) {
         let own = self.own_views();
         let views = ext.flow_views().unwrap_or(&own);
+        // Without timestamps, and where new data can go nowhere else (RFC 5682 §3.1).
+        let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
         let Self { board, paths, send, events, counters, .. } = self;
         for path in paths.iter_mut() {
             if path.suspect_at().is_some_and(|at| at <= now) {
@@ -69,6 +96,8 @@ impl Flow {
                 }
                 TimerKind::Retransmission => {
                     counters.timeouts += 1;
+                    let first = path.episode.is_none() || path.frto.is_some();
+                    path.frto = (frto && first).then_some(Frto::Repeated);
                     retransmission_timeout(path, board, now, send.nxt, views);
                     if path.health != Health::Failed {
                         path.health = Health::Failed;
@@ -92,13 +121,18 @@ fn retransmission_timeout(
 ) {
     let (id, flight) = (path.id, path.outstanding());
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+    path.order.clear();
+    let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);
+    if let Some(first) = first {
+        path.on_large_timeout(first.len(), now);
+    }
     path.rtt.back_off();
     path.rto_base = now;
     path.tail_probe = None;
     path.reorder_at = None;
     if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
         // The window is one segment once more, the threshold stays (RFC 5681 §3.1).
-        path.controller.on_signal(now, Signal::Timeout, flight, views);
+        path.reduce(now, Signal::Timeout, flight, views);
     } else {
         path.begin_episode(now, point, Signal::Timeout, flight, views);
     }

@@ -37,7 +37,7 @@ impl Flow {
         if matches!(self.state, State::SynSent | State::Closed) {
             return None;
         }
-        if self.state.may_send() {
+        if self.state.may_send() || self.may_send_early() {
             if let Some(sent) = self.retransmit(now, ext) {
                 return Some(sent);
             }
@@ -45,6 +45,12 @@ impl Flow {
                 return Some(sent);
             }
             if let Some(sent) = self.send_new(now, ext) {
+                return Some(sent);
+            }
+            if self.pace_at.is_none()
+                && self.paths.iter_mut().any(Path::give_up_probing)
+                && let Some(sent) = self.retransmit(now, ext)
+            {
                 return Some(sent);
             }
         }
@@ -89,24 +95,28 @@ impl Flow {
         handshake.sent_at = now;
         let wait = self.paths[0].rtt.rto().saturating_mul(1 << attempt.min(6)).min(MAX_RTO);
         handshake.timer = Some(now + wait);
-        self.send.nxt = SubflowOffset(1);
+        self.send.nxt = self.send.nxt.max(SubflowOffset(1));
         let (phase, flags) = match self.state {
             State::SynSent => (Phase::Syn, Flags::SYN),
             _ => (Phase::SynAck, Flags::SYN | Flags::ACK),
         };
-        self.finish(now, &Draft::new(phase, flags, attempt), ext)
+        let flags = flags | self.ecn.setup_flags(phase, attempt);
+        let mut transmit = self.finish(now, &Draft::new(phase, flags, attempt), ext);
+        self.add_fast_open(phase, attempt, &mut transmit);
+        transmit
     }
 
     /// Sends the first lost piece again, on its own path if that has room, else on any
     /// (RFC 6675 §5, NextSeg rule 1).
     fn retransmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        if self.paths.iter().all(|p| p.lost == 0) {
+        if self.paths.iter().all(|p| p.lost == 0 || p.probes_timeout()) {
             return None;
         }
         let piece = self.board.first_lost()?;
         let id = self.board.get(piece).path;
         let path = self.path_with_room(id)?;
         let limit = self.burst(path).min(self.paths[path].room());
+        let limit = limit.min(self.paths[path].trial_limit());
         Some(self.resend(now, piece, path, limit, ext))
     }
 
@@ -228,18 +238,19 @@ impl Flow {
         if !range.is_empty() {
             let packet = u64::from(self.paths[0].packet);
             let end = range.end.min(range.start + packet);
-            return Some(self.send_range(now, 0, range.start..end, ext));
+            let draft = self.draft_data(0, range.start..end, 0);
+            return Some(self.send_draft(now, &draft, ext));
         }
-        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
-        draft.range = SubflowOffset(self.send.una.0 - 1)..SubflowOffset(self.send.una.0 - 1);
         self.start_persist(now);
-        Some(self.finish(now, &draft, ext))
+        Some(self.empty_segment(now, SubflowOffset(self.send.una.0 - 1), ext))
     }
 
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
     fn sendable(&self, ext: &dyn Extension) -> Option<Range<SubflowOffset>> {
         let start = self.send.nxt;
-        let end = self.send.fin().map_or(self.send.buffer.end(), |fin| fin + 1);
+        // FIN waits for the handshake (RFC 9293 §3.10.4).
+        let fin = self.send.fin().filter(|_| self.state.is_synchronized());
+        let end = fin.map_or(self.send.buffer.end(), |fin| fin + 1);
         (start < end).then(|| start..end.min(self.send_edge(ext)).max(start))
     }
 
@@ -250,9 +261,13 @@ impl Flow {
             self.start_persist(now);
             return None;
         }
+        self.paths.iter_mut().for_each(|path| path.raise_mss(now));
         let path = self.path_for_new(now)?;
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
+        if self.is_corked(now, path, len) {
+            return None;
+        }
         if self.holds_back(path, len, ext) {
             self.start_persist(now);
             return None;
@@ -272,7 +287,8 @@ impl Flow {
     /// With nothing in flight no acknowledgment will come to open the window.
     fn start_persist(&mut self, now: Instant) {
         let rto = self.paths[0].rtt.rto();
-        if self.board.is_empty() && self.persist.start(now, rto, MAX_RTO) {
+        let waits = self.board.is_empty() && self.state.is_synchronized();
+        if waits && self.persist.start(now, rto, MAX_RTO) {
             self.progress_at = now;
         }
     }
@@ -292,6 +308,12 @@ impl Flow {
         !all || self.config.nagle
     }
 
+    /// Whether a partial segment waits because the application said that more follows.
+    fn is_corked(&mut self, now: Instant, path: usize, len: u64) -> bool {
+        let partial = len < u64::from(self.paths[path].packet);
+        partial && !self.send.closing && self.cork.holds(now)
+    }
+
     /// Sends bytes for the first time; `range` may include FIN.
     fn send_range(
         &mut self,
@@ -300,18 +322,25 @@ impl Flow {
         range: Range<SubflowOffset>,
         ext: &mut dyn Extension,
     ) -> Transmit {
-        let draft = self.draft_data(path, range, 0);
-        let transmit = self.finish(now, &draft, ext);
+        let draft = Draft { ect: true, ..self.draft_data(path, range, 0) };
+        self.send_draft(now, &draft, ext)
+    }
+
+    fn send_draft(&mut self, now: Instant, draft: &Draft, ext: &mut dyn Extension) -> Transmit {
+        let path = draft.path;
+        let transmit = self.finish(now, draft, ext);
         if self.board.is_empty() {
             self.progress_at = now;
         }
         let start = draft.range.start;
         let range = start..start + u64::from(transmit.segment.seq_len());
         self.send.nxt = range.end;
+        self.cork.on_sent();
         let p = &mut self.paths[path];
         let mark = p.delivered_mark();
         let delivered_before = if p.is_outstanding() { mark } else { (mark.0, now) };
         p.on_paced(transmit.segment.seq_len(), now);
+        p.on_new_data(transmit.segment.seq_len());
         let index = p.on_sent(range.clone(), now);
         self.board.push(Sent {
             range,
@@ -333,15 +362,29 @@ impl Flow {
         draft
     }
 
-    /// An acknowledgment alone, where one is due.
+    /// An acknowledgment alone, where one is due; several, until every SACK block was reported.
     fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let wanted = self.state.is_synchronized() && ext.wants_ack();
-        if !self.recv.acks.is_due() && !wanted {
+        if core::mem::take(&mut self.silence.due) {
+            return Some(self.empty_segment(now, SubflowOffset(self.send.nxt.0 - 1), ext));
+        }
+        let owed = self.agreed.sack && self.recv.sack.is_owed();
+        if !self.recv.acks.is_due() && !owed && !wanted {
             return None;
         }
-        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
-        draft.range = self.send.nxt..self.send.nxt;
-        Some(self.finish(now, &draft, ext))
+        Some(self.empty_segment(now, self.send.nxt, ext))
+    }
+
+    /// A segment without data: an acknowledgment, or, before the window, a probe that the peer
+    /// must answer with one (RFC 9293 §3.8.4: with no data, SHLD-12).
+    fn empty_segment(
+        &mut self,
+        now: Instant,
+        at: SubflowOffset,
+        ext: &mut dyn Extension,
+    ) -> Transmit {
+        let draft = Draft { range: at..at, ..Draft::new(Phase::Open, Flags::ACK, 0) };
+        self.finish(now, &draft, ext)
     }
 
     /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter

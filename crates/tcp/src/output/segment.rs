@@ -3,11 +3,11 @@
 use core::ops::Range;
 
 use manypath_base::{Instant, SubflowOffset, len32, usize64};
-use manypath_wire::{Flags, Options, Segment};
+use manypath_wire::{Ecn, Flags, Options, Segment};
 
 use crate::extension::{Outgoing, Phase};
 use crate::flow::Transmit;
-use crate::{Extension, Flow};
+use crate::{Config, Extension, Flow};
 
 /// Bytes of one SACK block, and what the option needs besides (kind, length, two NOPs).
 const SACK_BLOCK: usize = 8;
@@ -25,12 +25,14 @@ pub(super) struct Draft {
     pub(super) path: usize,
     /// Sequence space wanted; it may be cut shorter. May include FIN.
     pub(super) range: Range<SubflowOffset>,
+    /// Data may travel as ECN-capable: it is new and no probe (RFC 3168 §6.1.5, §6.1.6).
+    pub(super) ect: bool,
 }
 
 impl Draft {
     pub(super) fn new(phase: Phase, flags: Flags, attempt: u8) -> Self {
         let zero = SubflowOffset::ZERO;
-        Self { phase, flags, attempt, path: 0, range: zero..zero }
+        Self { phase, flags, attempt, path: 0, range: zero..zero, ect: false }
     }
 }
 
@@ -58,6 +60,7 @@ impl Flow {
         if len > 0 && end == self.send.buffer.end() {
             flags |= Flags::PSH;
         }
+        let ecn = self.mark(draft, len > 0, &mut flags);
         let payload = if len > 0 { self.send.buffer.slice(start, end) } else { Default::default() };
         let packet = self.packet_payload(path, options.len());
         let segment = Segment {
@@ -84,7 +87,22 @@ impl Flow {
         }
         self.count_sent(&segment);
         let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);
-        Transmit { path: self.paths[path].id, segment, gso_mss }
+        let Config { dscp, hop_limit, .. } = self.config;
+        Transmit { path: self.paths[path].id, segment, gso_mss, ecn, dscp, hop_limit }
+    }
+
+    /// Sets ECE and CWR where they are due, and says how the packet travels (RFC 3168 §6.1).
+    fn mark(&mut self, draft: &Draft, has_data: bool, flags: &mut Flags) -> Ecn {
+        if draft.phase == Phase::Open && self.ecn.echoes() {
+            *flags |= Flags::ECE;
+        }
+        if !(draft.ect && has_data && self.ecn.is_on()) {
+            return Ecn::NotEct;
+        }
+        if core::mem::take(&mut self.paths[draft.path].reduction_untold) {
+            *flags |= Flags::CWR;
+        }
+        Ecn::Ect0
     }
 
     fn options(
@@ -114,6 +132,7 @@ impl Flow {
             space: Options::MAX_LEN - options.len(),
         };
         ext.write_options(&outgoing, &mut options.mptcp);
+        self.add_user_timeout(draft.phase, &mut options);
         if draft.phase == Phase::Open && self.agreed.sack {
             let left = Options::MAX_LEN - options.len();
             let limit = (left.saturating_sub(SACK_HEADER) / SACK_BLOCK).min(MAX_SACK_BLOCKS);
@@ -121,6 +140,21 @@ impl Flow {
         }
         debug_assert!(options.len() <= Options::MAX_LEN, "{options:?}");
         options
+    }
+
+    /// The user timeout, where it is due and fits (RFC 5482 §3).
+    fn add_user_timeout(&mut self, phase: Phase, options: &mut Options) {
+        let on_syn = match phase {
+            Phase::Syn | Phase::SynAck => true,
+            Phase::Open => false,
+            Phase::Reset => return,
+        };
+        options.user_timeout = self.user_timeout.option(on_syn);
+        if options.len() > Options::MAX_LEN {
+            options.user_timeout = None;
+        } else if !on_syn && options.user_timeout.is_some() {
+            self.user_timeout.on_sent();
+        }
     }
 
     /// A SYN/ACK offers what the SYN offered (RFC 7323 §2.2, §3.2; RFC 2018 §2).

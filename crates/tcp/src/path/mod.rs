@@ -2,6 +2,9 @@
 //!
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
+mod congestion;
+mod frto;
+mod mtu;
 mod order;
 mod pacing;
 mod rack;
@@ -14,8 +17,10 @@ use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
-use manypath_cc::{AckSample, Controller, FlowView, Signal};
+use manypath_cc::{AckSample, Controller, FlowView};
 
+pub(crate) use frto::{Frto, Judgment};
+pub(crate) use mtu::{Mtu, min_mss};
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
@@ -45,6 +50,8 @@ pub(crate) struct Tally {
     pub(crate) prior_outstanding: u32,
     /// Bytes that a duplicate acknowledgment without SACK stands for.
     pub(crate) repeated: u32,
+    /// Something was delivered that was sent once, before the episode began.
+    original: bool,
     /// Something that was sent twice was delivered: round-trip times are ambiguous (RFC 6298 §3).
     resent: bool,
     /// The latest send time among pieces that were sent once.
@@ -58,10 +65,13 @@ pub(crate) struct Tally {
 pub(crate) struct Path {
     pub(crate) id: PathId,
     pub(crate) mss: Mss,
+    pub(crate) mtu: Mtu,
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
     pub(crate) rack: Rack,
     pub(crate) episode: Option<Episode>,
+    /// Finds out whether the timeout of the present episode was needless.
+    pub(crate) frto: Option<Frto>,
     /// The last episode that ended: that it was spurious may show only afterwards.
     pub(crate) recovered: Option<Episode>,
     pub(crate) health: Health,
@@ -86,6 +96,10 @@ pub(crate) struct Path {
     pub(crate) last_heard: Instant,
     pub(crate) tally: Tally,
     pacing: bool,
+    /// The window was reduced, and no new data has said so (CWR, RFC 3168 §6.1.2).
+    pub(crate) reduction_untold: bool,
+    /// SND.NXT when a mark was last answered, until that is acknowledged.
+    marked_until: Option<SubflowOffset>,
     /// New data waits until then.
     paced_until: Instant,
     ack_delay: Duration,
@@ -104,14 +118,16 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn new(init: PathConfig, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(init: PathConfig, config: &Config, v6: bool, now: Instant) -> Self {
         Self {
             id: init.id,
             mss: init.mss,
+            mtu: Mtu::new(init.mss, v6),
             controller: init.controller,
             rtt: RttEstimator::new(config.min_rto),
             rack: Rack::default(),
             episode: None,
+            frto: None,
             recovered: None,
             health: Health::Alive,
             in_flight: 0,
@@ -128,6 +144,8 @@ impl Path {
             last_heard: now,
             tally: Tally::default(),
             pacing: config.pacing,
+            reduction_untold: false,
+            marked_until: None,
             paced_until: now,
             ack_delay: config.delayed_ack,
             next_index: 0,
@@ -160,6 +178,10 @@ impl Path {
                 self.controller.cwnd().saturating_sub(self.in_flight)
             }
         };
+        let room = match self.frto {
+            Some(Frto::Probing { left, .. }) => room.min(left),
+            Some(Frto::Repeated) | None => room,
+        };
         if room >= self.packet {
             room
         } else if self.in_flight == 0 {
@@ -167,6 +189,11 @@ impl Path {
         } else {
             0
         }
+    }
+
+    /// Whether fast recovery goes on, where PRR decides what is sent.
+    pub(crate) fn is_recovering(&self) -> bool {
+        matches!(self.episode, Some(Episode { cause: Cause::Loss(_), .. }))
     }
 
     /// Whether anything of this path waits for an acknowledgment.
@@ -231,10 +258,13 @@ impl Path {
             Status::InFlight => self.in_flight -= bytes,
             Status::Lost => self.lost -= bytes,
         }
+        self.note_size(bytes);
         self.tally.delivered += bytes;
         self.delivered += u64::from(bytes);
         self.since_loss += u64::from(bytes);
         if piece.transmissions == 1 {
+            self.tally.original |=
+                self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
             self.tally.newest_sent = self.tally.newest_sent.max(Some(piece.sent_at));
         } else {
             self.tally.resent = true;
@@ -309,36 +339,6 @@ impl Path {
             cwnd_limited: self.is_cwnd_limited(),
             delivery_rate: Some(self.rate),
         }
-    }
-
-    /// What congestion is told to have been in flight, where `outstanding` is: the most of the
-    /// present and the last round trip. **Choice:** RFC 5681 §3.1 (4) takes FlightSize as the loss
-    /// shows; behind acknowledgments that came all at once that is what is left of a flight, and
-    /// the window would be cut far below half of what the path carried.
-    pub(crate) fn congested_flight(&self, outstanding: u32) -> u32 {
-        outstanding.max(self.flight.0).max(self.flight.1)
-    }
-
-    /// Begins a loss episode and tells the controller. `flight` is what was outstanding when the
-    /// loss showed.
-    pub(crate) fn begin_episode(
-        &mut self,
-        now: Instant,
-        point: SubflowOffset,
-        signal: Signal,
-        flight: u32,
-        views: &[FlowView],
-    ) {
-        self.controller.on_signal(now, signal, self.congested_flight(flight), views);
-        let cause = match signal {
-            Signal::Timeout => Cause::Timeout,
-            Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
-        };
-        self.episode = Some(Episode::new(point, cause, self.episode.is_some()));
-        self.recovered = None;
-        self.between_losses = self.since_loss;
-        self.since_loss = 0;
-        self.tail_probe = None;
     }
 
     /// The round-trip time of a handshake that was not sent again.

@@ -37,9 +37,20 @@ impl SendOrder {
         None
     }
 
+    /// Nothing is in flight.
+    pub(crate) fn clear(&mut self) {
+        self.sent.clear();
+    }
+
     /// Whole range of the oldest send.
     pub(crate) fn front(&self) -> Option<(u64, Range<SubflowOffset>)> {
         self.sent.front().cloned()
+    }
+
+    /// Entries kept.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sent.len()
     }
 
     /// Whether a piece in flight lies in an entry, as it must.

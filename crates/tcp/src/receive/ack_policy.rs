@@ -6,6 +6,9 @@ use manypath_base::Instant;
 
 /// Segments acknowledged at once at the start, so that slow start is not slowed.
 const QUICK_SEGMENTS: u8 = 16;
+/// Duplicate acknowledgments that may be due: more tell the peer nothing (RFC 5681 §3.2 acts on
+/// the third, and what is beyond only meters what it sends).
+const MAX_REPEATS: u8 = 64;
 
 /// Decides between now, later, and not at all.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct AckPolicy {
     /// The largest segment that came: what the peer's full segments have, its options taken off.
     largest: u64,
     quick: u8,
+    /// Duplicate acknowledgments that are due.
+    repeats: u8,
 }
 
 impl AckPolicy {
@@ -28,6 +33,7 @@ impl AckPolicy {
             unacknowledged: 0,
             largest: 0,
             quick: QUICK_SEGMENTS,
+            repeats: 0,
         }
     }
 
@@ -40,6 +46,7 @@ impl AckPolicy {
     /// `bytes` came in order and nothing is missing: more than one full segment is acknowledged.
     pub(crate) fn on_data(&mut self, now: Instant, bytes: u64, mss: u32) {
         self.unacknowledged += bytes;
+        self.repeats = 0;
         self.largest = self.largest.max(bytes).min(mss.into());
         if self.quick > 0 || self.unacknowledged > self.largest {
             self.quick = self.quick.saturating_sub(1);
@@ -54,9 +61,16 @@ impl AckPolicy {
         self.now = true;
     }
 
+    /// A segment came out of order, and there is no SACK: the peer counts duplicate
+    /// acknowledgments, so each such segment has one of its own (RFC 5681 §4.2).
+    pub(crate) fn repeat(&mut self) {
+        self.repeats = (self.repeats + 1).min(MAX_REPEATS);
+    }
+
     /// An acknowledgment went out, alone or with data.
     pub(crate) fn on_sent(&mut self) {
-        self.now = false;
+        self.repeats = self.repeats.saturating_sub(1);
+        self.now = self.repeats > 0;
         self.later = None;
         self.unacknowledged = 0;
     }

@@ -23,6 +23,8 @@ pub struct LinkConfig {
     pub reorder: u64,
     /// How late.
     pub jitter: Duration,
+    /// Bytes that wait from which on packets that allow it are marked (RFC 3168 §5).
+    pub mark: Option<u64>,
 }
 
 impl LinkConfig {
@@ -32,7 +34,16 @@ impl LinkConfig {
     pub fn clean(mbps: u64, delay: Duration) -> Self {
         let rate = Rate::from_bits_per_sec(mbps * 1_000_000);
         let queue = rate.bytes_in(delay * 2);
-        Self { rate: Some(rate), delay, queue, loss: 0, duplicate: 0, reorder: 0, jitter: delay }
+        Self {
+            rate: Some(rate),
+            delay,
+            queue,
+            loss: 0,
+            duplicate: 0,
+            reorder: 0,
+            jitter: delay,
+            mark: None,
+        }
     }
 }
 
@@ -55,6 +66,12 @@ impl Link {
     /// Cuts or restores it. What is cut says nothing: packets vanish.
     pub(super) fn set_down(&mut self, down: bool) {
         self.down = down;
+    }
+
+    /// Whether the queue is so long that a packet sent now is marked.
+    pub(super) fn marks(&self, now: Instant) -> bool {
+        let waiting = self.config.rate.map_or(0, |rate| rate.bytes_in(self.busy_until.since(now)));
+        self.config.mark.is_some_and(|mark| waiting > mark)
     }
 
     /// When the copies of a packet of `bytes` arrive.
@@ -98,6 +115,9 @@ pub(super) fn packets(segment: Segment, gso_mss: Option<Mss>) -> Vec<Segment> {
         let payload: Payload = segment.payload.slice(start, end);
         let mut packet = Segment { payload, ..segment.clone() };
         packet.seq = segment.seq.wrapping_add(len32(start));
+        if start > 0 {
+            packet.flags = packet.flags.without(Flags::CWR);
+        }
         if end < len {
             packet.flags = packet.flags.without(Flags::FIN | Flags::PSH);
         }

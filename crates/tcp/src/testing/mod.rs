@@ -19,7 +19,7 @@ pub use pair::{Pair, Side, Sides, Transfer};
 pub use script::Script;
 
 #[cfg(test)]
-pub(crate) use setup::established;
+pub(crate) use setup::{established, received};
 
 use core::time::Duration;
 

@@ -1,7 +1,9 @@
 //! How a segment is written in a script.
 //!
-//! `[flags] [start:end] [ack N] [win N] [sack a:b ..] [mss N] [sackOK] [wscale N] [ts V E]`, flags
-//! being letters of `SFRP` or `.`; numbers are relative to the initial ones, windows in bytes.
+//! `[flags] [start:end] [ack N] [win N] [sack a:b ..] [mss N] [sackOK] [wscale N] [ts V E] [uto S]
+//! [fo COOKIE|-] [ect0|ce]`,
+//! flags being letters of `SFRPUEW` (E for ECE, W for CWR) or `.`; numbers are relative to the
+//! initial ones, windows in bytes. The range of a SYN is as long as its payload.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +11,7 @@ use core::fmt::Write as _;
 use core::ops::Range;
 
 use manypath_base::SeqNum;
-use manypath_wire::{Flags, Segment};
+use manypath_wire::{Ecn, Flags, Segment};
 
 /// A segment as it is written; what is `None` was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,11 +26,38 @@ pub(super) struct Line {
     pub(super) wscale: Option<u8>,
     /// `ts` alone means "present"; numbers are compared where they are given.
     pub(super) ts: Option<Option<(u32, u32)>>,
+    /// User timeout in seconds.
+    pub(super) uto: Option<u16>,
+    /// Fast Open cookie; `-` is an empty one.
+    pub(super) cookie: Option<Vec<u8>>,
+    pub(super) ecn: Ecn,
+}
+
+/// A packet that was sent.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) segment: Segment,
+    pub(super) ecn: Ecn,
 }
 
 fn number<T: core::str::FromStr>(word: Option<&&str>) -> T {
     let text = word.unwrap_or_else(|| panic!("a number is missing"));
     text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number that fits"))
+}
+
+/// Bytes in hexadecimal digits, or `-` for none.
+fn cookie(word: Option<&&str>) -> Vec<u8> {
+    let digits = word.unwrap_or_else(|| panic!("a cookie is missing"));
+    let byte = |i| u8::from_str_radix(&digits[i..i + 2], 16).expect("hexadecimal digits");
+    (0..digits.len() - digits.len() % 2).step_by(2).map(byte).collect()
+}
+
+/// The digits of `bytes`.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, b| {
+        write!(out, "{b:02x}").expect("a string takes everything");
+        out
+    })
 }
 
 fn range(word: &str) -> Option<Range<u32>> {
@@ -37,7 +66,7 @@ fn range(word: &str) -> Option<Range<u32>> {
 }
 
 fn is_flags(word: &str) -> bool {
-    word.chars().all(|c| "SFRP.".contains(c))
+    word.chars().all(|c| "SFRPUEW.".contains(c))
 }
 
 impl Line {
@@ -57,9 +86,15 @@ impl Line {
             "ack" => self.ack = Some(number(rest.first())),
             "win" => self.win = Some(number(rest.first())),
             "mss" => self.mss = Some(number(rest.first())),
+            "uto" => self.uto = Some(number(rest.first())),
+            "fo" => self.cookie = Some(cookie(rest.first())),
             "wscale" => self.wscale = Some(number(rest.first())),
             "sackOK" => {
                 self.sack_ok = true;
+                return 0;
+            }
+            "ect0" | "ce" => {
+                self.ecn = if word == "ce" { Ecn::Ce } else { Ecn::Ect0 };
                 return 0;
             }
             "sack" => {
@@ -91,7 +126,15 @@ impl Line {
     /// The control bits meant: everything but a first SYN and a bare RST acknowledges.
     pub(super) fn wire_flags(&self) -> Flags {
         let mut flags = Flags::default();
-        for (letter, flag) in [('S', Flags::SYN), ('F', Flags::FIN), ('R', Flags::RST)] {
+        let letters = [
+            ('S', Flags::SYN),
+            ('F', Flags::FIN),
+            ('R', Flags::RST),
+            ('U', Flags::URG),
+            ('E', Flags::ECE),
+            ('W', Flags::CWR),
+        ];
+        for (letter, flag) in letters {
             if self.has(letter) {
                 flags |= flag;
             }
@@ -104,7 +147,8 @@ impl Line {
 
     /// What `segment` looks like in this notation, with the fields that `self` gives; equal texts
     /// mean a match. Segments with SYN show all their options.
-    pub(super) fn show(&self, segment: &Segment, isn: SeqNum, peer: SeqNum, shift: u8) -> Self {
+    pub(super) fn show(&self, sent: &Sent, isn: SeqNum, peer: SeqNum, shift: u8) -> Self {
+        let Sent { segment, ecn } = sent;
         let relative = |seq: SeqNum, isn: SeqNum| seq.0.wrapping_sub(isn.0);
         let start = relative(segment.seq, isn);
         let len = manypath_base::len32(segment.payload.len());
@@ -125,14 +169,16 @@ impl Line {
                 .timestamps
                 .filter(|_| syn || self.ts.is_some())
                 .map(|t| self.ts.flatten().map(|_| (t.value, t.echo))),
+            uto: options.user_timeout.map(|uto| uto.value),
+            cookie: options.fast_open.as_ref().map(|cookie| cookie.to_vec()),
+            ecn: *ecn,
         }
     }
 
     /// The flags in this line's own spelling where they mean the same.
     fn show_flags(&self, flags: Flags) -> String {
-        let mask = Flags::PSH | Flags::URG | Flags::ECE | Flags::CWR;
         let push = self.has('P') && !flags.has(Flags::PSH);
-        if flags.without(mask) == self.wire_flags() && !push {
+        if flags.without(Flags::PSH) == self.wire_flags() && !push {
             return self.flags.clone();
         }
         let mut out = String::new();

@@ -7,11 +7,11 @@ use core::time::Duration;
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, Rng, SeqNum, len64, usize64};
 use manypath_cc::{Algorithm, Config as CcConfig};
-use manypath_wire::Segment;
+use manypath_wire::{Ecn, Segment};
 
 use super::link::{Link, LinkConfig, packets, wire_len};
 use super::setup::{self, PATH};
-use crate::{Config, Event, Flow, Plain, State};
+use crate::{Config, Event, Flow, Plain, Received, State};
 
 /// Bytes that the application keeps written ahead.
 const AHEAD: u64 = 16 << 20;
@@ -103,7 +103,7 @@ pub struct Pair {
     flows: [Flow; 2],
     links: [Link; 2],
     apps: [App; 2],
-    wire: BTreeMap<(Instant, u64), (Side, Segment)>,
+    wire: BTreeMap<(Instant, u64), (Side, Segment, Ecn)>,
     packets: u64,
     pattern: Bytes,
     /// Everything reported so far, but data received and acknowledged.
@@ -259,9 +259,9 @@ impl Pair {
         let Some(at) = self.next_at() else { return };
         self.now = at;
         if let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= at) {
-            let (to, segment) = entry.remove();
+            let (to, segment, ecn) = entry.remove();
             let flow = &mut self.flows[to.index()];
-            flow.handle_segment(at, PATH, segment, &mut Plain);
+            flow.handle_segment(at, Received { path: PATH, segment, ecn }, &mut Plain);
         } else {
             for flow in &mut self.flows {
                 if flow.poll_timeout().is_some_and(|due| due <= at) {
@@ -280,7 +280,7 @@ impl Pair {
             while let Some(sent) = self.flows[side.index()].poll_transmit(self.now, &mut Plain) {
                 let cut = if self.whole { None } else { sent.gso_mss };
                 for packet in packets(sent.segment, cut) {
-                    self.post(side, &packet);
+                    self.post(side, &packet, sent.ecn);
                 }
             }
             while let Some(event) = self.flows[side.index()].poll_event() {
@@ -297,11 +297,13 @@ impl Pair {
         }
     }
 
-    fn post(&mut self, from: Side, packet: &Segment) {
+    fn post(&mut self, from: Side, packet: &Segment, ecn: Ecn) {
         self.check_promise(from, packet);
+        let marked = ecn != Ecn::NotEct && self.links[from.index()].marks(self.now);
+        let ecn = if marked { Ecn::Ce } else { ecn };
         for at in self.links[from.index()].send(self.now, wire_len(packet)) {
             self.packets += 1;
-            self.wire.insert((at, self.packets), (from.peer(), packet.clone()));
+            self.wire.insert((at, self.packets), (from.peer(), packet.clone(), ecn));
         }
     }
 

@@ -11,13 +11,15 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::{Instant, len64, usize32};
-use manypath_wire::{IcmpError, IcmpKind, MpTcpRst, Options, ResetReason, Segment, Timestamps};
+use manypath_wire::{
+    IcmpError, IcmpKind, MpTcpRst, Options, ResetReason, Segment, Timestamps, UserTimeout,
+};
 
 use super::link::packets;
-use super::notation::Line;
+use super::notation::{Line, Sent, hex};
 use super::script::{EPOCH, Script, Start};
 use super::setup::{self, PATH, address};
-use crate::{Event, Flow, Plain, State, Transmit};
+use crate::{CloseReason, Cookie, Event, Flow, Plain, Received, State, SynOffer, Transmit};
 
 /// A script at work.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Run {
     script: Script,
     flow: Option<Flow>,
     now: Instant,
-    out: VecDeque<(Instant, Segment)>,
+    out: VecDeque<(Instant, Sent)>,
     events: VecDeque<Event>,
     line: String,
     peer_nxt: u32,
@@ -39,7 +41,7 @@ impl Run {
         let opening = script.opening();
         let flow = match script.start {
             Start::Connecting => Some(Flow::connect(EPOCH, opening)),
-            Start::Accepting => None,
+            Start::Accepting | Start::Resuming => None,
             Start::Established => {
                 let times = (EPOCH - script.rtt, EPOCH);
                 Some(setup::established(times, opening, script.peer_isn, script.window))
@@ -61,6 +63,9 @@ impl Run {
         };
         if let (Some(max), Some(flow)) = (run.script.max_rto, run.flow.as_mut()) {
             flow.set_max_rto(max);
+        }
+        if let Some(flow) = run.flow.as_mut() {
+            flow.write(Bytes::from(vec![7; run.script.early]));
         }
         run.drain();
         run
@@ -105,15 +110,27 @@ impl Run {
             self.silence();
         }
         self.act(verb, rest.trim());
-        self.drain();
+        if verb != "<+" {
+            self.drain();
+        }
     }
 
     fn act(&mut self, verb: &str, rest: &str) {
         match verb {
-            "<" => self.receive(&Line::parse(rest)),
+            "<" | "<+" => self.receive(&Line::parse(rest)),
             "write" => {
                 let bytes = Bytes::from(vec![7; self.parse(rest)]);
                 self.flow().write(bytes);
+            }
+            "write-more" => {
+                let bytes = Bytes::from(vec![7; self.parse(rest)]);
+                self.flow().write_more(bytes);
+            }
+            "cork" => self.flow().set_cork(rest == "on"),
+            "nodelay" => self.flow().set_nodelay(rest == "on"),
+            "user-timeout" => {
+                let secs = self.parse(rest);
+                self.flow().set_user_timeout(Duration::from_secs(secs));
             }
             "read" => self.read(self.parse(rest)),
             "close" => self.flow().close(),
@@ -123,6 +140,21 @@ impl Run {
                 self.flow().abort(reason);
             }
             "request-ack" => self.flow().request_ack(),
+            "replaceable" | "irreplaceable" => {
+                let syn = self.segment(&Line::parse(rest));
+                if self.flow().may_be_replaced(&syn) != (verb == "replaceable") {
+                    self.fail("the other is true");
+                }
+            }
+            "answer" => {
+                let answer = self.flow().take_fast_open_answer();
+                let answer = answer.unwrap_or_else(|| self.fail("there is none"));
+                let cookie = answer.cookie.as_deref().unwrap_or_default();
+                let seen = format!("{} {} {}", answer.sent, answer.taken, hex(cookie));
+                if seen.trim() != rest {
+                    self.fail(&format!("it is {seen}"));
+                }
+            }
             "expect" => self.expect(rest),
             "never" => {
                 if self.events.iter().any(|e| format!("{e:?}") == rest) {
@@ -172,13 +204,14 @@ impl Run {
         let Some(flow) = &mut self.flow else { return };
         for n in 0.. {
             assert!(n < 10_000, "it never stops sending");
-            let Some(Transmit { segment, gso_mss, .. }) = flow.poll_transmit(self.now, &mut Plain)
+            let Some(Transmit { segment, gso_mss, ecn, .. }) =
+                flow.poll_transmit(self.now, &mut Plain)
             else {
                 break;
             };
             self.echo = segment.options.timestamps.map_or(self.echo, |t| t.value);
             for packet in packets(segment, gso_mss) {
-                self.out.push_back((self.now, packet));
+                self.out.push_back((self.now, Sent { segment: packet, ecn }));
             }
         }
         while let Some(event) = flow.poll_event() {
@@ -190,19 +223,19 @@ impl Run {
 
     /// Fails if something was sent that no line listed.
     fn silence(&self) {
-        if let Some((at, segment)) = self.out.front() {
+        if let Some((at, sent)) = self.out.front() {
             let (own, peer) = (self.script.isn, self.script.peer_isn);
             let line = Line { ack: Some(0), win: Some(0), ..Line::default() };
-            let seen = line.show(segment, own, peer, 0);
+            let seen = line.show(sent, own, peer, 0);
             self.fail(&format!("unlisted, at {:?}: {seen:?}", at.since(EPOCH)));
         }
     }
 
     fn sent(&mut self, text: &str) {
         let expected = Line::parse(text);
-        let Some((at, segment)) = self.out.pop_front() else { self.fail("nothing was sent") };
+        let Some((at, sent)) = self.out.pop_front() else { self.fail("nothing was sent") };
         let shift = self.flow().agreed.recv_scale;
-        let seen = expected.show(&segment, self.script.isn, self.script.peer_isn, shift);
+        let seen = expected.show(&sent, self.script.isn, self.script.peer_isn, shift);
         if seen != expected {
             self.fail(&format!("sent {seen:?}"));
         }
@@ -216,11 +249,37 @@ impl Run {
         let end = segment.seq.0.wrapping_sub(self.script.peer_isn.0) + segment.seq_len();
         self.peer_nxt = self.peer_nxt.max(end);
         let now = self.now;
-        if self.flow.is_none() {
+        if let Start::Resuming = self.script.start
+            && self.flow.is_none()
+        {
+            self.resume(segment);
+        } else if self.flow.is_none() {
             let opening = self.script.opening();
-            self.flow = Some(Flow::accept(now, opening, &segment));
+            self.flow = Some(if self.script.trusting {
+                Flow::accept_early(now, opening, segment)
+            } else {
+                Flow::accept(now, opening, &segment)
+            });
         } else {
-            self.flow().handle_segment(now, PATH, segment, &mut Plain);
+            let received = Received { path: PATH, segment, ecn: line.ecn };
+            self.flow().handle_segment(now, received, &mut Plain);
+        }
+    }
+
+    fn resume(&mut self, ack: Segment) {
+        let opening = self.script.opening();
+        let config = &self.script.config;
+        let offer = SynOffer {
+            isn: self.script.peer_isn,
+            mss: self.script.mss.0,
+            window_scale: config.window_scale.then_some(2),
+            sack_permitted: config.sack,
+            timestamps: config.timestamps,
+        };
+        let ack = setup::received(ack);
+        self.flow = Flow::resume(self.now, opening, &offer, ack, &mut Plain);
+        if self.flow.is_none() {
+            self.events.push_back(Event::Closed(CloseReason::Refused));
         }
     }
 
@@ -238,6 +297,8 @@ impl Run {
             sack_permitted: line.sack_ok,
             timestamps: self.peer_timestamps(line),
             sack: sack.map(|r| own.wrapping_add(r.start)..own.wrapping_add(r.end)).collect(),
+            fast_open: line.cookie.clone().map(Cookie::from_vec),
+            user_timeout: line.uto.map(|value| UserTimeout { minutes: false, value }),
             ..Options::default()
         };
         let window = self.win >> if syn { 0 } else { shift };
@@ -308,9 +369,13 @@ impl Run {
             "probes" => counters.tail_probes,
             "spurious" => counters.spurious_recoveries,
             "paws" => counters.paws_dropped,
+            "marks" => counters.ce_received,
+            "reductions" => counters.ecn_reductions,
             "challenges" => counters.challenge_acks,
             "outside" => counters.out_of_window,
             "resent" => counters.bytes_retransmitted,
+            "unreachable" => u64::from(flow.last_error() == Some(IcmpKind::Unreachable)),
+            "user-timeout" => flow.user_timeout().as_secs(),
             "unacknowledged" => flow.unacknowledged(),
             "unsent" => flow.unsent(),
             "readable" => flow.readable(),

@@ -9,7 +9,7 @@ use manypath_cc::Controller;
 use super::run::Run;
 use super::setup;
 use super::{FixedWindow, ms};
-use crate::{Config, Opening};
+use crate::{Config, EcnMode, FastOpen, Opening};
 
 /// Time zero of every script: late enough that something may have happened before.
 pub(super) const EPOCH: Instant = Instant::from_millis(1_000_000);
@@ -19,14 +19,16 @@ pub(super) const EPOCH: Instant = Instant::from_millis(1_000_000);
 pub(super) enum Start {
     Connecting,
     Accepting,
+    Resuming,
     Established,
 }
 
 /// A flow, and the segments that it must and must not send.
 ///
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
-/// comes in, and `write n`, `read n`, `close`, `abort`, `request-ack`, `expect event`,
-/// `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
+/// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`,
+/// `write-more n`, `read n`, `close`, `abort`, `cork on`, `nodelay on`, `user-timeout secs`,
+/// `request-ack`, `replaceable segment` or `irreplaceable segment` (in TIME-WAIT), `answer sent taken cookie` (of Fast Open), `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
 /// run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
 pub struct Script {
@@ -40,6 +42,11 @@ pub struct Script {
     pub(super) peer_isn: SeqNum,
     pub(super) controller: Option<Box<dyn Controller>>,
     pub(super) max_rto: Option<Duration>,
+    pub(super) fast_open: FastOpen,
+    /// Bytes written before the SYN goes out.
+    pub(super) early: usize,
+    /// The cookie of the SYN counts as valid.
+    pub(super) trusting: bool,
 }
 
 impl Script {
@@ -64,6 +71,9 @@ impl Script {
             peer_isn: SeqNum(7_000),
             controller: None,
             max_rto: None,
+            fast_open: FastOpen::Off,
+            early: 0,
+            trusting: false,
         }
     }
 
@@ -77,6 +87,13 @@ impl Script {
     #[must_use]
     pub fn accepting() -> Self {
         Self::new(Start::Accepting)
+    }
+
+    /// A flow that the script's first segment makes: the acknowledgment of a SYN/ACK with a cookie,
+    /// which tells the script's settings, and a window scale of 2 if there is any.
+    #[must_use]
+    pub fn resuming() -> Self {
+        Self::new(Start::Resuming)
     }
 
     /// A flow after its handshake, which gave a first round-trip time; the quick start of
@@ -157,6 +174,13 @@ impl Script {
         self
     }
 
+    /// Explicit congestion notification; a script's flow accepts it if nothing is said.
+    #[must_use]
+    pub fn ecn(mut self, mode: EcnMode) -> Self {
+        self.config.ecn = mode;
+        self
+    }
+
     /// The initial sequence numbers of both sides.
     #[must_use]
     pub fn isn(mut self, own: u32, peer: u32) -> Self {
@@ -168,6 +192,20 @@ impl Script {
     #[must_use]
     pub fn max_rto(mut self, max: Duration) -> Self {
         self.max_rto = Some(max);
+        self
+    }
+
+    /// Fast Open, and bytes that are written before the SYN goes out.
+    #[must_use]
+    pub fn fast_open(mut self, fast_open: FastOpen, early: usize) -> Self {
+        (self.fast_open, self.early) = (fast_open, early);
+        self
+    }
+
+    /// The SYN that comes has a valid cookie.
+    #[must_use]
+    pub fn trusting(mut self) -> Self {
+        self.trusting = true;
         self
     }
 
@@ -191,6 +229,7 @@ impl Script {
         let controller = self.controller.take().unwrap_or(fixed);
         let mut opening = setup::opening((1, 2), self.isn, self.config, self.mss, controller);
         let millis = u32::try_from(EPOCH.as_nanos() / 1_000_000).expect("it is small");
+        opening.fast_open = self.fast_open.clone();
         opening.timestamp_offset = 0u32.wrapping_sub(millis);
         opening
     }

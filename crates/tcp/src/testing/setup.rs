@@ -5,9 +5,9 @@ use core::net::SocketAddr;
 
 use manypath_base::{Instant, Mss, PathId, SeqNum};
 use manypath_cc::Controller;
-use manypath_wire::{Flags, Options, Segment, Timestamps};
+use manypath_wire::{Ecn, Flags, Options, Segment, Timestamps};
 
-use crate::{Config, Flow, Opening, PathConfig, Plain};
+use crate::{Config, EcnMode, FastOpen, Flow, Opening, PathConfig, Plain, Received};
 
 /// The only path of a test's flow.
 pub(super) const PATH: PathId = PathId(0);
@@ -32,6 +32,7 @@ pub(super) fn opening(
         timestamp_offset: 0,
         config,
         path: PathConfig { id: PATH, mss, controller },
+        fast_open: FastOpen::Off,
     }
 }
 
@@ -55,12 +56,20 @@ pub(super) fn syn_ack(
         dst_port: address(1).port(),
         seq: peer_isn,
         ack: isn.wrapping_add(1),
-        flags: Flags::SYN | Flags::ACK,
+        flags: match config.ecn {
+            EcnMode::Ask => Flags::SYN | Flags::ACK | Flags::ECE,
+            EcnMode::Off | EcnMode::Accept => Flags::SYN | Flags::ACK,
+        },
         window,
         urgent: 0,
         options,
         payload: Default::default(),
     }
+}
+
+/// A segment that came unmarked on the only path.
+pub(crate) fn received(segment: Segment) -> Received {
+    Received { path: PATH, segment, ecn: Ecn::NotEct }
 }
 
 /// An established flow whose handshake took from `began` to `now`; the acknowledgment of the
@@ -75,7 +84,7 @@ pub(crate) fn established(
     let mut flow = Flow::connect(began, opening);
     while flow.poll_transmit(began, &mut Plain).is_some() {}
     let answer = syn_ack((isn, peer_isn), window, &config, mss);
-    flow.handle_segment(now, PATH, answer, &mut Plain);
+    flow.handle_segment(now, received(answer), &mut Plain);
     while flow.poll_transmit(now, &mut Plain).is_some() {}
     while flow.poll_event().is_some() {}
     flow.recv.acks.end_quick_start();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, SeqNum, SubflowOffset};
 use manypath_wire::{Flags, MpTcpRst, MptcpOptions, ResetReason, Segment};
 
-use crate::testing::{FixedWindow, established, ms};
+use crate::testing::{FixedWindow, established, ms, received};
 use crate::{
     CloseReason, Config, Event, Extension, Flow, Incoming, Opening, Outgoing, PathConfig, Verdict,
 };
@@ -55,14 +55,17 @@ impl Extension for Probe {
 }
 
 fn flow() -> Flow {
-    let mss = Mss(100);
-    let config = Config {
+    flow_with(Config {
         timestamps: false,
         window_scale: false,
         nagle: false,
         pacing: false,
         ..Config::default()
-    };
+    })
+}
+
+fn flow_with(config: Config) -> Flow {
+    let mss = Mss(100);
     let opening = Opening {
         local: ([10, 0, 0, 1], 1).into(),
         remote: ([10, 0, 0, 2], 2).into(),
@@ -70,6 +73,7 @@ fn flow() -> Flow {
         timestamp_offset: 0,
         config,
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(10_000, mss)) },
+        fast_open: Default::default(),
     };
     established((NOW, NOW + ms(40)), opening, SeqNum(0), 1_000)
 }
@@ -125,7 +129,7 @@ fn a_shared_window_does_not_bind_the_flow() {
     let (mut flow, mut ext) = (flow(), Probe { window: Some(7_000), ..Probe::default() });
     flow.write(Bytes::from(vec![0; 5_000]));
     assert_eq!(sizes(&mut flow, &mut ext).iter().sum::<usize>(), 5_000);
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::ACK, 50), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::ACK, 50)), &mut ext);
     flow.request_ack();
     let sent = flow.poll_transmit(NOW + ms(40), &mut ext).expect("it was asked for");
     assert_eq!(sent.segment.window, 7_000);
@@ -136,7 +140,7 @@ fn a_shared_window_does_not_bind_the_flow() {
 fn a_verdict_resets_the_flow() {
     let reason = MpTcpRst { transient: false, reason: ResetReason::MptcpError };
     let (mut flow, mut ext) = (flow(), Probe { verdict: Some(reason), ..Probe::default() });
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::ACK, 50), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::ACK, 50)), &mut ext);
     assert_eq!(ext.seen, [(SubflowOffset(1), 50)]);
     let rst = flow.poll_transmit(NOW + ms(40), &mut ext).expect("a RST is due").segment;
     assert!(rst.flags.has(Flags::RST));
@@ -148,8 +152,23 @@ fn a_verdict_resets_the_flow() {
 #[test]
 fn the_options_of_a_rst_are_shown_to_the_extension() {
     let (mut flow, mut ext) = (flow(), Probe::default());
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::RST, 0), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::RST, 0)), &mut ext);
     assert_eq!(ext.resets, 1);
-    flow.handle_segment(NOW + ms(40), PATH, arriving(1, Flags::RST, 0), &mut ext);
+    flow.handle_segment(NOW + ms(40), received(arriving(1, Flags::RST, 0)), &mut ext);
     assert_eq!(ext.resets, 1, "the flow has ended");
+}
+
+/// MUST-48, MUST-49, SHLD-21 of RFC 9293 §3.9: the application decides what the IP header says.
+#[test]
+fn packets_carry_the_code_point_and_hop_limit_asked_for() {
+    let config = Config { dscp: 46, hop_limit: 3, ..Config::default() };
+    let (mut flow, mut ext) = (flow_with(config), Probe::default());
+    let mut next = |flow: &mut Flow| {
+        flow.request_ack();
+        let sent = flow.poll_transmit(NOW + ms(40), &mut ext).expect("it was asked for");
+        (sent.dscp, sent.hop_limit)
+    };
+    assert_eq!(next(&mut flow), (46, 3));
+    flow.set_dscp(10);
+    assert_eq!(next(&mut flow), (10, 3));
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_wire::{Flags, Options, Segment, Timestamps};
 
-use crate::testing::{FixedWindow, ms};
-use crate::{Config, Flow, Opening, PathConfig, Plain, State};
+use crate::testing::{FixedWindow, established, ms, received};
+use crate::{Config, Cookie, FastOpen, Flow, Opening, PathConfig, Plain, State};
 
 const PATH: PathId = PathId(0);
 
@@ -26,6 +26,7 @@ fn opening(rng: &mut Rng) -> Opening {
             ..Config::default()
         },
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(50_000, mss)) },
+        fast_open: Default::default(),
     }
 }
 
@@ -99,7 +100,7 @@ fn step(rng: &mut Rng, flow: &mut Flow, now: Instant) {
         3 if rng.chance(1, 50) => flow.abort(None),
         _ => {
             let segment = segment(rng, flow);
-            flow.handle_segment(now, PATH, segment, &mut Plain);
+            flow.handle_segment(now, received(segment), &mut Plain);
         }
     }
     drain(flow, now);
@@ -124,9 +125,19 @@ fn random_segments_do_no_harm() {
     for seed in 0..2_000 {
         let rng = &mut Rng::seeded(seed);
         let mut now = Instant::from_millis(1_000);
-        let opening = opening(rng);
+        let mut opening = opening(rng);
         let mut flow = if rng.chance(1, 2) {
-            Flow::connect(now, opening)
+            let cookie = Cookie::from_slice(&[7; 8]);
+            opening.fast_open = match rng.below(3) {
+                0 => FastOpen::Off,
+                1 => FastOpen::Ask,
+                _ => FastOpen::Use { cookie, peer_mss: None },
+            };
+            let mut flow = Flow::connect(now, opening);
+            flow.write(Bytes::from(vec![1; usize64(rng.below(3_000))]));
+            flow
+        } else if rng.chance(1, 2) {
+            Flow::accept_early(now, opening, syn(rng, now))
         } else {
             Flow::accept(now, opening, &syn(rng, now))
         };
@@ -167,10 +178,45 @@ fn crumbs_are_bounded() {
             payload: Bytes::from_static(&[1]).into(),
             ..syn.clone()
         };
-        flow.handle_segment(now + ms(1), PATH, crumb, &mut Plain);
+        flow.handle_segment(now + ms(1), received(crumb), &mut Plain);
         while flow.poll_transmit(now, &mut Plain).is_some() {}
         while flow.poll_event().is_some() {}
     }
     assert!(flow.held() > 1_000 && flow.held() < 10_000, "{} crumbs", flow.held());
     assert!(len64(flow.recv.data.ranges().len()) == flow.held());
+}
+
+/// Blocks of single bytes cannot tear what is in flight to shreds: memory and work stay bounded.
+#[test]
+fn shreds_are_bounded() {
+    let mss = Mss(1460);
+    let now = Instant::from_millis(1_000);
+    let mut opening = opening(&mut Rng::seeded(1));
+    opening.config = Config { timestamps: false, sack: true, pacing: false, ..Config::default() };
+    opening.path.controller = Box::new(FixedWindow::new(1 << 20, mss));
+    let (isn, peer) = (opening.isn, SeqNum(7));
+    let mut flow = established((now, now + ms(40)), opening, peer, 60_000);
+    flow.send.window = 1 << 20;
+    flow.write(Bytes::from(vec![1; 60_000]));
+    while flow.poll_transmit(now + ms(40), &mut Plain).is_some() {}
+    for n in 0..20_000u32 {
+        let at = isn.wrapping_add(2 + 3 * n);
+        let block = Segment {
+            src_port: 2,
+            dst_port: 1,
+            seq: peer.wrapping_add(1),
+            ack: isn.wrapping_add(1),
+            flags: Flags::ACK,
+            window: 60_000,
+            urgent: 0,
+            options: Options {
+                sack: [at..at.wrapping_add(1)].into_iter().collect(),
+                ..Options::default()
+            },
+            payload: Default::default(),
+        };
+        flow.handle_segment(now + ms(50), received(block), &mut Plain);
+        flow.check_invariants();
+    }
+    assert!(flow.board.len() <= 16_386, "{} pieces", flow.board.len());
 }

@@ -81,6 +81,25 @@ fn a_syn_that_nobody_answers_is_sent_again_and_given_up() {
     );
 }
 
+/// RFC 9293 §3.8.3, MUST-23: an attempt to connect goes on for three minutes at least.
+#[test]
+fn an_attempt_to_connect_lasts_three_minutes() {
+    Script::connecting().run(
+        "
+        0ms   > S mss 100 sackOK
+        1s    > S mss 100 sackOK
+        3s    > S mss 100 sackOK
+        7s    > S mss 100 sackOK
+        15s   > S mss 100 sackOK
+        31s   > S mss 100 sackOK
+        63s   > S mss 100 sackOK
+        123s  > S mss 100 sackOK
+        180s  state SynSent
+        183s  expect Closed(TimedOut)
+        ",
+    );
+}
+
 /// RFC 6298 (5.7): data after a SYN that had to be sent again begins with a timeout of 3 s, and
 /// Karn's algorithm takes no sample (§3).
 #[test]

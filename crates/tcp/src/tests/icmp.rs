@@ -13,13 +13,16 @@ fn a_hard_error_ends_an_attempt_to_connect() {
     );
 }
 
-/// RFC 9293 §3.9.2.2 (MUST-56): soft errors end nothing.
+/// RFC 9293 §3.9.2.2 (MUST-56, SHLD-25): soft errors end nothing, but the application can learn
+/// of them.
 #[test]
 fn a_soft_error_does_not() {
     Script::connecting().run(
         "
         0ms   > S mss 100 sackOK
+        5ms   check unreachable 0
         5ms   icmp unreachable 0
+        5ms   check unreachable 1
         5ms   state SynSent
         30ms  < S. ack 1 mss 100 sackOK
         30ms  > . 1:1 ack 1

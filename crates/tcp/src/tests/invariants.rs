@@ -13,7 +13,7 @@ impl Flow {
         }
         assert!(self.board.is_canonical(), "{:?}", self.board);
         if let (Some(first), Some(last)) = (self.board.iter().next(), self.board.iter().last()) {
-            assert_eq!(first.range.start, self.send.una);
+            assert_eq!(first.range.start, self.send.una.max(SubflowOffset(1)));
             assert_eq!(last.range.end, self.send.nxt);
         } else if self.state.is_synchronized() {
             assert_eq!(self.send.una, self.send.nxt);
@@ -35,6 +35,7 @@ impl Flow {
         assert_eq!(path.sacked, sum(Status::Sacked), "sacked");
         assert!(path.timer.is_some() || !path.is_outstanding(), "nothing will wake {path:?}");
         assert!(path.controller.cwnd() >= path.mss.bytes());
+        assert!(path.order.len() == 0 || !self.board.is_empty(), "what is over is forgotten");
         let in_flight = |s: &&Sent| s.path == path.id && s.status == Status::InFlight;
         // The ends tell; looking at all would cost the square of the flight.
         for piece in self.board.iter().filter(in_flight).take(4) {

@@ -1,14 +1,20 @@
 //! Scripts and simulations that test a flow as a whole, a file for each topic.
 
+mod black_hole;
 mod challenge;
 mod close;
+mod cork;
 mod delayed_ack;
+mod ecn;
 mod efficiency;
 mod extension;
+mod fast_open;
+mod frto;
 mod fuzz;
 mod handshake;
 mod icmp;
 mod invariants;
+mod keepalive;
 mod loss;
 mod nagle;
 mod pacing;
@@ -16,6 +22,7 @@ mod pairs;
 mod prr;
 mod rack;
 mod reset;
+mod resume;
 mod rto;
 mod sack;
 mod simultaneous;
@@ -23,5 +30,7 @@ mod spurious;
 mod time_wait;
 mod timestamps;
 mod tlp;
+mod urgent;
+mod user_timeout;
 mod window;
 mod zero_window;

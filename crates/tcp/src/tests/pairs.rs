@@ -9,7 +9,7 @@ use manypath_cc::Algorithm;
 use proptest::prelude::*;
 
 use crate::testing::{LinkConfig, Pair, Side, Sides, ms};
-use crate::{Config, State};
+use crate::{Config, EcnMode, State};
 
 /// A network with everything wrong with it, chosen by seed.
 fn hostile(rng: &mut Rng) -> LinkConfig {
@@ -23,6 +23,7 @@ fn hostile(rng: &mut Rng) -> LinkConfig {
         duplicate: rng.below(500),
         reorder: rng.below(1_000),
         jitter: delay * 2,
+        mark: rng.chance(1, 2).then(|| rng.below(20_000)),
     }
 }
 
@@ -34,6 +35,7 @@ fn settings(rng: &mut Rng) -> Config {
         timestamps: rng.chance(1, 2),
         window_scale: rng.chance(1, 2),
         nagle: rng.chance(1, 2),
+        ecn: if rng.chance(1, 2) { EcnMode::Ask } else { EcnMode::Accept },
         recv_buffer: buffer,
         recv_buffer_max: buffer * 2,
         // A cut may last longer than the usual patience of a handshake.

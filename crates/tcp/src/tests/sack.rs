@@ -152,3 +152,81 @@ fn no_blocks_without_permission() {
         ",
     );
 }
+
+/// RFC 2018 §4, RFC 5681 §4.2: segments that were handed in together open more holes than one
+/// acknowledgment has room for. Each block is reported, oldest first, so that the sender does not
+/// take what it has not heard of for lost.
+#[test]
+fn every_block_of_a_batch_is_reported() {
+    Script::established().mss(112).timestamps().run(
+        "
+        0ms   <+ 101:201
+        0ms   <+ 301:401
+        0ms   <+ 501:601
+        0ms   <+ 701:801
+        0ms   < 901:1001
+        0ms   > . ack 1 sack 501:601 301:401 101:201
+        0ms   > . ack 1 sack 901:1001 701:801 501:601
+        ",
+    );
+}
+
+/// RFC 2018 §4: what was filled or has grown meanwhile needs no acknowledgment of its own.
+#[test]
+fn a_batch_in_order_or_of_one_range_is_acknowledged_once() {
+    Script::established().run(
+        "
+        0ms   <+ 1:101
+        0ms   <+ 101:201
+        0ms   < 201:301
+        0ms   > . ack 301
+        1ms   <+ 401:501
+        1ms   <+ 501:601
+        1ms   < 601:701
+        1ms   > . ack 301 sack 401:701
+        2ms   <+ 801:901
+        2ms   <+ 1001:1101
+        2ms   <+ 701:801
+        2ms   <+ 901:1001
+        2ms   < 301:401
+        2ms   > . ack 1101
+        ",
+    );
+}
+
+/// RFC 2883 §4: each duplicate of a batch is reported, beside the block that holds it.
+#[test]
+fn every_duplicate_of_a_batch_is_reported() {
+    Script::established().run(
+        "
+        0ms   < 1:101
+        0ms   < 201:301
+        0ms   > . ack 101 sack 201:301
+        5ms   <+ 1:101
+        5ms   <+ 201:301
+        5ms   < 401:501
+        5ms   > . ack 101 sack 1:101 401:501 201:301
+        5ms   > . ack 101 sack 201:301 201:301 401:501
+        ",
+    );
+}
+
+/// RFC 5681 §4.2: without SACK the sender counts duplicate acknowledgments, so every segment out
+/// of order brings one; a hole that is filled ends that.
+#[test]
+fn without_sack_every_segment_out_of_order_is_acknowledged() {
+    Script::established().sack(false).run(
+        "
+        0ms   <+ 101:201
+        0ms   <+ 201:301
+        0ms   < 301:401
+        0ms   > . ack 1
+        0ms   > . ack 1
+        0ms   > . ack 1
+        1ms   <+ 501:601
+        1ms   <+ 601:701
+        1ms   < 1:101
+        1ms   > . ack 401
+        ",
+    );
+}

@@ -60,3 +60,45 @@ fn aborting_sends_nothing() {
         ",
     );
 }
+
+/// RFC 6191 §2, RFC 9293 §3.6.1: without timestamps the sequence number decides.
+#[test]
+fn a_later_sequence_number_may_take_over() {
+    after_closing(
+        "
+        5s   replaceable S 2:2
+        5s   replaceable S 900:900
+        5s   irreplaceable S 1:1
+        5s   irreplaceable S 0:0
+        5s   irreplaceable S. 900:900
+        5s   irreplaceable SR 900:900
+        5s   irreplaceable . 900:900
+        ",
+    );
+}
+
+/// RFC 6191 §2: with timestamps they decide, and the sequence number where they are equal; a
+/// connection without them must have a later sequence number.
+#[test]
+fn a_later_timestamp_may_take_over() {
+    Script::established().timestamps().run(
+        "
+        0ms   close
+        0ms   > F 1:1
+        40ms  < F 1:1 ack 2 ts 500 0
+        40ms  > . 2:2 ack 2
+        5s    replaceable S 0:0 ts 501 0
+        5s    irreplaceable S 900:900 ts 499 0
+        5s    replaceable S 900:900 ts 500 0
+        5s    irreplaceable S 0:0 ts 500 0
+        5s    replaceable S 900:900
+        5s    irreplaceable S 0:0
+        ",
+    );
+}
+
+/// Only TIME-WAIT can be taken over.
+#[test]
+fn a_living_flow_is_not_replaced() {
+    Script::established().run("0ms irreplaceable S 900:900");
+}

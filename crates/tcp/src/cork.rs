@@ -1,0 +1,55 @@
+//! Holding back a partial segment because the application says that more follows.
+
+use core::time::Duration;
+
+use manypath_base::Instant;
+
+/// How long a partial segment is held at most: as long as `TCP_CORK` does in common systems.
+const HELD: Duration = Duration::from_millis(200);
+
+/// Whether partial segments wait, and since when one does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cork {
+    /// The application corked the flow.
+    on: bool,
+    /// The last write said that more follows.
+    more: bool,
+    until: Option<Instant>,
+    /// The time is over: what waits goes out.
+    expired: bool,
+}
+
+impl Cork {
+    pub(crate) fn set(&mut self, on: bool) {
+        self.on = on;
+        self.until = None;
+    }
+
+    pub(crate) fn on_write(&mut self, more: bool) {
+        self.more = more;
+    }
+
+    /// Whether a partial segment is to wait.
+    pub(crate) fn holds(&mut self, now: Instant) -> bool {
+        let holds = (self.on || self.more) && !self.expired;
+        self.until = if holds { self.until.or(Some(now + HELD)) } else { None };
+        holds
+    }
+
+    /// Data went out.
+    pub(crate) fn on_sent(&mut self) {
+        self.until = None;
+        self.expired = false;
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.until.is_some_and(|at| at <= now) {
+            self.until = None;
+            self.expired = true;
+        }
+    }
+
+    pub(crate) const fn timeout(&self) -> Option<Instant> {
+        self.until
+    }
+}

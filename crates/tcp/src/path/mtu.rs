@@ -1,0 +1,141 @@
+//! Black holes: paths that drop large packets and say nothing (RFC 2923 §2.1), found at TCP's own
+//! level (RFC 4821, RFC 8899 §4.3), and the way back up.
+//!
+//! Timeouts of a large packet make a smaller one a trial. A trial that gets through proves nothing
+//! yet, since the path may just have been dead: the segment size is lowered once a large packet is
+//! lost again after it.
+
+use core::time::Duration;
+
+use manypath_base::{Instant, Mss};
+
+use super::Path;
+
+/// Timeouts in a row of large packets before a smaller one is tried: one may be bad luck.
+const SUSPICIOUS: u8 = 2;
+/// When a larger size is tried again (RFC 1191 §6.3, RFC 8201 §4: ten minutes).
+const RAISE: Duration = Duration::from_secs(600);
+/// Segment sizes of common MTUs, downwards: Ethernet, IPv6's minimum, 1024, and the smallest that
+/// is believed in (see `icmp.rs`).
+const STEPS_V4: [u16; 4] = [1460, 1240, 984, MIN_MSS_V4];
+const STEPS_V6: [u16; 2] = [1440, MIN_MSS_V6];
+
+/// The smallest MSS that is brought about: an IPv4 MTU of 552 bytes, as common systems have it,
+/// against forged errors that would cut packets to nothing (RFC 1191 §3 allows 68).
+const MIN_MSS_V4: u16 = 512;
+/// IPv6 guarantees 1280 bytes (RFC 8200 §5).
+const MIN_MSS_V6: u16 = 1220;
+
+/// The smallest MSS that an error message or a black hole brings about.
+pub(crate) const fn min_mss(v6: bool) -> u16 {
+    if v6 { MIN_MSS_V6 } else { MIN_MSS_V4 }
+}
+
+/// What is known of the largest packet that a path carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mtu {
+    v6: bool,
+    /// What the interface and the peer allow.
+    ceiling: Mss,
+    /// Timeouts of large packets since something large came through.
+    timeouts: u8,
+    /// Payload of the smallest packet that timed out.
+    suspect: u32,
+    /// What the first lost packet is cut to.
+    trial: Option<Mss>,
+    /// A trial that came through.
+    passed: Option<Mss>,
+    raise_at: Option<Instant>,
+}
+
+impl Mtu {
+    pub(crate) const fn new(ceiling: Mss, v6: bool) -> Self {
+        Self { v6, ceiling, timeouts: 0, suspect: 0, trial: None, passed: None, raise_at: None }
+    }
+
+    fn step_below(&self, mss: Mss) -> Mss {
+        let steps: &[u16] = if self.v6 { &STEPS_V6 } else { &STEPS_V4 };
+        let below = steps.iter().find(|&&step| step < mss.0);
+        Mss(below.copied().unwrap_or_else(|| mss.0.min(min_mss(self.v6))))
+    }
+
+    fn forget(&mut self) {
+        *self = Self { raise_at: self.raise_at, ..Self::new(self.ceiling, self.v6) };
+    }
+}
+
+impl Path {
+    /// The peer's MSS is known.
+    pub(crate) fn agree_on_mss(&mut self, mss: Mss) {
+        self.set_mss(mss);
+        self.mtu.ceiling = self.mss;
+    }
+
+    /// Packets are to be smaller from now on, for some time.
+    pub(crate) fn lower_mss(&mut self, mss: Mss, now: Instant) {
+        self.set_mss(mss);
+        self.mtu.forget();
+        self.mtu.raise_at = Some(now + RAISE);
+    }
+
+    /// The time of small packets is over: what caused them may be.
+    pub(crate) fn raise_mss(&mut self, now: Instant) {
+        if self.mtu.raise_at.is_some_and(|at| at <= now) {
+            self.mtu.raise_at = None;
+            self.mtu.forget();
+            let packet = self.payload_beside_options(self.mtu.ceiling);
+            self.set_mss(self.mtu.ceiling);
+            self.packet = packet;
+        }
+    }
+
+    /// Payload of a packet with this MSS and as many options as were last sent.
+    fn payload_beside_options(&self, mss: Mss) -> u32 {
+        let options = self.mss.bytes().saturating_sub(self.packet);
+        mss.bytes().saturating_sub(options).max(1)
+    }
+
+    /// The retransmission timer expired, and `bytes` from the first lost packet on.
+    pub(crate) fn on_large_timeout(&mut self, bytes: u32, now: Instant) {
+        let size = bytes.min(self.packet);
+        if let Some(passed) = self.mtu.passed {
+            if size > self.payload_beside_options(passed) {
+                self.lower_mss(passed, now);
+            }
+            return;
+        }
+        if self.mtu.trial.is_none()
+            && size <= self.payload_beside_options(Mss(min_mss(self.mtu.v6)))
+        {
+            return;
+        }
+        let first = self.mtu.timeouts == 0;
+        self.mtu.suspect = if first { size } else { self.mtu.suspect.min(size) };
+        self.mtu.timeouts = self.mtu.timeouts.saturating_add(1);
+        if self.mtu.timeouts >= SUSPICIOUS {
+            let mut trial = self.mtu.step_below(self.mtu.trial.unwrap_or(self.mss));
+            while self.payload_beside_options(trial) >= size && trial.0 > min_mss(self.mtu.v6) {
+                trial = self.mtu.step_below(trial);
+            }
+            self.mtu.trial = Some(trial);
+        }
+    }
+
+    /// A piece of `bytes` came through.
+    pub(super) fn note_size(&mut self, bytes: u32) {
+        if self.mtu.suspect == 0 {
+            return;
+        }
+        if bytes.min(self.packet) >= self.mtu.suspect {
+            self.mtu.forget();
+        } else if let Some(trial) = self.mtu.trial.take() {
+            self.mtu.passed = Some(trial);
+            self.mtu.timeouts = 0;
+        }
+    }
+
+    /// Payload that a retransmission may have, where that is under trial.
+    pub(crate) fn trial_limit(&self) -> u32 {
+        self.mtu.trial.map_or(u32::MAX, |trial| self.payload_beside_options(trial))
+    }
+}

@@ -1,0 +1,139 @@
+//! What can be asked of a flow. Nothing here changes it.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use manypath_base::{Instant, PathId, SubflowOffset};
+use manypath_cc::FlowView;
+use manypath_wire::IcmpKind;
+
+use crate::path::Path;
+use crate::{Counters, Flow, PathInfo, State};
+
+impl Flow {
+    /// When the path may carry new data, where only its pace holds it back until then.
+    #[must_use]
+    pub fn paced_until(&self, now: Instant, path: PathId) -> Option<Instant> {
+        self.path(path).and_then(|p| p.paced_until(now))
+    }
+
+    /// Where the flow stands.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// This side's address and port.
+    #[must_use]
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The peer's address and port.
+    #[must_use]
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes written that were not acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> u64 {
+        self.send.buffer.len()
+    }
+
+    /// Bytes written that were not sent.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.send.buffer.end().saturating_sub(self.send.nxt.max(SubflowOffset(1)))
+    }
+
+    /// First byte not acknowledged.
+    #[must_use]
+    pub const fn una(&self) -> SubflowOffset {
+        self.send.una
+    }
+
+    /// Where the next byte written will be.
+    #[must_use]
+    pub fn write_offset(&self) -> SubflowOffset {
+        self.send.buffer.end()
+    }
+
+    /// Next byte expected of the peer.
+    #[must_use]
+    pub fn rcv_nxt(&self) -> SubflowOffset {
+        self.recv.nxt()
+    }
+
+    /// Whether a sent segment of any path waits for its acknowledgment.
+    #[must_use]
+    pub fn is_outstanding(&self) -> bool {
+        !self.board.is_empty()
+    }
+
+    /// Bytes that the path takes now; 0 before the handshake is complete.
+    #[must_use]
+    pub fn room(&self, path: PathId) -> u32 {
+        let open = matches!(self.state, State::Established | State::CloseWait);
+        let open = open || self.may_send_early();
+        self.path(path).filter(|_| open).map_or(0, Path::room)
+    }
+
+    /// A snapshot of each path.
+    pub fn paths(&self) -> impl Iterator<Item = PathInfo> + '_ {
+        self.paths.iter().map(Path::info)
+    }
+
+    /// How each path looks to coupled controllers.
+    pub fn views(&self) -> impl Iterator<Item = FlowView> + '_ {
+        self.paths.iter().map(Path::view)
+    }
+
+    /// Bytes received in order that were not read.
+    #[must_use]
+    pub fn readable(&self) -> u64 {
+        self.recv.queued()
+    }
+
+    /// Bytes held out of order.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.recv.data.held_bytes()
+    }
+
+    /// Payload bytes written so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.send.buffer.end().saturating_sub(SubflowOffset(1))
+    }
+
+    /// The last ICMP error about something in flight: what an application may want to know when
+    /// nothing is acknowledged (RFC 9293 §3.9.2.2, SHLD-25).
+    #[must_use]
+    pub const fn last_error(&self) -> Option<IcmpKind> {
+        self.last_error
+    }
+
+    /// How long data may stay unacknowledged, or a closed window unanswered, before the flow is
+    /// given up: what was configured, set, or agreed to (RFC 5482).
+    #[must_use]
+    pub const fn user_timeout(&self) -> Duration {
+        self.user_timeout.current
+    }
+
+    /// What the peer said last of its own user timeout (RFC 5482 §3.1).
+    #[must_use]
+    pub const fn peer_user_timeout(&self) -> Option<Duration> {
+        self.user_timeout.remote
+    }
+
+    fn path(&self, id: PathId) -> Option<&Path> {
+        self.paths.iter().find(|p| p.id == id)
+    }
+}
