@@ -126,6 +126,8 @@ pub struct Flow {
     /// A RST with this sequence number is to be sent, in answer to an acknowledgment of what was
     /// never sent; the flow goes on.
     pub(crate) stray_reset: Option<SeqNum>,
+    /// The owner wants to know whether the peer is there.
+    pub(crate) asked_alive: bool,
     /// When something was last acknowledged, or first sent: for the user timeout.
     pub(crate) progress_at: Instant,
     /// When data that only the pace holds back may leave.
@@ -191,6 +193,7 @@ impl Flow {
             persist: Persist::default(),
             reset_due: None,
             stray_reset: None,
+            asked_alive: false,
             progress_at: now,
             pace_at: None,
             challenge_at: None,
@@ -249,6 +252,26 @@ impl Flow {
     /// The owner wants an acknowledgment sent now, to carry an option.
     pub fn request_ack(&mut self) {
         self.recv.acks.at_once();
+    }
+
+    /// Asks the peer for a sign of life: a keep-alive goes out, once (RFC 9293 §3.8.4). A peer that
+    /// lives answers with an acknowledgment; what the owner makes of silence is its own affair.
+    pub fn ask_alive(&mut self) {
+        self.asked_alive = true;
+    }
+
+    /// Whether a SYN that comes in TIME-WAIT begins a new connection beyond doubt: its timestamp is
+    /// newer than the last one of the old connection, or it has none and its number lies beyond
+    /// all that the old one used (RFC 9293 §3.6.1 MAY-2, RFC 6191 §2).
+    #[must_use]
+    pub fn may_give_way_to(&self, syn: &Segment) -> bool {
+        let beyond = SubflowOffset::from_seq(syn.seq, self.recv.isn, self.recv.nxt())
+            .is_some_and(|at| at >= self.recv.nxt());
+        match syn.options.timestamps.filter(|_| self.agreed.timestamps) {
+            Some(ts) if self.timestamps.is_recent(ts.value) => beyond,
+            Some(ts) => self.timestamps.is_newer(ts.value),
+            None => beyond,
+        }
     }
 
     /// Caps the backed-off retransmission timeout of every path: where other paths carry the

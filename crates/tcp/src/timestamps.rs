@@ -39,6 +39,16 @@ impl TimestampState {
             .is_some_and(|(recent, at)| tick_before(value, recent) && now.since(at) < OUTDATED)
     }
 
+    /// Whether this TSval comes behind the last one.
+    pub(crate) fn is_newer(&self, value: u32) -> bool {
+        self.recent.is_some_and(|(recent, _)| tick_before(recent, value))
+    }
+
+    /// Whether this TSval is the last one.
+    pub(crate) fn is_recent(&self, value: u32) -> bool {
+        self.recent.is_some_and(|(recent, _)| recent == value)
+    }
+
     /// Takes TS.Recent of a segment that covers the last acknowledgment sent (RFC 7323 §4.3).
     pub(crate) fn update(&mut self, value: u32, now: Instant) {
         if self

@@ -12,7 +12,7 @@ use crate::extension::Phase;
 use crate::flow::Transmit;
 use crate::path::{Health, MAX_RTO, Path, TailProbe};
 use crate::scoreboard::{Sent, Status};
-use crate::{Extension, Flow, State};
+use crate::{Extension, Flow, Plain, State};
 use segment::Draft;
 
 /// Time that one burst may take of a path's rate, so that a super-segment does not fill a short
@@ -48,7 +48,22 @@ impl Flow {
                 return Some(sent);
             }
         }
+        if core::mem::take(&mut self.asked_alive) && self.state.is_synchronized() {
+            return Some(self.keep_alive(now));
+        }
         self.acknowledge(now, ext)
+    }
+
+    /// A segment before the window, which must be acknowledged (RFC 9293 §3.8.4). It is no
+    /// acknowledgment that the peer reads, and no extension says anything on it.
+    fn keep_alive(&mut self, now: Instant) -> Transmit {
+        let acks = self.recv.acks;
+        let mut draft = Draft::new(Phase::Open, Flags::ACK, 0);
+        let before = SubflowOffset(self.send.una.0.saturating_sub(1));
+        draft.range = before..before;
+        let transmit = self.finish(now, &draft, &mut Plain);
+        self.recv.acks = acks;
+        transmit
     }
 
     fn reset_segment(

@@ -123,6 +123,19 @@ impl Run {
                 self.flow().abort(reason);
             }
             "request-ack" => self.flow().request_ack(),
+            "ask-alive" => self.flow().ask_alive(),
+            "gives-way-to" => {
+                let syn = self.segment(&Line::parse(rest));
+                if !self.flow().may_give_way_to(&syn) {
+                    self.fail("it does not give way");
+                }
+            }
+            "holds-against" => {
+                let syn = self.segment(&Line::parse(rest));
+                if self.flow().may_give_way_to(&syn) {
+                    self.fail("it gives way");
+                }
+            }
             "expect" => self.expect(rest),
             "never" => {
                 if self.events.iter().any(|e| format!("{e:?}") == rest) {

@@ -25,9 +25,9 @@ pub(super) enum Start {
 /// A flow, and the segments that it must and must not send.
 ///
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
-/// comes in, and `write n`, `read n`, `close`, `abort`, `request-ack`, `expect event`,
-/// `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
-/// run exactly when they are due. Any segment that no line lists fails the script.
+/// comes in, and `write n`, `read n`, `close`, `abort`, `request-ack`, `ask-alive`,
+/// `gives-way-to syn`, `holds-against syn`, `expect event`, `never event`, `state name`,
+/// `check quantity value`, `icmp kind seq` do what they say. Timers run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
 pub struct Script {
     pub(super) start: Start,

@@ -9,6 +9,7 @@ mod fuzz;
 mod handshake;
 mod icmp;
 mod invariants;
+mod keep_alive;
 mod loss;
 mod nagle;
 mod pacing;

@@ -60,3 +60,33 @@ fn aborting_sends_nothing() {
         ",
     );
 }
+
+/// RFC 9293 §3.6.1 (MAY-2): a number beyond all that the old connection used.
+#[test]
+fn it_gives_way_to_a_syn_with_a_higher_number() {
+    after_closing(
+        "
+        5s   gives-way-to S 2:2
+        5s   gives-way-to S 90000:90000
+        5s   holds-against S 1:1
+        5s   holds-against S 4294960000:4294960000
+        ",
+    );
+}
+
+/// RFC 6191 §2: where both have timestamps, theirs decide, and numbers between equals.
+#[test]
+fn it_gives_way_to_a_syn_with_a_later_timestamp() {
+    Script::established().timestamps().run(
+        "
+        0ms   close
+        0ms   > F 1:1
+        40ms  < F 1:1 ack 2 ts 1000 0
+        40ms  > . 2:2 ack 2
+        5s    gives-way-to S 0:0 ts 1001 0
+        5s    holds-against S 90000:90000 ts 999 0
+        5s    gives-way-to S 90000:90000 ts 1000 0
+        5s    holds-against S 0:0 ts 1000 0
+        ",
+    );
+}
