@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use manypath_base::IfaceId;
 use manypath_cc::Algorithm as CongestionControl;
@@ -79,6 +80,9 @@ pub struct EndpointConfig {
     pub checksum: bool,
     /// Largest number of connections, the half-open ones included.
     pub max_connections: usize,
+    /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE and
+    /// answered one without (RFC 8684 §3.9.3); it doubles each time. Zero: not at all.
+    pub blackhole_time: Duration,
 }
 
 impl Default for EndpointConfig {
@@ -91,6 +95,7 @@ impl Default for EndpointConfig {
             send_buffer_max: 8 << 20,
             checksum: false,
             max_connections: 1 << 20,
+            blackhole_time: Duration::from_secs(3_600),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::ms;
 use common::raw::{Raw, capable_syn, capable_syn_ack};
 use manypath_mptcp::{ConnectionError, Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MptcpOptions};
@@ -169,4 +170,50 @@ fn a_syn_to_a_closed_port_is_refused() {
     let mut raw = Raw::new();
     raw.send(raw.sub(0, 40_000, 81), Flags::SYN, capable_syn(), b"");
     assert_eq!(raw.said(), ["new R ack 1"]);
+}
+
+/// The peer answers only the SYN without MP_CAPABLE; returns the connection's subflow.
+fn dropped(raw: &mut Raw) {
+    let sub = raw.connecting();
+    raw.pass(20_000);
+    raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(raw), Protocol::FellBack(FallbackReason::SynDropped));
+    raw.abort();
+    raw.said();
+}
+
+/// RFC 8684 §3.9.3: the destination is remembered for a time that doubles.
+#[test]
+fn a_destination_that_drops_the_option_is_remembered_and_forgiven() {
+    let mut raw = Raw::with(|config| config.blackhole_time = ms(60_000));
+    dropped(&mut raw);
+    raw.pass(39_000);
+    let sub = raw.connecting();
+    raw.pass(0);
+    raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::KnownToDrop));
+    assert_eq!(raw.said(), ["#1 ack 1"]);
+    raw.pass(22_000);
+    dropped(&mut raw);
+    raw.pass(110_000);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::KnownToDrop));
+    raw.abort();
+    raw.pass(11_000);
+    raw.connected();
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+    raw.abort();
+    raw.said();
+    dropped(&mut raw);
+    raw.pass(61_000);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::Negotiating);
+}
+
+#[test]
+fn a_blackhole_time_of_zero_remembers_nothing() {
+    let mut raw = Raw::with(|config| config.blackhole_time = ms(0));
+    dropped(&mut raw);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::Negotiating);
 }

@@ -9,17 +9,20 @@ mod checksum;
 mod close;
 mod data_recv;
 mod data_send;
+mod hurry;
 mod input;
 mod mapping;
 mod output;
 mod path_manager;
 mod plan;
+mod removal;
 mod seam;
 mod shared;
 mod signals;
 mod snapshot;
 mod subflow;
 mod timeout;
+mod unmapped;
 mod watch;
 
 use alloc::boxed::Box;
@@ -33,7 +36,7 @@ use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, State, Transmit};
-use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, ResetReason, Segment};
+use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, Segment};
 
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
@@ -53,8 +56,8 @@ use subflow::{Kind, Subflow, SubflowState};
 pub(crate) struct Birth {
     pub(crate) id: ConnId,
     pub(crate) role: Role,
-    /// Whether MPTCP is asked for, or was by the peer.
-    pub(crate) multipath: bool,
+    /// What it begins with: MPTCP where this side asks for it, or the peer did.
+    pub(crate) mode: Mode,
     pub(crate) key: Key,
     pub(crate) checksum: bool,
     pub(crate) scheduler: Box<dyn Scheduler>,
@@ -117,12 +120,11 @@ pub(crate) struct Connection {
 impl Connection {
     fn new(birth: &mut Birth) -> Self {
         let config = &birth.opening.config;
-        let mode = if birth.multipath { Mode::Negotiating } else { Mode::Plain(None) };
         Self {
             id: birth.id,
             shared: Shared {
                 role: birth.role,
-                mode,
+                mode: birth.mode,
                 local: Identity::new(birth.key),
                 remote: None,
                 checksum: birth.checksum,
@@ -136,6 +138,7 @@ impl Connection {
                 skewed: false,
                 wide: false,
                 infinite: shared::Infinite::No,
+                capable_answered: None,
             },
             subflows: Vec::new(),
             next_subflow: 0,
@@ -229,7 +232,10 @@ impl Connection {
             state,
             up: false,
             heard_at: now,
+            silence: watch::Silence::default(),
             last_data: DataOffset::ZERO,
+            doubt: None,
+            penalised_at: now,
             down: None,
         });
         self.paths.is_stale = true;
@@ -344,6 +350,15 @@ impl Connection {
         DataOffset(flow.una().0).min(DataOffset(flow.write_offset().0))
     }
 
+    /// Whether SYNs with MP_CAPABLE were answered, once that is known of this side's SYNs.
+    pub(crate) fn take_capable_answer(&mut self) -> Option<bool> {
+        self.shared.capable_answered.take()
+    }
+
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -369,15 +384,14 @@ impl Connection {
     /// (RFC 8684 §3.4.2).
     pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
         let initial = self.local.ip();
-        for id in self.paths.set_locals(now, locals, initial) {
-            self.withdraw(id);
-        }
-        for i in 0..self.subflows.len() {
-            if !self.paths.has_local(self.subflows[i].flow.local().ip()) {
-                self.withdraw(self.subflows[i].state.local_id);
-                self.subflows[i].down = Some(PathDownReason::AddressRemoved);
+        let mut gone = self.paths.set_locals(now, locals, initial);
+        for sub in &mut self.subflows {
+            if !self.paths.has_local(sub.flow.local().ip()) {
+                gone.push(sub.state.local_id);
+                sub.down = Some(PathDownReason::AddressRemoved);
             }
         }
+        self.withdraw(&gone);
         self.end_marked(now);
         self.announce_timeout(now);
         self.refresh_plan();
@@ -385,9 +399,10 @@ impl Connection {
 
     /// Ends the subflows that were marked for it.
     pub(crate) fn end_marked(&mut self, now: Instant) {
-        for sub in self.subflows.iter_mut().filter(|s| s.down.is_some()) {
+        for sub in &mut self.subflows {
+            let Some(why) = sub.down else { continue };
             // "T": the peer may expect another subflow soon (RFC 8684 §3.6).
-            let reason = ResetReason::Unspecified;
+            let reason = why.reset_reason();
             sub.flow.abort(Some(MpTcpRst { transient: true, reason }));
         }
         self.settle_all(now);

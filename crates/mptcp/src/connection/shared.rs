@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) wide: bool,
     /// Where the infinite mapping begins that tells the peer of falling back (RFC 8684 §3.7).
     pub(crate) infinite: Infinite,
+    /// MP_CAPABLE in this side's SYN was answered, or was not where a SYN without it was.
+    pub(crate) capable_answered: Option<bool>,
 }
 
 /// The mapping without end that is sent once, on the first data after falling back.

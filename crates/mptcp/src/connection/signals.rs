@@ -3,14 +3,13 @@
 
 use core::net::SocketAddr;
 
-use manypath_base::{AddrId, Instant, SubflowId};
-use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
+use manypath_base::{Instant, SubflowId};
+use manypath_wire::{AddAddr, MpPrio};
 
 use super::path_manager::Announcement;
 use super::subflow::{Kind, Said, Signal};
 use super::{Connection, Role};
 use crate::crypto::add_addr_hmac;
-use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 
 impl Connection {
@@ -25,7 +24,7 @@ impl Connection {
                 // Bytes before it are missing: what brings them is acknowledged.
                 Said::DataFin => {}
                 Said::AddAddr(add) => self.on_add_addr(i, add),
-                Said::RemoveAddr(remove) => self.on_remove_addr(&remove),
+                Said::RemoveAddr(remove) => self.on_remove_addr(now, &remove),
                 Said::Prio(backup) => self.on_prio(i, backup),
                 Said::Fail(_) => self.on_fail(i),
                 Said::FastClose => self.on_fastclose(),
@@ -62,31 +61,10 @@ impl Connection {
         }
     }
 
-    /// Every subflow that uses a withdrawn address of the peer ends (RFC 8684 §3.4.2).
-    ///
-    /// **Choice:** the last subflow stays, as it may well be alive: with it the connection would
-    /// go. The others go without the keepalive that the RFC suggests, since a peer that still
-    /// wants the path does not withdraw it.
-    fn on_remove_addr(&mut self, remove: &RemoveAddr) {
-        for &id in &remove.ids {
-            let mut known = self.paths.on_remove_addr(id);
-            for n in 0..self.subflows.len() {
-                let uses = self.subflows[n].state.remote_id == id;
-                known |= uses;
-                if uses && self.is_spare(n) {
-                    self.subflows[n].down = Some(PathDownReason::AddressRemoved);
-                    self.subflows[n].flow.abort(None);
-                }
-            }
-            if known {
-                self.events.push_back(Event::AddrRemoved(self.id, id));
-            }
-        }
-    }
-
     /// Whether the connection lives on without subflow `i`.
     pub(super) fn is_spare(&self, i: usize) -> bool {
-        self.subflows.iter().enumerate().any(|(n, s)| n != i && s.may_carry())
+        let others = self.subflows.iter().enumerate().filter(|&(n, _)| n != i);
+        others.map(|(_, s)| s).any(|s| s.may_carry() && s.down.is_none())
     }
 
     fn on_prio(&mut self, i: usize, backup: bool) {
@@ -128,14 +106,6 @@ impl Connection {
             let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, None);
             let add = AddAddr { id, addr, port: None, hmac: Some(hmac) };
             self.subflows[i].state.say(Signal::AddAddr(add));
-        }
-    }
-
-    /// Withdraws an address of this side (RFC 8684 §3.4.2), on every living subflow.
-    pub(super) fn withdraw(&mut self, id: AddrId) {
-        let remove = RemoveAddr { ids: smallvec::smallvec![id] };
-        for sub in self.subflows.iter_mut().filter(|s| s.state.local_id != id && s.may_signal()) {
-            sub.state.say(Signal::RemoveAddr(remove.clone()));
         }
     }
 }

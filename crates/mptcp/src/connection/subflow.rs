@@ -9,6 +9,9 @@ use manypath_wire::{AddAddr, Dss, MpPrio, RemoveAddr};
 
 use super::checksum::Unverified;
 use super::mapping::Mappings;
+use super::removal::Doubt;
+use super::unmapped::Unmapped;
+use super::watch::Silence;
 use crate::event::PathDownReason;
 
 /// How a subflow belongs to its connection.
@@ -86,6 +89,8 @@ pub(crate) struct SubflowState {
     pub(crate) confirm_attempts: u32,
     /// Data whose mapping's checksum was not verified yet.
     pub(crate) unverified: Unverified,
+    /// Data whose mapping has not come yet.
+    pub(crate) unmapped: Unmapped,
     /// Segments that came before the one with the peer's key, with their DSS.
     pub(crate) early: Vec<(Incoming, Dss)>,
     /// A SYN without MP_CAPABLE was sent.
@@ -112,6 +117,7 @@ impl SubflowState {
             confirm_timer: None,
             confirm_attempts: 0,
             unverified: Unverified::default(),
+            unmapped: Unmapped::default(),
             early: Vec::new(),
             plain_syn: false,
             keys_told: false,
@@ -143,8 +149,14 @@ pub(crate) struct Subflow {
     pub(crate) up: bool,
     /// When anything last came on it.
     pub(crate) heard_at: Instant,
+    /// What the watch has seen of it since.
+    pub(crate) silence: Silence,
     /// Behind the data that came on it last.
     pub(crate) last_data: DataOffset,
+    /// The peer withdrew its address; whether it lives shows soon.
+    pub(crate) doubt: Option<Doubt>,
+    /// When its window was last halved because it held the others up.
+    pub(crate) penalised_at: Instant,
     /// Why this side ends it, where it does.
     pub(crate) down: Option<PathDownReason>,
 }

@@ -10,9 +10,9 @@ use manypath_wire::{IpHeader, ResetReason, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, Entry, ListenerId};
-use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, PathManager, Role};
+use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
 use crate::crypto::Identity;
-use crate::{ConnectError, ConnectOptions};
+use crate::{ConnectError, ConnectOptions, FallbackReason};
 
 impl Endpoint {
     /// Begins a connection; its SYN waits to be sent.
@@ -35,10 +35,15 @@ impl Endpoint {
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
         let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
         paths.know_remotes(&options.remotes);
+        let mode = match (options.plain_tcp, self.blackholes.is_black(now, remote.ip())) {
+            (true, _) => Mode::Plain(None),
+            (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
+            (false, false) => Mode::Negotiating,
+        };
         let birth = Birth {
             id: self.next_id(),
             role: Role::Initiator,
-            multipath: !options.plain_tcp,
+            mode,
             key: self.unique_key(),
             checksum: self.config.checksum,
             scheduler: scheduler.build(),
@@ -73,7 +78,7 @@ impl Endpoint {
         let birth = Birth {
             id: self.next_id(),
             role: Role::Responder,
-            multipath,
+            mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
             key: self.unique_key(),
             checksum: self.config.checksum,
             scheduler: self.config.scheduler.build(),

@@ -205,6 +205,19 @@ impl Raw {
         sub
     }
 
+    /// A connection of the endpoint that it has joined from its second interface.
+    pub(crate) fn connected_twice(&mut self) -> (Sub, Sub) {
+        let first = self.connected();
+        let (mut second, nonce) = self.meet_join();
+        let options = self.join_syn_ack(nonce, 1);
+        self.send(second, Flags::SYN | Flags::ACK, options, b"");
+        second.seq = 1;
+        let ack = self.dss(Some(1), None, false);
+        self.send(second, Flags::ACK, ack, b"");
+        self.said();
+        (first, second)
+    }
+
     pub(crate) fn third_ack(&self, data: Option<u16>) -> MptcpOptions {
         MptcpOptions {
             capable: Some(MpCapable::Ack {
@@ -378,6 +391,11 @@ impl Raw {
             self.drain();
         }
         self.now = end;
+    }
+
+    /// Subflows that exist.
+    pub(crate) fn subflows(&self) -> usize {
+        self.endpoint.info(self.conn.unwrap()).unwrap().subflows.len()
     }
 
     pub(crate) fn write(&mut self, bytes: &'static [u8]) {

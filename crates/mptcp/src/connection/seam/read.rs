@@ -28,11 +28,12 @@ impl Seam<'_> {
 
     fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
-            self.shared.fall_back(if self.sub.plain_syn {
-                FallbackReason::SynDropped
+            if self.sub.plain_syn {
+                self.shared.capable_answered = Some(false);
+                self.shared.fall_back(FallbackReason::SynDropped);
             } else {
-                FallbackReason::NotSupported
-            });
+                self.shared.fall_back(FallbackReason::NotSupported);
+            }
             return Verdict::Continue;
         };
         let usable = version == VERSION
@@ -47,6 +48,7 @@ impl Seam<'_> {
         self.shared.deny_join_id0 = flags.has(CapableFlags::DENY_JOIN_ID0);
         self.shared.remote = Some(Identity::new(sender_key));
         self.shared.mode = Mode::Multipath;
+        self.shared.capable_answered = Some(true);
         self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
         self.sub.stage = Stage::Unconfirmed;
         Verdict::Continue
