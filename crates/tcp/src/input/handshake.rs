@@ -26,6 +26,7 @@ impl Flow {
         let good_ack = has_ack && acked == Some(SubflowOffset(1));
         if segment.flags.has(Flags::RST) {
             if good_ack {
+                ext.read_reset(&segment.options.mptcp);
                 self.end(CloseReason::Refused);
             }
             return;
