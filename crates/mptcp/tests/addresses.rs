@@ -38,7 +38,7 @@ fn announced(raw: &Raw) -> usize {
 
 fn signalling(id: u32, addr: [u8; 4]) -> Interface {
     let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
-    let addresses = vec![LocalAddress { addr: addr.into(), flags }];
+    let addresses = vec![LocalAddress { addr: addr.into(), flags, port: None }];
     Interface { id: IfaceId(id), mtu: 1500, addresses }
 }
 
@@ -170,7 +170,7 @@ fn a_subflow_of_a_withdrawn_address_ends_if_it_does_not_answer() {
     raw.pass(350);
     assert_eq!((raw.said(), subflows(&raw)), (vec!["#1 ack 1".to_owned()], 2), "another");
     raw.pass(350);
-    assert_eq!(raw.said(), ["#1 ack 1", "#1 R ack 1 reason 0"]);
+    assert_eq!(raw.said(), ["#1 ack 1", "#1 R ack 1 reason 0 T"]);
     assert_eq!(subflows(&raw), 1);
 }
 
@@ -213,7 +213,7 @@ fn the_initial_address_can_be_withdrawn_too() {
     let mut second = raw.joined();
     raw.send(second, Flags::ACK, remove(&[0]), b"");
     raw.pass(2_000);
-    assert_eq!(raw.said().last().unwrap(), "#0 R ack 1 reason 0");
+    assert_eq!(raw.said().last().unwrap(), "#0 R ack 1 reason 0 T");
     raw.data(&mut second, 1, b"some");
     assert_eq!(raw.read(), "some");
 }
@@ -239,7 +239,7 @@ fn this_side_withdraws_several_addresses_in_one_option() {
     let mut raw = Raw::new();
     raw.accepted();
     let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
-    let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags };
+    let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags, port: None };
     let addresses = (2..5).map(address).collect();
     let interface = Interface { id: IfaceId(7), mtu: 1500, addresses };
     raw.endpoint.add_interface(raw.now, interface);

@@ -152,7 +152,11 @@ fn a_new_syn_takes_over_a_connection_that_waits_out() {
     raw.release();
     raw.said();
     assert_eq!(raw.endpoint.len(), 1);
-    raw.half_open();
+    // An old one that wandered, then a new one: RFC 9293 §3.6.1 (MAY-2).
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, common::raw::capable_syn(), b"");
+    assert_eq!(raw.said(), ["#0 ack 2 dss ack 2"]);
+    raw.send(Sub { seq: 2, ..raw.sub(0, 40_000, 80) }, Flags::SYN, common::raw::capable_syn(), b"");
+    assert_eq!(raw.said(), ["#0 S ack 3 capable"]);
     assert_eq!(raw.endpoint.len(), 1);
 }
 

@@ -259,6 +259,10 @@ impl Connection {
         }
         self.paths.is_stale = true;
         if self.shared.role == Role::Initiator {
+            let reason = match reason {
+                CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
+                other => other,
+            };
             self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
         }
         if self.subflows.is_empty() && self.ended.is_none() {

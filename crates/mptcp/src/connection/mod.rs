@@ -5,6 +5,7 @@
 //! only by DATA_ACK; falling back leaves one subflow. **Leaves out** addresses of packets, tokens
 //! and ports: the endpoint's.
 
+mod admission;
 mod checksum;
 mod close;
 mod data_recv;
@@ -35,7 +36,7 @@ use bytes::Bytes;
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId, len64, usize64};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
-use manypath_tcp::{Flow, Opening, State, Transmit};
+use manypath_tcp::{Flow, Opening, Transmit};
 use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, Segment};
 
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
@@ -43,7 +44,6 @@ pub(crate) use shared::{Mode, Role};
 
 use crate::crypto::Identity;
 use crate::endpoint::ConnId;
-use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 use data_recv::DataRecv;
 use data_send::DataSend;
@@ -60,6 +60,8 @@ pub(crate) struct Birth {
     pub(crate) mode: Mode,
     pub(crate) key: Key,
     pub(crate) checksum: bool,
+    /// This side takes no joins to the address that the connection begins with (flag C).
+    pub(crate) deny_join_id0: bool,
     pub(crate) scheduler: Box<dyn Scheduler>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
@@ -129,11 +131,12 @@ impl Connection {
                 remote: None,
                 checksum: birth.checksum,
                 deny_join_id0: false,
+                denies_join_id0: birth.deny_join_id0,
                 send: DataSend::new(),
                 recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
                 views: Vec::new(),
                 fastclosing: false,
-                failing: false,
+                telling_failure: None,
                 joined: false,
                 skewed: false,
                 wide: false,
@@ -285,14 +288,6 @@ impl Connection {
         self.established
     }
 
-    /// Whether a join of the peer may be taken in now.
-    pub(crate) fn may_join(&self) -> bool {
-        self.shared.is_multipath()
-            && self.shared.remote.is_some()
-            && self.ended.is_none()
-            && self.subflows.len() <= usize64(self.paths.limits().subflows.into())
-    }
-
     pub(crate) fn congestion_control(&self) -> CongestionControl {
         self.congestion_control
     }
@@ -361,40 +356,6 @@ impl Connection {
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
-    }
-
-    pub(crate) fn has_subflow(&self, id: SubflowId) -> bool {
-        self.index(id).is_some()
-    }
-
-    /// A new SYN has taken the 4-tuple of a subflow in TIME-WAIT.
-    pub(crate) fn forget_subflow(&mut self, id: SubflowId) {
-        self.subflows.retain(|s| s.id != id);
-        self.paths.is_stale = true;
-        self.refresh_plan();
-    }
-
-    /// Whether a subflow waits in TIME-WAIT for old segments, and the connection does not need it.
-    pub(crate) fn is_waiting_out(&self, id: SubflowId) -> bool {
-        let waits = |s: &Subflow| s.id == id && matches!(s.flow.state(), State::TimeWait { .. });
-        self.ended.is_some() && self.subflows.iter().any(waits)
-    }
-
-    /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it
-    /// (RFC 8684 §3.4.2).
-    pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
-        let initial = self.local.ip();
-        let mut gone = self.paths.set_locals(now, locals, initial);
-        for sub in &mut self.subflows {
-            if !self.paths.has_local(sub.flow.local().ip()) {
-                gone.push(sub.state.local_id);
-                sub.down = Some(PathDownReason::AddressRemoved);
-            }
-        }
-        self.withdraw(&gone);
-        self.end_marked(now);
-        self.announce_timeout(now);
-        self.refresh_plan();
     }
 
     /// Ends the subflows that were marked for it.

@@ -30,7 +30,6 @@ impl Connection {
         for i in (0..count).map(|n| (first + n) % count) {
             let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
             if let Some(transmit) = transmit {
-                self.complete_failure(i);
                 return Some((self.subflows[i].id, transmit));
             }
         }

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use manypath_base::{Instant, SubflowId};
 use manypath_wire::{AddAddr, MpPrio};
 
-use super::path_manager::Announcement;
+use super::path_manager::{Announcement, LocalEntry};
 use super::subflow::{Kind, Said, Signal};
 use super::{Connection, Role};
 use crate::crypto::add_addr_hmac;
@@ -43,7 +43,10 @@ impl Connection {
         if !opened_here {
             self.subflows[i].flow.request_ack();
         }
-        self.confirmed = true;
+        if !self.confirmed {
+            self.confirmed = true;
+            self.tell_initial_priority();
+        }
         self.paths.is_stale = true;
         self.paths.start_announcing(now, self.local.ip());
         self.announce_timeout(now);
@@ -51,10 +54,11 @@ impl Connection {
 
     fn on_add_addr(&mut self, i: usize, add: AddAddr) {
         if add.hmac.is_none() {
-            self.paths.on_echo(add.id);
+            self.paths.on_echo(Announcement { id: add.id, addr: add.addr, port: add.port });
             return;
         }
-        let port = add.port.unwrap_or(self.remote.port());
+        // RFC 8684 §3.4.1: without a port, that of the subflow on which it came.
+        let port = add.port.unwrap_or(self.subflows[i].flow.remote().port());
         self.subflows[i].state.say(Signal::AddAddr(AddAddr { hmac: None, ..add }));
         if self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port)) {
             self.events.push_back(Event::AddrAnnounced(self.id, add.id, add.addr));
@@ -81,6 +85,29 @@ impl Connection {
         }
     }
 
+    /// MP_CAPABLE has no B flag: where the connection began from a backup address, MP_PRIO says so.
+    fn tell_initial_priority(&mut self) {
+        let initial = self.subflows.iter().find(|s| s.state.kind == Kind::Initial);
+        let told = initial.is_none_or(|s| s.state.backup_local);
+        if !told && self.paths.is_backup(self.local.ip()) {
+            let id = initial.expect("there is one, or it was told").id;
+            self.set_backup(id, true).expect("it exists, and MPTCP was agreed");
+        }
+    }
+
+    /// Addresses became backups, or are no more: their subflows follow, and the peer hears of it.
+    pub(super) fn follow_priorities(&mut self, before: &[LocalEntry]) {
+        for n in 0..self.subflows.len() {
+            let (id, ip) = (self.subflows[n].id, self.subflows[n].flow.local().ip());
+            let was = before.iter().any(|l| l.addr == ip && l.flags.backup);
+            let is = self.paths.is_backup(ip);
+            if was != is && self.paths.has_local(ip) {
+                // After falling back there is nobody to tell.
+                let _told = self.set_backup(id, is);
+            }
+        }
+    }
+
     /// Changes the priority of a subflow and tells the peer.
     pub(crate) fn set_backup(&mut self, id: SubflowId, backup: bool) -> Result<(), NotOpen> {
         let i = self.index(id).filter(|_| self.shared.is_multipath()).ok_or(NotOpen)?;
@@ -101,10 +128,10 @@ impl Connection {
         if !self.shared.is_multipath() || self.ended.is_some() {
             return;
         }
-        while let Some(Announcement { id, addr }) = self.paths.next_announcement(now) {
+        while let Some(Announcement { id, addr, port }) = self.paths.next_announcement(now) {
             let (Some(remote), Some(i)) = (self.shared.remote, self.best_subflow()) else { return };
-            let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, None);
-            let add = AddAddr { id, addr, port: None, hmac: Some(hmac) };
+            let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, port);
+            let add = AddAddr { id, addr, port, hmac: Some(hmac) };
             self.subflows[i].state.say(Signal::AddAddr(add));
         }
     }

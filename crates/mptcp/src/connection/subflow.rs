@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, SubflowId};
 use manypath_tcp::{Flow, Incoming};
-use manypath_wire::{AddAddr, Dss, MpPrio, RemoveAddr};
+use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
 
 use super::checksum::Unverified;
 use super::mapping::Mappings;
@@ -47,7 +47,6 @@ pub(crate) enum Signal {
     AddAddr(AddAddr),
     RemoveAddr(RemoveAddr),
     Prio(MpPrio),
-    Fail(DataSeq),
 }
 
 /// Something that the peer said on this subflow, to be acted on by the connection.
@@ -97,6 +96,10 @@ pub(crate) struct SubflowState {
     pub(crate) plain_syn: bool,
     /// The last segment of this side repeated the keys.
     pub(crate) keys_told: bool,
+    /// A DATA_ACK has come on it: options get through (RFC 8684 §3.7).
+    pub(crate) heard_data_ack: bool,
+    /// What the peer's RST said.
+    pub(crate) reset_reason: Option<MpTcpRst>,
     /// MP_FAIL for this goes out with the RST.
     pub(crate) failed_at: Option<DataSeq>,
 }
@@ -121,6 +124,8 @@ impl SubflowState {
             early: Vec::new(),
             plain_syn: false,
             keys_told: false,
+            heard_data_ack: false,
+            reset_reason: None,
             failed_at: None,
         }
     }

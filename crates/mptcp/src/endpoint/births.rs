@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use manypath_base::{AddrId, IfaceId, Instant, Key, Mss, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{Opening, PathConfig};
-use manypath_wire::{IpHeader, ResetReason, Segment};
+use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, Entry, ListenerId};
@@ -46,6 +46,7 @@ impl Endpoint {
             mode,
             key: self.unique_key(),
             checksum: self.config.checksum,
+            deny_join_id0: self.config.deny_join_initial,
             scheduler: scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
@@ -81,6 +82,7 @@ impl Endpoint {
             mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
             key: self.unique_key(),
             checksum: self.config.checksum,
+            deny_join_id0: self.config.deny_join_initial,
             scheduler: self.config.scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
@@ -106,7 +108,7 @@ impl Endpoint {
         self.tuples.insert(tuple, (id, SubflowId(0)));
         let tuples = BTreeMap::from([(SubflowId(0), (tuple, iface))]);
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
-            listening.pending += 1;
+            listening.half_open.insert(id);
         }
         self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
         self.settle(now, id);
@@ -165,11 +167,12 @@ impl Endpoint {
     ) {
         let Some(&id) = self.tokens.get(&token) else {
             self.drops.unknown_token += 1;
-            return self.answer_stray(iface, ip, syn, Some(ResetReason::MptcpError));
+            let error = MpTcpRst { transient: false, reason: ResetReason::MptcpError };
+            return self.answer_stray(iface, ip, syn, Some(error));
         };
-        if !self.connections[&id].conn.may_join() {
-            let reason = ResetReason::AdministrativelyProhibited;
-            return self.answer_stray(iface, ip, syn, Some(reason));
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        if let Err(refusal) = entry.conn.admit_join(tuple.local) {
+            return self.answer_stray(iface, ip, syn, Some(refusal));
         }
         let initial = self.connections[&id].conn.local_addr().ip();
         let locals = self.local_entries(initial);

@@ -70,7 +70,7 @@ mod tests {
         for hours in [1, 2, 4, 8, 16, 32, 64, 64] {
             assert!(!holes.is_black(now, dest));
             holes.on_dropped(now, dest, HOUR);
-            now = now + HOUR * hours;
+            now += HOUR * hours;
             assert!(holes.is_black(now - Duration::from_secs(1), dest));
         }
         holes.on_answered(dest);

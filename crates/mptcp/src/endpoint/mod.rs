@@ -225,6 +225,7 @@ impl Endpoint {
             match (&event, entry.listener) {
                 (Event::Established(_), Some(listener)) => {
                     if let Some(listening) = self.listeners.get_mut(&listener) {
+                        listening.half_open.remove(&id);
                         listening.ready.push_back(id);
                         self.events.push_back(Event::Incoming(listener));
                     }

@@ -86,7 +86,7 @@ pub(crate) struct World {
 
 /// An interface with one address that is used and not announced.
 pub(crate) fn simple_interface(id: u32, addr: IpAddr) -> Interface {
-    let addresses = vec![LocalAddress { addr, flags: AddressFlags::default() }];
+    let addresses = vec![LocalAddress { addr, flags: AddressFlags::default(), port: None }];
     Interface { id: IfaceId(id), mtu: 1500, addresses }
 }
 

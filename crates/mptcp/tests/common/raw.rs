@@ -74,7 +74,7 @@ pub(crate) struct Raw {
     /// Numbers are sent with 8 bytes.
     pub(crate) wide: bool,
     subs: Vec<Sub>,
-    out: Vec<Packet>,
+    pub(crate) out: Vec<Packet>,
 }
 
 fn address(net: u8, host: u8) -> IpAddr {
@@ -272,8 +272,19 @@ impl Raw {
 
     /// The HMAC of an address that the peer announces.
     pub(crate) fn add_addr_hmac(&self, id: u8, addr: Ipv4Addr) -> [u8; 8] {
-        let message = [&[id][..], &addr.octets(), &[0, 0]].concat();
+        self.add_addr_port_hmac(id, addr, 0)
+    }
+
+    /// The same with a port.
+    pub(crate) fn add_addr_port_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
+        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
         hmac(KEY, self.key, &message)[24..].try_into().unwrap()
+    }
+
+    /// The HMAC of an address that the endpoint announces.
+    pub(crate) fn their_add_addr_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
+        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
+        hmac(self.key, KEY, &message)[24..].try_into().unwrap()
     }
 
     /// DSS with relative numbers: DATA_ACK, and mapping (data, subflow, length).
@@ -501,6 +512,9 @@ impl Raw {
         if let Some(add) = o.add_addr {
             let what = if add.hmac.is_some() { "add" } else { "echo" };
             write!(text, " {what} {} {}", add.id.0, add.addr).unwrap();
+            if let Some(port) = add.port {
+                write!(text, ":{port}").unwrap();
+            }
         }
         if let Some(remove) = &o.remove_addr {
             write!(text, " remove {:?}", remove.ids.iter().map(|i| i.0).collect::<Vec<_>>())
@@ -517,7 +531,8 @@ impl Raw {
             text.push_str(if close.receiver_key == KEY { " fastclose" } else { " ?" });
         }
         if let Some(reset) = o.reset {
-            write!(text, " reason {}", u8::from(reset.reason)).unwrap();
+            let transient = if reset.transient { " T" } else { "" };
+            write!(text, " reason {}{transient}", u8::from(reset.reason)).unwrap();
         }
         text
     }
