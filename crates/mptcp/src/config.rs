@@ -89,6 +89,9 @@ pub struct EndpointConfig {
     /// Tell peers not to join to the address and port that a connection begins with, and refuse it
     /// (RFC 8684 §3.1, flag C): behind a load balancer such a join would reach another host.
     pub deny_join_initial: bool,
+    /// An abort says MP_FASTCLOSE in an acknowledgment, repeated until the peer answers, rather
+    /// than in RSTs, of which none may arrive (RFC 8684 §3.5, option A rather than R).
+    pub fastclose_by_ack: bool,
     /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE and
     /// answered one without (RFC 8684 §3.9.3); it doubles each time. Zero: not at all.
     pub blackhole_time: Duration,
@@ -106,6 +109,7 @@ impl Default for EndpointConfig {
             max_connections: 1 << 20,
             max_half_open: 4_096,
             deny_join_initial: false,
+            fastclose_by_ack: false,
             blackhole_time: Duration::from_secs(3_600),
         }
     }

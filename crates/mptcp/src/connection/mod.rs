@@ -10,6 +10,7 @@ mod checksum;
 mod close;
 mod data_recv;
 mod data_send;
+mod fastclose;
 mod hurry;
 mod input;
 mod mapping;
@@ -62,6 +63,8 @@ pub(crate) struct Birth {
     pub(crate) checksum: bool,
     /// This side takes no joins to the address that the connection begins with (flag C).
     pub(crate) deny_join_id0: bool,
+    /// MP_FASTCLOSE goes out in acknowledgments rather than RSTs.
+    pub(crate) fastclose_by_ack: bool,
     pub(crate) scheduler: Box<dyn Scheduler>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
@@ -112,6 +115,10 @@ pub(crate) struct Connection {
     hole: Option<(DataOffset, Instant)>,
     /// How it ended, once it has.
     ended: Option<Option<ConnectionError>>,
+    /// MP_FASTCLOSE goes out in acknowledgments rather than RSTs.
+    fastclose_by_ack: bool,
+    /// It was said so, and the peer has not answered.
+    fastclose: Option<fastclose::FastCloseWait>,
     /// The application holds no handle any more.
     released: bool,
     bad_hmac: u64,
@@ -164,6 +171,8 @@ impl Connection {
             last_words: VecDeque::new(),
             hole: None,
             ended: None,
+            fastclose_by_ack: birth.fastclose_by_ack,
+            fastclose: None,
             released: false,
             bad_hmac: 0,
             readable_told: false,

@@ -38,6 +38,9 @@ impl Connection {
 
     /// Gives bytes to a subflow, if there are any and one has room. Returns which.
     fn feed(&mut self, now: Instant) -> Option<usize> {
+        if self.fastclose.is_some() {
+            return None;
+        }
         match self.shared.mode {
             Mode::Negotiating => None,
             Mode::Plain(_) => self.feed_plain(),

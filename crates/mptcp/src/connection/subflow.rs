@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, SubflowId};
+use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, Key, SubflowId};
 use manypath_tcp::{Flow, Incoming};
 use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
 
@@ -47,6 +47,8 @@ pub(crate) enum Signal {
     AddAddr(AddAddr),
     RemoveAddr(RemoveAddr),
     Prio(MpPrio),
+    /// MP_FASTCLOSE with the peer's key.
+    FastClose(Key),
 }
 
 /// Something that the peer said on this subflow, to be acted on by the connection.

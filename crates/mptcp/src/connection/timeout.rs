@@ -38,6 +38,7 @@ impl Connection {
         self.announce_timeout(now);
         self.watch_timeout(now);
         self.doubt_timeout(now);
+        self.fastclose_timeout(now);
     }
 
     /// When [`Connection::handle_timeout`] is to be called next.
@@ -52,6 +53,7 @@ impl Connection {
             self.join_at(),
             self.watch_at(),
             self.doubt_at(),
+            self.fastclose.map(|wait| wait.next),
         ];
         flows.chain(confirms).chain(own.into_iter().flatten()).min()
     }

@@ -3,7 +3,7 @@
 use manypath_base::{DataOffset, SubflowOffset, Token, len16, usize32};
 use manypath_tcp::{Outgoing, Phase};
 use manypath_wire::{
-    CapableFlags, Dss, DssMapping, DssNumber, MpCapable, MpFail, MpJoin, MptcpOptions,
+    CapableFlags, Dss, DssMapping, DssNumber, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
 };
 
 use super::{Seam, VERSION};
@@ -210,6 +210,7 @@ fn signal_len(signal: &Signal) -> usize {
         }
         Signal::RemoveAddr(remove) => (3 + remove.ids.len()).next_multiple_of(4),
         Signal::Prio(_) => 4,
+        Signal::FastClose(_) => 12,
     }
 }
 
@@ -218,5 +219,6 @@ fn put_signal(signal: Signal, options: &mut MptcpOptions) {
         Signal::AddAddr(add) => options.add_addr = Some(add),
         Signal::RemoveAddr(remove) => options.remove_addr = Some(remove),
         Signal::Prio(prio) => options.prio = Some(prio),
+        Signal::FastClose(receiver_key) => options.fastclose = Some(FastClose { receiver_key }),
     }
 }
