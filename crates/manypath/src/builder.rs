@@ -26,7 +26,7 @@ impl Path {
     /// A path with one address that subflows are opened from.
     #[must_use]
     pub fn new(name: impl Into<String>, addr: IpAddr) -> Self {
-        let address = LocalAddress { addr, flags: AddressFlags::default() };
+        let address = LocalAddress { addr, flags: AddressFlags::default(), port: None };
         Self { name: name.into(), addresses: vec![address], mtu: None }
     }
 
@@ -34,7 +34,7 @@ impl Path {
     #[must_use]
     pub fn address(mut self, addr: IpAddr) -> Self {
         let flags = self.addresses.first().map_or(AddressFlags::default(), |a| a.flags);
-        self.addresses.push(LocalAddress { addr, flags });
+        self.addresses.push(LocalAddress { addr, flags, port: None });
         self
     }
 

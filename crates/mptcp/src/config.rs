@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use manypath_base::IfaceId;
 use manypath_cc::Algorithm as CongestionControl;
@@ -34,6 +35,9 @@ pub struct LocalAddress {
     pub addr: IpAddr,
     /// What it is used for.
     pub flags: AddressFlags,
+    /// The port that is announced with it, where it is not that of the connection (RFC 8684
+    /// §3.4.1). Joins are taken in at any port.
+    pub port: Option<u16>,
 }
 
 /// A network interface that the endpoint sends and receives on.
@@ -79,6 +83,18 @@ pub struct EndpointConfig {
     pub checksum: bool,
     /// Largest number of connections, the half-open ones included.
     pub max_connections: usize,
+    /// Largest number of half-open connections that came to listeners; with one more the oldest
+    /// is dropped.
+    pub max_half_open: usize,
+    /// Tell peers not to join to the address and port that a connection begins with, and refuse it
+    /// (RFC 8684 §3.1, flag C): behind a load balancer such a join would reach another host.
+    pub deny_join_initial: bool,
+    /// An abort says MP_FASTCLOSE in an acknowledgment, repeated until the peer answers, rather
+    /// than in RSTs, of which none may arrive (RFC 8684 §3.5, option A rather than R).
+    pub fastclose_by_ack: bool,
+    /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE and
+    /// answered one without (RFC 8684 §3.9.3); it doubles each time. Zero: not at all.
+    pub blackhole_time: Duration,
 }
 
 impl Default for EndpointConfig {
@@ -91,6 +107,10 @@ impl Default for EndpointConfig {
             send_buffer_max: 8 << 20,
             checksum: false,
             max_connections: 1 << 20,
+            max_half_open: 4_096,
+            deny_join_initial: false,
+            fastclose_by_ack: false,
+            blackhole_time: Duration::from_secs(3_600),
         }
     }
 }
@@ -115,7 +135,8 @@ pub struct ConnectOptions {
 pub struct ListenOptions {
     /// Do not offer multipath: plain TCP.
     pub plain_tcp: bool,
-    /// Connections that wait to be accepted, the half-open ones included.
+    /// Connections that wait to be accepted, the half-open ones included. Of the half-open the
+    /// oldest makes way for a new one.
     pub backlog: usize,
 }
 

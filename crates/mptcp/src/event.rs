@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use manypath_base::{AddrId, SubflowId};
+use manypath_wire::ResetReason;
 
 use crate::ConnectionError;
 use crate::endpoint::{ConnId, ListenerId};
@@ -25,6 +26,10 @@ pub enum FallbackReason {
     PeerFellBack,
     /// Several SYNs with MP_CAPABLE were not answered; one without was.
     SynDropped,
+    /// SYNs with MP_CAPABLE were dropped on earlier connections to this destination.
+    KnownToDrop,
+    /// Both sides sent SYNs that crossed (RFC 9293 §3.5); MP_CAPABLE has no form for that.
+    SimultaneousOpen,
 }
 
 /// Why a path went down.
@@ -45,6 +50,19 @@ pub enum PathDownReason {
     Silent,
     /// The connection ended.
     ConnectionEnded,
+}
+
+impl PathDownReason {
+    /// What the peer is told of a subflow that this side ends (RFC 8684 §3.6).
+    pub(crate) const fn reset_reason(self) -> ResetReason {
+        match self {
+            Self::Silent | Self::TimedOut => ResetReason::UnacceptablePerformance,
+            Self::JoinFailed => ResetReason::MptcpError,
+            Self::Closed | Self::Reset(_) | Self::AddressRemoved | Self::ConnectionEnded => {
+                ResetReason::Unspecified
+            }
+        }
+    }
 }
 
 /// Something that happened.

@@ -82,7 +82,7 @@ pub struct DropCounters {
     pub not_local: u64,
     /// Segments for no connection, answered with RST where RFC 9293 §3.5.2 says so.
     pub stray: u64,
-    /// SYNs dropped because a queue was full.
+    /// SYNs dropped because a queue was full, and half-open connections dropped for new ones.
     pub overflow: u64,
     /// MP_JOIN with an unknown token.
     pub unknown_token: u64,

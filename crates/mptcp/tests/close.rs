@@ -152,7 +152,11 @@ fn a_new_syn_takes_over_a_connection_that_waits_out() {
     raw.release();
     raw.said();
     assert_eq!(raw.endpoint.len(), 1);
-    raw.half_open();
+    // An old one that wandered, then a new one: RFC 9293 §3.6.1 (MAY-2).
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, common::raw::capable_syn(), b"");
+    assert_eq!(raw.said(), ["#0 ack 2 dss ack 2"]);
+    raw.send(Sub { seq: 2, ..raw.sub(0, 40_000, 80) }, Flags::SYN, common::raw::capable_syn(), b"");
+    assert_eq!(raw.said(), ["#0 S ack 3 capable"]);
     assert_eq!(raw.endpoint.len(), 1);
 }
 
@@ -209,6 +213,79 @@ fn abort_says_so_on_every_subflow_and_leaves_nothing() {
     assert_eq!(raw.said(), ["#0 R ack 1 fastclose", "#1 R ack 1 fastclose"]);
     raw.release();
     assert_eq!(raw.endpoint.len(), 0);
+}
+
+/// A connection with two subflows that was aborted by option A.
+fn aborted_by_ack() -> (Raw, Sub, Sub) {
+    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
+    let first = raw.accepted();
+    let second = raw.joined();
+    raw.abort();
+    assert_eq!(raw.said(), ["#1 R ack 1", "#0 ack 1 dss ack 1 fastclose"]);
+    (raw, first, second)
+}
+
+/// RFC 8684 §3.5, option A: an ACK with the option on one subflow, RST on the others; the peer's
+/// RST ends the rest.
+#[test]
+fn fastclose_by_ack_waits_for_the_reset() {
+    let (mut raw, first, _) = aborted_by_ack();
+    assert_eq!(end(&raw), Some(Some(ConnectionError::Aborted)));
+    raw.release();
+    assert_eq!(raw.endpoint.len(), 1, "FASTCLOSE_WAIT");
+    raw.send(first, Flags::RST, MptcpOptions::default(), b"");
+    assert_eq!((raw.endpoint.len(), raw.said().len()), (0, 0));
+}
+
+/// RFC 8684 §3.5: repeated after each RTO, three times, then a RST with the option.
+#[test]
+fn fastclose_by_ack_is_repeated_three_times() {
+    let (mut raw, _, _) = aborted_by_ack();
+    raw.release();
+    for _ in 0..3 {
+        raw.pass(200);
+        assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 fastclose"]);
+    }
+    raw.pass(200);
+    assert_eq!(raw.said(), ["#0 R ack 1 fastclose"]);
+    assert_eq!((raw.endpoint.len(), raw.endpoint.poll_timeout()), (0, None));
+}
+
+/// RFC 8684 §3.5: both sides at once.
+#[test]
+fn fastcloses_that_cross_end_with_a_reset() {
+    let (mut raw, first, _) = aborted_by_ack();
+    raw.send(first, Flags::ACK, fastclose(raw.key), b"");
+    assert_eq!(raw.said(), ["#0 R ack 1"]);
+    raw.release();
+    assert_eq!(raw.endpoint.len(), 0);
+}
+
+/// Data that still comes is acknowledged and dropped, and none is sent.
+#[test]
+fn nothing_is_taken_or_given_after_fastclose_by_ack() {
+    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
+    let mut sub = raw.accepted();
+    sub.window = 0;
+    let closed = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, closed, b"");
+    raw.write(b"more");
+    raw.abort();
+    raw.said();
+    raw.data(&mut sub, 1, b"some");
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5"]);
+    assert_eq!(raw.read(), "");
+}
+
+/// Before the peer has shown that it has the keys, and after falling back, only RST is left.
+#[test]
+fn fastclose_by_ack_needs_a_confirmed_subflow() {
+    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    raw.said();
+    raw.abort();
+    assert_eq!(raw.said(), ["#0 R ack 1"]);
 }
 
 /// What an application may do to end a connection.
@@ -269,12 +346,14 @@ const STATES: [fn(&mut Raw); 10] = [
 fn nothing_is_left_of_a_connection_whose_peer_falls_silent() {
     for (s, state) in STATES.iter().enumerate() {
         for (e, ending) in ENDINGS.iter().enumerate() {
-            let mut raw = Raw::new();
-            state(&mut raw);
-            ending(&mut raw);
-            raw.pass(1_000_000);
-            assert_eq!(raw.endpoint.len(), 0, "state {s}, ending {e}");
-            assert_eq!(raw.endpoint.poll_timeout(), None, "state {s}, ending {e}");
+            for fastclose_by_ack in [false, true] {
+                let mut raw = Raw::with(|config| config.fastclose_by_ack = fastclose_by_ack);
+                state(&mut raw);
+                ending(&mut raw);
+                raw.pass(1_000_000);
+                assert_eq!(raw.endpoint.len(), 0, "state {s}, ending {e}");
+                assert_eq!(raw.endpoint.poll_timeout(), None, "state {s}, ending {e}");
+            }
         }
     }
 }

@@ -64,17 +64,66 @@ fn a_wrong_checksum_on_the_only_subflow_goes_on_as_tcp() {
     let options = summed(&raw, 1, 1, b"some", false, 1);
     raw.send(sub, Flags::ACK, options, b"some");
     raw.pass(100);
-    assert_eq!(raw.said()[0], "#0 ack 5 dss ack 5 fail 1");
+    assert_eq!(raw.said(), ["#0 ack 5 fail 1"], "what failed has no DATA_ACK");
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
     raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
     assert_eq!(raw.read(), "somemore");
 }
 
+/// RFC 8684 §3.7: acknowledgments are lost in silence, so MP_FAIL is repeated until the peer shows
+/// that it knows: its data comes without DATA_ACK.
 #[test]
-fn a_missing_checksum_is_a_wrong_one() {
+fn mp_fail_is_repeated_until_the_peer_reverts_to_tcp() {
+    let (mut raw, mut sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    assert_eq!(raw.said(), ["#0 ack 5 fail 1"]);
+    sub.seq = 5;
+    let options = summed(&raw, 5, 5, b"more", false, 0);
+    raw.send(sub, Flags::ACK, options, b"more");
+    assert_eq!(raw.said(), ["#0 ack 9 fail 1"]);
+    sub.seq = 9;
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(raw.said(), ["#0 ack 13"]);
+    assert_eq!(raw.read(), "somemorelast");
+}
+
+#[test]
+fn mp_fail_is_repeated_until_the_peer_says_it_too() {
+    let (mut raw, sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, fail(DataSeq(raw.their_dsn(1))), b"");
+    raw.said();
+    raw.write(b"back");
+    assert_eq!(raw.said(), ["#0 1:5 ack 5 dss map 1@1+0"]);
+}
+
+/// RFC 8684 §3.3: a mapping without the checksum that was agreed.
+#[test]
+fn a_missing_checksum_resets_the_subflow() {
     let (mut raw, mut sub) = checked();
     raw.data(&mut sub, 1, b"some");
-    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    assert_eq!(raw.said(), ["#0 R ack 1 reason 1"]);
+}
+
+/// RFC 8684 §3.3: a checksum that was not agreed.
+#[test]
+fn a_checksum_that_was_not_agreed_resets_the_subflow() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let options = summed(&raw, 1, 1, b"some", false, 0);
+    raw.send(sub, Flags::ACK, options, b"some");
+    assert_eq!(raw.said(), ["#0 R ack 1 reason 1"]);
+}
+
+/// The same in MP_CAPABLE with the first data (RFC 8684 §3.1).
+#[test]
+fn first_data_must_have_the_checksum_that_was_agreed() {
+    let mut raw = Raw::with(|config| config.checksum = true);
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, raw.third_ack(Some(4)), b"some");
+    assert_eq!(raw.said(), ["#0 R ack 1 reason 1"]);
 }
 
 #[test]
@@ -95,7 +144,8 @@ fn mp_fail_on_the_only_subflow_is_followed_by_an_infinite_mapping() {
     raw.send(Sub { ack: 5, ..sub }, Flags::ACK, fail(raw.dsn(1)), b"");
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
     raw.write(b"more");
-    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+    // RFC 8684 §3.7: it MUST be answered in kind.
+    assert_eq!(raw.said(), ["#0 ack 1 fail 1", "#0 5:9 ack 1 dss map 5@5+0 fail 1"]);
     raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
     raw.write(b"last");
     assert_eq!(raw.said(), ["#0 9:13 ack 1"]);
@@ -140,4 +190,69 @@ fn nothing_is_lost_when_a_plain_connection_is_closed_before_it_is_read() {
     raw.shutdown();
     raw.send(Sub { ack: 2, seq: sub.seq + 1, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(raw.read().len(), 130_001);
+}
+
+#[test]
+fn mp_fail_beside_other_subflows_ends_the_one_it_came_on() {
+    let (mut raw, sub) = checked();
+    raw.joined();
+    raw.write(b"some");
+    raw.said();
+    raw.send(sub, Flags::ACK, fail(DataSeq(raw.their_dsn(1))), b"");
+    let said = raw.said();
+    assert_eq!(said[0], "#0 R ack 1 reason 6");
+    assert_eq!(raw.subflows(), 1);
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+}
+
+/// RFC 8684 §3.7: MP_FAIL in a RST; what was in flight comes again on another subflow.
+#[test]
+fn mp_fail_in_a_reset_sends_the_data_elsewhere() {
+    let (mut raw, sub) = checked();
+    raw.write(b"some");
+    raw.said();
+    raw.joined();
+    raw.send(sub, Flags::RST, fail(DataSeq(raw.their_dsn(1))), b"");
+    assert_eq!(raw.said(), ["#1 1:5 ack 1 dss ack 1 map 1@1+4"]);
+}
+
+/// RFC 8684 §3.7: data that is acknowledged without a DATA_ACK, before any came.
+#[test]
+fn data_acknowledged_without_options_goes_on_as_tcp() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#0 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+}
+
+#[test]
+fn data_acknowledged_without_options_on_a_joined_subflow_resets_it() {
+    let mut raw = Raw::new();
+    let first = raw.accepted();
+    let second = raw.joined();
+    let prio = manypath_wire::MpPrio { backup: true, addr_id: None };
+    raw.send(first, Flags::ACK, MptcpOptions { prio: Some(prio), ..Default::default() }, b"");
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#1 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.send(Sub { ack: 5, ..second }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(raw.said(), ["#1 R ack 1 reason 6"]);
+    raw.pass(1_000);
+    assert_eq!(raw.said()[0], "#0 1:5 ack 1 dss ack 1 map 1@1+4", "it had no DATA_ACK");
+}
+
+/// Once a DATA_ACK has come, an acknowledgment may do without (RFC 8684 §3.3.2).
+#[test]
+fn acknowledgments_without_options_are_fine_later() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    let ack = raw.dss(Some(5), None, false);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack, b"");
+    raw.write(b"more");
+    raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::Multipath);
 }

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::raw::{Raw, capable_syn, capable_syn_ack};
-use manypath_mptcp::{ConnectionError, Event, FallbackReason, Protocol};
+use common::ms;
+use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
+use manypath_mptcp::{ConnectOptions, ConnectionError, Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MptcpOptions};
 
 fn protocol(raw: &Raw) -> Protocol {
@@ -169,4 +170,145 @@ fn a_syn_to_a_closed_port_is_refused() {
     let mut raw = Raw::new();
     raw.send(raw.sub(0, 40_000, 81), Flags::SYN, capable_syn(), b"");
     assert_eq!(raw.said(), ["new R ack 1"]);
+}
+
+/// The peer answers only the SYN without MP_CAPABLE; returns the connection's subflow.
+fn dropped(raw: &mut Raw) {
+    let sub = raw.connecting();
+    raw.pass(20_000);
+    raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(raw), Protocol::FellBack(FallbackReason::SynDropped));
+    raw.abort();
+    raw.said();
+}
+
+/// RFC 8684 §3.9.3: the destination is remembered for a time that doubles.
+#[test]
+fn a_destination_that_drops_the_option_is_remembered_and_forgiven() {
+    let mut raw = Raw::with(|config| config.blackhole_time = ms(60_000));
+    dropped(&mut raw);
+    raw.pass(39_000);
+    let sub = raw.connecting();
+    raw.pass(0);
+    raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::KnownToDrop));
+    assert_eq!(raw.said(), ["#1 ack 1"]);
+    raw.pass(22_000);
+    dropped(&mut raw);
+    raw.pass(110_000);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::KnownToDrop));
+    raw.abort();
+    raw.pass(11_000);
+    raw.connected();
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+    raw.abort();
+    raw.said();
+    dropped(&mut raw);
+    raw.pass(61_000);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::Negotiating);
+}
+
+#[test]
+fn a_blackhole_time_of_zero_remembers_nothing() {
+    let mut raw = Raw::with(|config| config.blackhole_time = ms(0));
+    dropped(&mut raw);
+    raw.connecting();
+    assert_eq!(protocol(&raw), Protocol::Negotiating);
+}
+
+/// SYNs that cross (RFC 9293 §3.5): MPTCP has no handshake for that, TCP has.
+#[test]
+fn crossing_syns_fall_back_to_tcp() {
+    let mut raw = Raw::new();
+    let sub = raw.connecting();
+    raw.said();
+    let syn = Sub { seq: 0, ..sub };
+    raw.send(syn, Flags::SYN, capable_syn(), b"");
+    assert_eq!(raw.said(), ["#0 S ack 1"], "a SYN/ACK without the option");
+    raw.send(syn, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::SimultaneousOpen));
+    raw.send(Sub { seq: 1, ..sub }, Flags::ACK, MptcpOptions::default(), b"some");
+    assert_eq!(raw.read(), "some");
+}
+
+/// RFC 8684 §3.1: B means that the option is not understood, whatever else it says; bits D to G
+/// may be set beside H.
+#[test]
+fn unknown_algorithms_beside_a_known_one_do_no_harm() {
+    let mut raw = Raw::new();
+    let flags = CapableFlags(0x1f);
+    let capable = Some(MpCapable::Syn { version: 1, flags });
+    raw.send(
+        raw.sub(0, 40_000, 80),
+        Flags::SYN,
+        MptcpOptions { capable, ..MptcpOptions::default() },
+        b"",
+    );
+    let Some(MpCapable::SynAck { flags, .. }) = raw.take().options.mptcp.capable else { panic!() };
+    assert_eq!(flags, CapableFlags::HMAC_SHA256, "H and nothing else");
+}
+
+fn syn_ack_flags(raw: &mut Raw, flags: CapableFlags) -> CapableFlags {
+    let capable = Some(MpCapable::Syn { version: 1, flags });
+    let options = MptcpOptions { capable, ..MptcpOptions::default() };
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, options, b"");
+    match raw.take().options.mptcp.capable {
+        Some(MpCapable::SynAck { flags, .. }) => flags,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// RFC 8684 §3.1, flag A: if either side asks for checksums, both use them.
+#[test]
+fn checksums_are_used_if_either_side_asks() {
+    let h = CapableFlags::HMAC_SHA256;
+    let a = h.with(CapableFlags::CHECKSUM);
+    for (ours, theirs, agreed) in [(false, h, h), (true, h, a), (false, a, a), (true, a, a)] {
+        let mut raw = Raw::with(|config| config.checksum = ours);
+        assert_eq!(syn_ack_flags(&mut raw, theirs), agreed);
+    }
+}
+
+/// RFC 8684 §3.1, flag C.
+#[test]
+fn joins_to_the_initial_address_are_declined_where_the_host_says_so() {
+    let flags = CapableFlags::HMAC_SHA256.with(CapableFlags::DENY_JOIN_ID0);
+    let mut raw = Raw::with(|config| config.deny_join_initial = true);
+    assert_eq!(syn_ack_flags(&mut raw, CapableFlags::HMAC_SHA256), flags);
+    let mut raw = Raw::with(|config| config.deny_join_initial = true);
+    raw.accepted();
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(0, 40_001, 80), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(0, 40_001, 8080), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new S ack 1 join"], "another port is not meant");
+}
+
+/// RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address
+/// and port".
+#[test]
+fn no_joins_go_to_an_initial_address_that_declines_them() {
+    let flags = CapableFlags::HMAC_SHA256.with(CapableFlags::DENY_JOIN_ID0);
+    let mut raw = Raw::new();
+    let mut sub = raw.connecting_with(&ConnectOptions {
+        remotes: [std::net::SocketAddr::from(([10, 0, 1, 1], 90))].into(),
+        ..ConnectOptions::default()
+    });
+    let mut options = capable_syn_ack();
+    if let Some(MpCapable::SynAck { flags: there, .. }) = &mut options.capable {
+        *there = flags;
+    }
+    raw.send(sub, Flags::SYN | Flags::ACK, options, b"");
+    sub.seq = 1;
+    let Some(MpCapable::Ack { sender_key, .. }) = raw.take().options.mptcp.capable else {
+        panic!()
+    };
+    raw.key = sender_key;
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    raw.pass(10_000);
+    assert_eq!(raw.said(), Vec::<String>::new());
 }

@@ -53,7 +53,7 @@ fn a_join_beyond_the_limit_is_refused() {
     raw.joined();
     let syn = raw.join_syn(2);
     raw.send(raw.sub(1, 40_002, 80), Flags::SYN, syn, b"");
-    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
+    assert_eq!(raw.said(), ["new R ack 1 reason 3 T"]);
 }
 
 #[test]
@@ -213,4 +213,31 @@ fn a_connection_outlives_its_last_path_for_a_while() {
     assert!(!raw.events.iter().any(|e| matches!(e, Event::Closed(..))));
     raw.pass(2_000);
     assert!(raw.events.iter().any(|e| matches!(e, Event::Closed(..))));
+}
+
+/// A peer that has the token alone keeps nobody out: what does not complete makes way.
+#[test]
+fn half_open_joins_make_way_for_others() {
+    let mut raw = Raw::with(|config| config.limits.subflows = 2);
+    raw.accepted();
+    for port in 0..1_000 {
+        let syn = raw.join_syn(3);
+        raw.send(raw.sub(1, 41_000 + port, 80), Flags::SYN, syn, b"");
+        assert!(raw.subflows() <= 3);
+    }
+    raw.said();
+    let (sub, third) = raw.joining(raw.sub(1, 40_001, 80), 1);
+    raw.said();
+    raw.send(sub, Flags::ACK, third, b"");
+    assert_eq!(raw.said(), ["#1 ack 1 dss ack 1"]);
+}
+
+/// RFC 8684 §3.2: the token says which connection is meant, whatever the port.
+#[test]
+fn a_join_is_found_by_its_token_at_any_port() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(1, 40_001, 7_777), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new S ack 1 join"]);
 }

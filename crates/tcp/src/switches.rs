@@ -31,6 +31,12 @@ impl Flow {
         self.silence = Silence::new(now);
     }
 
+    /// Asks the peer for a sign of life: a keep-alive goes out, once (RFC 9293 §3.8.4). A peer that
+    /// lives answers with an acknowledgment; what the owner makes of silence is its own affair.
+    pub fn ask_alive(&mut self) {
+        self.silence.due = true;
+    }
+
     /// How long data may stay unacknowledged (RFC 9293 §3.8.3, MUST-21). The peer is told where
     /// that is configured, and no longer asked (RFC 5482 §3).
     pub fn set_user_timeout(&mut self, timeout: Duration) {

@@ -3,12 +3,11 @@
 //! **Invariant**: where checksums were agreed, data reaches reassembly only after the whole of its
 //! mapping was verified.
 
-use manypath_base::{DataOffset, Payload};
+use manypath_base::{DataOffset, DataSeq, Payload};
 use manypath_wire::{MpTcpRst, ResetReason, Sum};
 
 use super::Connection;
 use super::mapping::Mapping;
-use super::subflow::Signal;
 use crate::FallbackReason;
 use crate::event::PathDownReason;
 
@@ -52,9 +51,9 @@ impl Connection {
         let Some(remote) = self.shared.remote else { return };
         let dsn = mapping.dsn.seq(remote.idsn);
         if self.shared.may_fall_back() {
-            self.subflows[i].state.say(Signal::Fail(dsn));
+            self.shared.fall_back(FallbackReason::ChecksumFailed);
             self.deliver(i, mapping.dsn, payload);
-            self.shared.failing = true;
+            self.tell_failure(i, dsn);
         } else {
             let sub = &mut self.subflows[i];
             sub.state.failed_at = Some(dsn);
@@ -64,20 +63,23 @@ impl Connection {
         }
     }
 
-    /// Falls back once MP_FAIL has been said.
-    pub(super) fn complete_failure(&mut self, i: usize) {
-        if self.shared.failing && self.subflows[i].state.to_say.is_empty() {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
-        }
+    /// Says MP_FAIL at once; it is repeated, since acknowledgments are lost in silence.
+    fn tell_failure(&mut self, i: usize, dsn: DataSeq) {
+        self.shared.telling_failure = Some(dsn);
+        self.subflows[i].flow.request_ack();
     }
 
-    /// The peer says that a checksum of ours did not match.
+    /// The peer says that a checksum of ours did not match: it is answered in kind, and TCP goes
+    /// on. Where the two levels do not count alike the subflow ends.
     pub(super) fn on_fail(&mut self, i: usize) {
-        if self.shared.may_fall_back() {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
-        } else {
-            self.subflows[i].flow.abort(None);
-        }
+        let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
+        let Some(remote) = remote else {
+            let reason = ResetReason::MiddleboxInterference;
+            return self.subflows[i].flow.abort(Some(MpTcpRst { transient: false, reason }));
+        };
+        let next = self.shared.recv.nxt().seq(remote.idsn);
+        self.shared.fall_back(FallbackReason::ChecksumFailed);
+        self.tell_failure(i, next);
     }
 
     /// What waits to be verified is taken as it is: TCP would have taken it.

@@ -21,11 +21,19 @@ impl Connection {
         }
     }
 
-    /// The application ends the connection at once.
-    pub(crate) fn abort(&mut self) {
+    /// The application ends the connection at once: MP_FASTCLOSE in a RST on every subflow, or
+    /// where so configured in an acknowledgment that the peer must answer (RFC 8684 §3.5, options
+    /// R and A).
+    pub(crate) fn abort(&mut self, now: Instant) {
+        if self.fastclose.is_some() {
+            return;
+        }
         if self.ended.is_none() {
-            self.shared.fastclosing = self.shared.is_multipath();
             self.end(Some(ConnectionError::Aborted));
+            if self.fastclose_by_ack && self.begin_fastclose(now) {
+                return;
+            }
+            self.shared.fastclosing = self.shared.is_multipath();
         }
         for sub in &mut self.subflows {
             sub.flow.abort(None);
@@ -40,7 +48,7 @@ impl Connection {
             self.shutdown(now);
         } else {
             // RFC 9293 §3.10.4: in SYN-SENT there is nothing to close.
-            self.abort();
+            self.abort(now);
             self.settle_all(now);
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct DataSend {
     /// The application was told that there is no room.
     pub(crate) blocked: bool,
     pub(crate) reinjected: u64,
+    /// Everything before this was sent on a second subflow because a slow one held it.
+    pub(crate) hurried: DataOffset,
     /// Timeouts in a row.
     pub(crate) retries: u32,
     /// Since when something is due and nothing new was acknowledged.
@@ -51,6 +53,7 @@ impl DataSend {
             timer: None,
             blocked: false,
             reinjected: 0,
+            hurried: first,
             retries: 0,
             stalled_since: None,
             shut_out: false,

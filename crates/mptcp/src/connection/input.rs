@@ -6,8 +6,10 @@ use manypath_base::{
     DataOffset, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
 };
 use manypath_tcp::{CloseReason, Event as FlowEvent, Received, State};
-use manypath_wire::{Ecn, IcmpError, MpTcpRst, ResetReason, Segment};
+use manypath_wire::{Ecn, IcmpError, Segment};
 
+use super::mapping::Mapping;
+use super::watch::Silence;
 use super::{Connection, Mode, Role, Subflow};
 use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, FallbackReason};
@@ -32,13 +34,20 @@ impl Connection {
         ecn: Ecn,
     ) {
         if let Some(i) = self.index(id) {
-            self.subflows[i].heard_at = now;
+            self.note_heard(now, i);
             self.with_flow(i, |flow, seam| {
                 let received = Received { path: PathId::from(id), segment, ecn };
                 flow.handle_segment(now, received, seam);
             });
             self.settle(now, i);
         }
+    }
+
+    fn note_heard(&mut self, now: Instant, i: usize) {
+        let sub = &mut self.subflows[i];
+        sub.heard_at = now;
+        sub.silence = Silence::default();
+        sub.doubt = sub.doubt.filter(|doubt| !doubt.is_answered(now));
     }
 
     /// An ICMP error came about a packet of a subflow.
@@ -103,6 +112,9 @@ impl Connection {
     }
 
     fn take_in_up_to(&mut self, i: usize, ahead: u64) {
+        if self.shared.is_multipath() {
+            self.retry_unmapped(i);
+        }
         loop {
             match self.shared.mode {
                 Mode::Negotiating => return,
@@ -123,22 +135,47 @@ impl Connection {
         self.shared.recv.insert(DataOffset(at.0), payload);
     }
 
-    fn take_mapped(&mut self, i: usize, mut at: SubflowOffset, mut payload: Payload) {
+    pub(super) fn take_mapped(&mut self, i: usize, mut at: SubflowOffset, mut payload: Payload) {
         while !payload.is_empty() {
-            let Some(mapping) = self.subflows[i].state.rx.find(at).copied() else {
-                return self.take_unmapped(i, at, payload);
+            let known = self.subflows[i].state.rx.find(at).copied();
+            let len = match known.filter(|_| !self.waits_for_earlier(i)) {
+                Some(mapping) => self.take_piece(i, mapping, at, &payload),
+                None if self.is_first_data(at) => {
+                    self.shared.fall_back(FallbackReason::NoMapping);
+                    return self.take_plain(at, payload);
+                }
+                None => self.hold_unmapped(i, at, &payload),
             };
-            let len = usize64((mapping.end() - at).min(len64(payload.len())));
-            let piece = payload.slice(0, len);
-            if self.shared.checksum {
-                self.take_checked(i, mapping, piece);
-            } else {
-                self.deliver(i, mapping.dsn + (at - mapping.ssn), piece);
-            }
             payload.advance(len);
             at += len64(len);
-            self.subflows[i].state.rx.release(at);
         }
+        let state = &mut self.subflows[i].state;
+        let done = state.unmapped.first().map_or(at, |first| first.min(at));
+        state.rx.release(done);
+    }
+
+    /// Takes what of the payload a mapping covers; returns how much.
+    fn take_piece(
+        &mut self,
+        i: usize,
+        mapping: Mapping,
+        at: SubflowOffset,
+        payload: &Payload,
+    ) -> usize {
+        let len = usize64((mapping.end() - at).min(len64(payload.len())));
+        let piece = payload.slice(0, len);
+        if self.shared.checksum {
+            self.take_checked(i, mapping, piece);
+        } else {
+            self.deliver(i, mapping.dsn + (at - mapping.ssn), piece);
+        }
+        len
+    }
+
+    /// Whether nothing came before on the connection: data without a mapping then says that a
+    /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7).
+    fn is_first_data(&self, at: SubflowOffset) -> bool {
+        self.shared.recv.received() == 0 && at == SubflowOffset(1) && !self.shared.joined
     }
 
     /// Data of subflow `i` goes to its place in the stream.
@@ -146,19 +183,6 @@ impl Connection {
         let end = dsn + len64(payload.len());
         self.shared.recv.insert(dsn, payload);
         self.subflows[i].last_data = end;
-    }
-
-    /// Data without a mapping: on a connection that has had no mapped data and one subflow, a
-    /// middlebox took the options, and TCP goes on; else the subflow is of no use (RFC 8684 §3.7).
-    fn take_unmapped(&mut self, i: usize, at: SubflowOffset, payload: Payload) {
-        let nothing_mapped = self.shared.recv.received() == 0 && at == SubflowOffset(1);
-        if nothing_mapped && !self.shared.joined {
-            self.shared.fall_back(FallbackReason::NoMapping);
-            self.take_plain(at, payload);
-        } else {
-            let reason = ResetReason::MptcpError;
-            self.subflows[i].flow.abort(Some(MpTcpRst { transient: false, reason }));
-        }
     }
 
     fn drain_flow_events(&mut self, now: Instant, i: usize) {
@@ -245,6 +269,10 @@ impl Connection {
         }
         self.paths.is_stale = true;
         if self.shared.role == Role::Initiator {
+            let reason = match reason {
+                CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
+                other => other,
+            };
             self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
         }
         if self.subflows.is_empty() && self.ended.is_none() {

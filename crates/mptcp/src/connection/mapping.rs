@@ -88,6 +88,17 @@ impl Mappings {
         self.list.get(i).filter(|m| m.ssn <= at)
     }
 
+    /// Where the next mapping behind `at` begins.
+    pub(crate) fn next_after(&self, at: SubflowOffset) -> Option<SubflowOffset> {
+        let i = self.list.partition_point(|m| m.ssn <= at);
+        self.list.get(i).map(|m| m.ssn)
+    }
+
+    /// Whether a byte of the connection is among those mapped and not released.
+    pub(crate) fn carries(&self, at: DataOffset) -> bool {
+        self.list.iter().any(|m| m.dsn <= at && at < m.data_end())
+    }
+
     /// Forgets mappings that lie wholly before `to`.
     pub(crate) fn release(&mut self, to: SubflowOffset) {
         self.released = self.released.max(to);

@@ -5,21 +5,26 @@
 //! only by DATA_ACK; falling back leaves one subflow. **Leaves out** addresses of packets, tokens
 //! and ports: the endpoint's.
 
+mod admission;
 mod checksum;
 mod close;
 mod data_recv;
 mod data_send;
+mod fastclose;
+mod hurry;
 mod input;
 mod mapping;
 mod output;
 mod path_manager;
 mod plan;
+mod removal;
 mod seam;
 mod shared;
 mod signals;
 mod snapshot;
 mod subflow;
 mod timeout;
+mod unmapped;
 mod watch;
 
 use alloc::boxed::Box;
@@ -32,15 +37,14 @@ use bytes::Bytes;
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId, len64, usize64};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
-use manypath_tcp::{Flow, Opening, State, Transmit};
-use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, ResetReason, Segment};
+use manypath_tcp::{Flow, Opening, Transmit};
+use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, Segment};
 
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
 
 use crate::crypto::Identity;
 use crate::endpoint::ConnId;
-use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 use data_recv::DataRecv;
 use data_send::DataSend;
@@ -53,10 +57,14 @@ use subflow::{Kind, Subflow, SubflowState};
 pub(crate) struct Birth {
     pub(crate) id: ConnId,
     pub(crate) role: Role,
-    /// Whether MPTCP is asked for, or was by the peer.
-    pub(crate) multipath: bool,
+    /// What it begins with: MPTCP where this side asks for it, or the peer did.
+    pub(crate) mode: Mode,
     pub(crate) key: Key,
     pub(crate) checksum: bool,
+    /// This side takes no joins to the address that the connection begins with (flag C).
+    pub(crate) deny_join_id0: bool,
+    /// MP_FASTCLOSE goes out in acknowledgments rather than RSTs.
+    pub(crate) fastclose_by_ack: bool,
     pub(crate) scheduler: Box<dyn Scheduler>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
@@ -107,6 +115,10 @@ pub(crate) struct Connection {
     hole: Option<(DataOffset, Instant)>,
     /// How it ended, once it has.
     ended: Option<Option<ConnectionError>>,
+    /// MP_FASTCLOSE goes out in acknowledgments rather than RSTs.
+    fastclose_by_ack: bool,
+    /// It was said so, and the peer has not answered.
+    fastclose: Option<fastclose::FastCloseWait>,
     /// The application holds no handle any more.
     released: bool,
     bad_hmac: u64,
@@ -117,25 +129,26 @@ pub(crate) struct Connection {
 impl Connection {
     fn new(birth: &mut Birth) -> Self {
         let config = &birth.opening.config;
-        let mode = if birth.multipath { Mode::Negotiating } else { Mode::Plain(None) };
         Self {
             id: birth.id,
             shared: Shared {
                 role: birth.role,
-                mode,
+                mode: birth.mode,
                 local: Identity::new(birth.key),
                 remote: None,
                 checksum: birth.checksum,
                 deny_join_id0: false,
+                denies_join_id0: birth.deny_join_id0,
                 send: DataSend::new(),
                 recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
                 views: Vec::new(),
                 fastclosing: false,
-                failing: false,
+                telling_failure: None,
                 joined: false,
                 skewed: false,
                 wide: false,
                 infinite: shared::Infinite::No,
+                capable_answered: None,
             },
             subflows: Vec::new(),
             next_subflow: 0,
@@ -158,6 +171,8 @@ impl Connection {
             last_words: VecDeque::new(),
             hole: None,
             ended: None,
+            fastclose_by_ack: birth.fastclose_by_ack,
+            fastclose: None,
             released: false,
             bad_hmac: 0,
             readable_told: false,
@@ -229,7 +244,10 @@ impl Connection {
             state,
             up: false,
             heard_at: now,
+            silence: watch::Silence::default(),
             last_data: DataOffset::ZERO,
+            doubt: None,
+            penalised_at: now,
             down: None,
         });
         self.paths.is_stale = true;
@@ -277,14 +295,6 @@ impl Connection {
 
     pub(crate) fn is_established(&self) -> bool {
         self.established
-    }
-
-    /// Whether a join of the peer may be taken in now.
-    pub(crate) fn may_join(&self) -> bool {
-        self.shared.is_multipath()
-            && self.shared.remote.is_some()
-            && self.ended.is_none()
-            && self.subflows.len() <= usize64(self.paths.limits().subflows.into())
     }
 
     pub(crate) fn congestion_control(&self) -> CongestionControl {
@@ -344,50 +354,25 @@ impl Connection {
         DataOffset(flow.una().0).min(DataOffset(flow.write_offset().0))
     }
 
+    /// Whether SYNs with MP_CAPABLE were answered, once that is known of this side's SYNs.
+    pub(crate) fn take_capable_answer(&mut self) -> Option<bool> {
+        self.shared.capable_answered.take()
+    }
+
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    pub(crate) fn has_subflow(&self, id: SubflowId) -> bool {
-        self.index(id).is_some()
-    }
-
-    /// A new SYN has taken the 4-tuple of a subflow in TIME-WAIT.
-    pub(crate) fn forget_subflow(&mut self, id: SubflowId) {
-        self.subflows.retain(|s| s.id != id);
-        self.paths.is_stale = true;
-        self.refresh_plan();
-    }
-
-    /// Whether a subflow waits in TIME-WAIT for old segments, and the connection does not need it.
-    pub(crate) fn is_waiting_out(&self, id: SubflowId) -> bool {
-        let waits = |s: &Subflow| s.id == id && matches!(s.flow.state(), State::TimeWait { .. });
-        self.ended.is_some() && self.subflows.iter().any(waits)
-    }
-
-    /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it
-    /// (RFC 8684 §3.4.2).
-    pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
-        let initial = self.local.ip();
-        for id in self.paths.set_locals(now, locals, initial) {
-            self.withdraw(id);
-        }
-        for i in 0..self.subflows.len() {
-            if !self.paths.has_local(self.subflows[i].flow.local().ip()) {
-                self.withdraw(self.subflows[i].state.local_id);
-                self.subflows[i].down = Some(PathDownReason::AddressRemoved);
-            }
-        }
-        self.end_marked(now);
-        self.announce_timeout(now);
-        self.refresh_plan();
-    }
-
     /// Ends the subflows that were marked for it.
     pub(crate) fn end_marked(&mut self, now: Instant) {
-        for sub in self.subflows.iter_mut().filter(|s| s.down.is_some()) {
+        for sub in &mut self.subflows {
+            let Some(why) = sub.down else { continue };
             // "T": the peer may expect another subflow soon (RFC 8684 §3.6).
-            let reason = ResetReason::Unspecified;
+            let reason = why.reset_reason();
             sub.flow.abort(Some(MpTcpRst { transient: true, reason }));
         }
         self.settle_all(now);

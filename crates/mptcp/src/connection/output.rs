@@ -30,7 +30,6 @@ impl Connection {
         for i in (0..count).map(|n| (first + n) % count) {
             let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
             if let Some(transmit) = transmit {
-                self.complete_failure(i);
                 return Some((self.subflows[i].id, transmit));
             }
         }
@@ -39,6 +38,9 @@ impl Connection {
 
     /// Gives bytes to a subflow, if there are any and one has room. Returns which.
     fn feed(&mut self, now: Instant) -> Option<usize> {
+        if self.fastclose.is_some() {
+            return None;
+        }
         match self.shared.mode {
             Mode::Negotiating => None,
             Mode::Plain(_) => self.feed_plain(),
@@ -70,18 +72,22 @@ impl Connection {
         let range =
             lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
         let (unsent, window) = (send.unsent(), send.window());
+        let send_is_idle = send.una == send.nxt;
         self.arm_data_timer(now);
-        if range.is_empty() {
+        if range.is_empty() && send_is_idle {
             return None;
         }
         let views = self.path_views();
+        if range.is_empty() {
+            return self.hurry(now, &views);
+        }
         let demand = Demand { unsent, window };
         let picked = self.scheduler.pick(&demand, &views)?;
         let i = self.index(SubflowId::from(picked))?;
         let room = views.iter().find(|v| v.id == picked).map_or(0, |v| v.room);
         let (len, packet) = self.chunk(i, &range, room);
         if !again && self.holds_back(len, packet) {
-            return None;
+            return self.hurry(now, &views);
         }
         self.give(i, range.start..range.start + len, again);
         self.arm_data_timer(now);
@@ -90,7 +96,7 @@ impl Connection {
 
     /// How many bytes of `range` one mapping on subflow `i` takes now, and the payload of one of
     /// its packets. Whole packets, unless the range ends first.
-    fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
+    pub(super) fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
         let sub = &self.subflows[i];
         let capable =
             sub.state.stage == Stage::Unconfirmed && sub.flow.write_offset() == SubflowOffset(1);
@@ -112,7 +118,7 @@ impl Connection {
     }
 
     /// Maps `range` to the next bytes of subflow `i`.
-    fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
+    pub(super) fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
         let Self { shared, subflows, .. } = self;
         let (send, sub) = (&mut shared.send, &mut subflows[i]);
         let payload = send.buffer.slice(range.start, range.end);
@@ -194,7 +200,7 @@ fn path_view(sub: &Subflow) -> Option<PathView> {
     let room = sub.flow.room(path.id).saturating_sub(unsent);
     Some(PathView {
         id: path.id,
-        alive: !path.suspect && !path.failed,
+        alive: !path.suspect && !path.failed && sub.doubt.is_none(),
         backup: sub.is_backup(),
         srtt: path.srtt,
         rtt_var: path.rtt_var,

@@ -33,6 +33,8 @@ pub(crate) struct LocalEntry {
     pub(crate) iface: IfaceId,
     pub(crate) mtu: u16,
     pub(crate) flags: AddressFlags,
+    /// The port that is announced.
+    pub(crate) port: Option<u16>,
 }
 
 /// An address of the peer.
@@ -49,7 +51,18 @@ struct Attempt {
     local: IpAddr,
     remote: SocketAddr,
     failures: u32,
-    next: Instant,
+    /// When it may be tried again; `None` is never, unless the peer announces the address anew.
+    next: Option<Instant>,
+}
+
+/// Whether a pair may be tried.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Try {
+    /// From then on.
+    From(Instant),
+    /// Not on this connection: the peer said that the reason will not pass (RFC 8684 §3.6).
+    Never,
 }
 
 /// A subflow that should exist.
@@ -65,6 +78,7 @@ pub(crate) struct Join {
 pub(crate) struct Announcement {
     pub(crate) id: AddrId,
     pub(crate) addr: IpAddr,
+    pub(crate) port: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +135,9 @@ impl PathManager {
         self.is_stale = true;
         let Self { locals, announced, announcements, attempts, .. } = self;
         attempts.retain(|a| locals.iter().any(|l| l.addr == a.local));
-        let lives = |a: &Announcement| locals.iter().any(|l| l.addr == a.addr && l.flags.signal);
+        let lives = |a: &Announcement| {
+            locals.iter().any(|l| (l.addr, l.port) == (a.addr, a.port) && l.flags.signal)
+        };
         let gone = announced.iter().filter(|a| !lives(a)).map(|a| a.id).collect();
         announced.retain(lives);
         announcements.retain(|p| lives(&p.announcement));
@@ -131,6 +147,11 @@ impl PathManager {
 
     pub(super) fn locals(&self) -> &[LocalEntry] {
         &self.locals
+    }
+
+    /// Whether a local address is to be used only where no regular one is.
+    pub(super) fn is_backup(&self, addr: IpAddr) -> bool {
+        self.locals.iter().any(|l| l.addr == addr && l.flags.backup)
     }
 
     pub(super) fn has_local(&self, addr: IpAddr) -> bool {
@@ -159,7 +180,8 @@ impl PathManager {
             return;
         }
         for local in self.locals.iter().filter(|l| l.flags.signal && l.addr != initial) {
-            let announcement = Announcement { id: local.id, addr: local.addr };
+            let LocalEntry { id, addr, port, .. } = *local;
+            let announcement = Announcement { id, addr, port };
             if !self.announced.contains(&announcement) {
                 self.announced.push(announcement);
                 self.announcements.push(Pending { announcement, sent: 0, next: now });
@@ -180,9 +202,9 @@ impl PathManager {
         Some(pending.announcement)
     }
 
-    /// The peer has the address.
-    pub(super) fn on_echo(&mut self, id: AddrId) {
-        self.announcements.retain(|p| p.announcement.id != id);
+    /// The peer has the address: an echo is the announcement without its HMAC.
+    pub(super) fn on_echo(&mut self, echo: Announcement) {
+        self.announcements.retain(|p| p.announcement != echo);
     }
 
     /// The peer announced an address. An identifier keeps its address until it is withdrawn;
@@ -195,6 +217,7 @@ impl PathManager {
         }
         if self.remotes.iter().any(|r| r.addr == addr) {
             self.attempts.retain(|a| a.remote != addr);
+            self.is_stale = true;
             return false;
         }
         let fits = self.remotes.len() < MAX_REMOTES;
@@ -232,9 +255,12 @@ impl PathManager {
         reason: CloseReason,
         was_up: bool,
     ) {
+        // RFC 8684 §3.6: a permanent error SHOULD NOT be tried again. **Differs** from §3.9.3 for
+        // the rest, which SHOULD NOT be either: a path that fails today works tomorrow.
+        let permanent = matches!(reason, CloseReason::Reset(Some(rst)) if !rst.transient);
         let found = self.attempts.iter().position(|a| (a.local, a.remote) == (local, remote));
         let i = found.unwrap_or_else(|| {
-            self.attempts.push(Attempt { local, remote, failures: 0, next: now });
+            self.attempts.push(Attempt { local, remote, failures: 0, next: Some(now) });
             self.attempts.len() - 1
         });
         let attempt = &mut self.attempts[i];
@@ -250,12 +276,15 @@ impl PathManager {
             | CloseReason::Aborted => back_off(attempt.failures),
         };
         attempt.failures += 1;
-        attempt.next = now + wait;
+        attempt.next = Some(now + wait).filter(|_| !permanent);
     }
 
-    /// When a pair may be tried again; `None` if it was not tried.
-    pub(super) fn next_try(&self, local: IpAddr, remote: SocketAddr) -> Option<Instant> {
-        self.attempts.iter().find(|a| (a.local, a.remote) == (local, remote)).map(|a| a.next)
+    /// When a pair may be tried.
+    pub(super) fn next_try(&self, local: IpAddr, remote: SocketAddr) -> Try {
+        match self.attempts.iter().find(|a| (a.local, a.remote) == (local, remote)) {
+            None => Try::From(Instant::ZERO),
+            Some(attempt) => attempt.next.map_or(Try::Never, Try::From),
+        }
     }
 }
 

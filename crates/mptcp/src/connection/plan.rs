@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use manypath_base::{AddrId, Instant, len32};
 use manypath_tcp::CloseReason;
 
-use super::path_manager::{Join, LocalEntry, RemoteEntry};
+use super::path_manager::{Join, LocalEntry, RemoteEntry, Try};
 use super::subflow::Subflow;
 use super::{Connection, Role};
 
@@ -19,8 +19,10 @@ impl Connection {
         if !self.wants_joins() {
             return None;
         }
-        let due =
-            |j: &&Join| self.paths.next_try(j.local.addr, j.remote).is_none_or(|at| at <= now);
+        let due = |j: &&Join| match self.paths.next_try(j.local.addr, j.remote) {
+            Try::From(at) => at <= now,
+            Try::Never => false,
+        };
         self.paths.plan.iter().find(due).copied()
     }
 
@@ -30,7 +32,11 @@ impl Connection {
             return None;
         }
         let tries = self.paths.plan.iter().map(|j| self.paths.next_try(j.local.addr, j.remote));
-        tries.map(Option::unwrap_or_default).min()
+        let times = tries.filter_map(|next| match next {
+            Try::From(at) => Some(at),
+            Try::Never => None,
+        });
+        times.min()
     }
 
     /// A join could not even be tried.
@@ -61,8 +67,8 @@ impl Connection {
         let usable = !self.shared.deny_join_id0 && !self.paths.is_initial_gone();
         let initial = RemoteEntry { id: None, addr: self.remote };
         let initial = Some(initial).filter(|_| usable);
-        let remotes: Vec<RemoteEntry> =
-            initial.into_iter().chain(self.paths.usable_remotes()).collect();
+        let further = self.paths.usable_remotes().filter(|r| usable || r.addr != self.remote);
+        let remotes: Vec<RemoteEntry> = initial.into_iter().chain(further).collect();
         let mut out: Vec<Join> = Vec::new();
         for local in self.paths.locals() {
             if local.flags.subflow || local.addr == self.local.ip() {
@@ -84,10 +90,14 @@ impl Connection {
         }
         for remote in remotes.iter().filter(same_family).take(limit) {
             let exists = |s: &Subflow| used(s) && s.flow.remote() == remote.addr;
-            if !self.subflows.iter().any(exists) {
+            if !self.subflows.iter().any(exists) && self.may_try(local, remote) {
                 out.push(join(local, remote));
             }
         }
+    }
+
+    fn may_try(&self, local: &LocalEntry, remote: &RemoteEntry) -> bool {
+        self.paths.next_try(local.addr, remote.addr) != Try::Never
     }
 
     /// To each announced address at least one subflow, from the first local address that fits.
@@ -95,7 +105,9 @@ impl Connection {
         for remote in remotes.iter().filter(|r| r.addr != self.remote) {
             let reached = self.subflows.iter().any(|s| s.flow.remote() == remote.addr)
                 || out.iter().any(|j| j.remote == remote.addr);
-            let fits = |l: &&LocalEntry| l.addr.is_ipv4() == remote.addr.is_ipv4();
+            let fits = |l: &&LocalEntry| {
+                l.addr.is_ipv4() == remote.addr.is_ipv4() && self.may_try(l, remote)
+            };
             if let Some(local) = self.paths.locals().iter().find(fits).filter(|_| !reached) {
                 out.push(join(local, remote));
             }

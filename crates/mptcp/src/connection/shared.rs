@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use manypath_base::{DataOffset, SubflowOffset};
+use manypath_base::{DataOffset, DataSeq, SubflowOffset};
 use manypath_cc::FlowView;
 
 use super::data_recv::DataRecv;
@@ -42,14 +42,17 @@ pub(crate) struct Shared {
     pub(crate) checksum: bool,
     /// The peer asked for no subflows to its initial address (flag C).
     pub(crate) deny_join_id0: bool,
+    /// This side asks for none to its own.
+    pub(crate) denies_join_id0: bool,
     pub(crate) send: DataSend,
     pub(crate) recv: DataRecv,
     /// Rows of every established path.
     pub(crate) views: Vec<FlowView>,
     /// MP_FASTCLOSE goes out with every RST.
     pub(crate) fastclosing: bool,
-    /// A checksum failed on the only subflow: MP_FAIL is to be said, then TCP goes on.
-    pub(crate) failing: bool,
+    /// A checksum failed on the only subflow: MP_FAIL goes out with every segment until the peer
+    /// shows that it knows.
+    pub(crate) telling_failure: Option<DataSeq>,
     /// There was a second subflow once: the two levels no longer count alike.
     pub(crate) joined: bool,
     /// The peer sent a byte at another place of the subflow than of the stream.
@@ -58,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) wide: bool,
     /// Where the infinite mapping begins that tells the peer of falling back (RFC 8684 §3.7).
     pub(crate) infinite: Infinite,
+    /// MP_CAPABLE in this side's SYN was answered, or was not where a SYN without it was.
+    pub(crate) capable_answered: Option<bool>,
 }
 
 /// The mapping without end that is sent once, on the first data after falling back.
@@ -75,7 +80,9 @@ impl Shared {
     /// Falls back to TCP: the one transition (RFC 8684 §3.7). What was received so far stays.
     pub(crate) fn fall_back(&mut self, reason: FallbackReason) {
         if !matches!(self.mode, Mode::Plain(_)) {
-            if self.is_multipath() && reason == FallbackReason::ChecksumFailed {
+            let one_way =
+                matches!(reason, FallbackReason::ChecksumFailed | FallbackReason::OptionsStripped);
+            if self.is_multipath() && one_way {
                 self.infinite = Infinite::Due;
             }
             self.mode = Mode::Plain(Some(reason));

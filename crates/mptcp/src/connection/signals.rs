@@ -3,14 +3,13 @@
 
 use core::net::SocketAddr;
 
-use manypath_base::{AddrId, Instant, SubflowId};
-use manypath_wire::{AddAddr, MpPrio, RemoveAddr};
+use manypath_base::{Instant, SubflowId};
+use manypath_wire::{AddAddr, MpPrio};
 
-use super::path_manager::Announcement;
+use super::path_manager::{Announcement, LocalEntry};
 use super::subflow::{Kind, Said, Signal};
 use super::{Connection, Role};
 use crate::crypto::add_addr_hmac;
-use crate::event::PathDownReason;
 use crate::{ConnectionError, Event, NotOpen};
 
 impl Connection {
@@ -25,7 +24,7 @@ impl Connection {
                 // Bytes before it are missing: what brings them is acknowledged.
                 Said::DataFin => {}
                 Said::AddAddr(add) => self.on_add_addr(i, add),
-                Said::RemoveAddr(remove) => self.on_remove_addr(&remove),
+                Said::RemoveAddr(remove) => self.on_remove_addr(now, &remove),
                 Said::Prio(backup) => self.on_prio(i, backup),
                 Said::Fail(_) => self.on_fail(i),
                 Said::FastClose => self.on_fastclose(),
@@ -44,7 +43,10 @@ impl Connection {
         if !opened_here {
             self.subflows[i].flow.request_ack();
         }
-        self.confirmed = true;
+        if !self.confirmed {
+            self.confirmed = true;
+            self.tell_initial_priority();
+        }
         self.paths.is_stale = true;
         self.paths.start_announcing(now, self.local.ip());
         self.announce_timeout(now);
@@ -52,41 +54,21 @@ impl Connection {
 
     fn on_add_addr(&mut self, i: usize, add: AddAddr) {
         if add.hmac.is_none() {
-            self.paths.on_echo(add.id);
+            self.paths.on_echo(Announcement { id: add.id, addr: add.addr, port: add.port });
             return;
         }
-        let port = add.port.unwrap_or(self.remote.port());
+        // RFC 8684 §3.4.1: without a port, that of the subflow on which it came.
+        let port = add.port.unwrap_or(self.subflows[i].flow.remote().port());
         self.subflows[i].state.say(Signal::AddAddr(AddAddr { hmac: None, ..add }));
         if self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port)) {
             self.events.push_back(Event::AddrAnnounced(self.id, add.id, add.addr));
         }
     }
 
-    /// Every subflow that uses a withdrawn address of the peer ends (RFC 8684 §3.4.2).
-    ///
-    /// **Choice:** the last subflow stays, as it may well be alive: with it the connection would
-    /// go. The others go without the keepalive that the RFC suggests, since a peer that still
-    /// wants the path does not withdraw it.
-    fn on_remove_addr(&mut self, remove: &RemoveAddr) {
-        for &id in &remove.ids {
-            let mut known = self.paths.on_remove_addr(id);
-            for n in 0..self.subflows.len() {
-                let uses = self.subflows[n].state.remote_id == id;
-                known |= uses;
-                if uses && self.is_spare(n) {
-                    self.subflows[n].down = Some(PathDownReason::AddressRemoved);
-                    self.subflows[n].flow.abort(None);
-                }
-            }
-            if known {
-                self.events.push_back(Event::AddrRemoved(self.id, id));
-            }
-        }
-    }
-
     /// Whether the connection lives on without subflow `i`.
     pub(super) fn is_spare(&self, i: usize) -> bool {
-        self.subflows.iter().enumerate().any(|(n, s)| n != i && s.may_carry())
+        let others = self.subflows.iter().enumerate().filter(|&(n, _)| n != i);
+        others.map(|(_, s)| s).any(|s| s.may_carry() && s.down.is_none())
     }
 
     fn on_prio(&mut self, i: usize, backup: bool) {
@@ -100,6 +82,29 @@ impl Connection {
         self.end(Some(ConnectionError::Reset));
         for sub in &mut self.subflows {
             sub.flow.abort(None);
+        }
+    }
+
+    /// MP_CAPABLE has no B flag: where the connection began from a backup address, MP_PRIO says so.
+    fn tell_initial_priority(&mut self) {
+        let initial = self.subflows.iter().find(|s| s.state.kind == Kind::Initial);
+        let told = initial.is_none_or(|s| s.state.backup_local);
+        if !told && self.paths.is_backup(self.local.ip()) {
+            let id = initial.expect("there is one, or it was told").id;
+            self.set_backup(id, true).expect("it exists, and MPTCP was agreed");
+        }
+    }
+
+    /// Addresses became backups, or are no more: their subflows follow, and the peer hears of it.
+    pub(super) fn follow_priorities(&mut self, before: &[LocalEntry]) {
+        for n in 0..self.subflows.len() {
+            let (id, ip) = (self.subflows[n].id, self.subflows[n].flow.local().ip());
+            let was = before.iter().any(|l| l.addr == ip && l.flags.backup);
+            let is = self.paths.is_backup(ip);
+            if was != is && self.paths.has_local(ip) {
+                // After falling back there is nobody to tell.
+                let _told = self.set_backup(id, is);
+            }
         }
     }
 
@@ -123,19 +128,11 @@ impl Connection {
         if !self.shared.is_multipath() || self.ended.is_some() {
             return;
         }
-        while let Some(Announcement { id, addr }) = self.paths.next_announcement(now) {
+        while let Some(Announcement { id, addr, port }) = self.paths.next_announcement(now) {
             let (Some(remote), Some(i)) = (self.shared.remote, self.best_subflow()) else { return };
-            let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, None);
-            let add = AddAddr { id, addr, port: None, hmac: Some(hmac) };
+            let hmac = add_addr_hmac(self.shared.local.key, remote.key, id, addr, port);
+            let add = AddAddr { id, addr, port, hmac: Some(hmac) };
             self.subflows[i].state.say(Signal::AddAddr(add));
-        }
-    }
-
-    /// Withdraws an address of this side (RFC 8684 §3.4.2), on every living subflow.
-    pub(super) fn withdraw(&mut self, id: AddrId) {
-        let remove = RemoveAddr { ids: smallvec::smallvec![id] };
-        for sub in self.subflows.iter_mut().filter(|s| s.state.local_id != id && s.may_signal()) {
-            sub.state.say(Signal::RemoveAddr(remove.clone()));
         }
     }
 }

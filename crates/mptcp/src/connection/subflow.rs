@@ -3,12 +3,15 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, SubflowId};
+use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, Key, SubflowId};
 use manypath_tcp::{Flow, Incoming};
-use manypath_wire::{AddAddr, Dss, MpPrio, RemoveAddr};
+use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
 
 use super::checksum::Unverified;
 use super::mapping::Mappings;
+use super::removal::Doubt;
+use super::unmapped::Unmapped;
+use super::watch::Silence;
 use crate::event::PathDownReason;
 
 /// How a subflow belongs to its connection.
@@ -44,7 +47,8 @@ pub(crate) enum Signal {
     AddAddr(AddAddr),
     RemoveAddr(RemoveAddr),
     Prio(MpPrio),
-    Fail(DataSeq),
+    /// MP_FASTCLOSE with the peer's key.
+    FastClose(Key),
 }
 
 /// Something that the peer said on this subflow, to be acted on by the connection.
@@ -86,12 +90,18 @@ pub(crate) struct SubflowState {
     pub(crate) confirm_attempts: u32,
     /// Data whose mapping's checksum was not verified yet.
     pub(crate) unverified: Unverified,
+    /// Data whose mapping has not come yet.
+    pub(crate) unmapped: Unmapped,
     /// Segments that came before the one with the peer's key, with their DSS.
     pub(crate) early: Vec<(Incoming, Dss)>,
     /// A SYN without MP_CAPABLE was sent.
     pub(crate) plain_syn: bool,
     /// The last segment of this side repeated the keys.
     pub(crate) keys_told: bool,
+    /// A DATA_ACK has come on it: options get through (RFC 8684 §3.7).
+    pub(crate) heard_data_ack: bool,
+    /// What the peer's RST said.
+    pub(crate) reset_reason: Option<MpTcpRst>,
     /// MP_FAIL for this goes out with the RST.
     pub(crate) failed_at: Option<DataSeq>,
 }
@@ -112,9 +122,12 @@ impl SubflowState {
             confirm_timer: None,
             confirm_attempts: 0,
             unverified: Unverified::default(),
+            unmapped: Unmapped::default(),
             early: Vec::new(),
             plain_syn: false,
             keys_told: false,
+            heard_data_ack: false,
+            reset_reason: None,
             failed_at: None,
         }
     }
@@ -143,8 +156,14 @@ pub(crate) struct Subflow {
     pub(crate) up: bool,
     /// When anything last came on it.
     pub(crate) heard_at: Instant,
+    /// What the watch has seen of it since.
+    pub(crate) silence: Silence,
     /// Behind the data that came on it last.
     pub(crate) last_data: DataOffset,
+    /// The peer withdrew its address; whether it lives shows soon.
+    pub(crate) doubt: Option<Doubt>,
+    /// When its window was last halved because it held the others up.
+    pub(crate) penalised_at: Instant,
     /// Why this side ends it, where it does.
     pub(crate) down: Option<PathDownReason>,
 }

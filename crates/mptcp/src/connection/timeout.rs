@@ -37,6 +37,8 @@ impl Connection {
         self.stranded_timeout(now);
         self.announce_timeout(now);
         self.watch_timeout(now);
+        self.doubt_timeout(now);
+        self.fastclose_timeout(now);
     }
 
     /// When [`Connection::handle_timeout`] is to be called next.
@@ -50,6 +52,8 @@ impl Connection {
             self.announce_at(),
             self.join_at(),
             self.watch_at(),
+            self.doubt_at(),
+            self.fastclose.map(|wait| wait.next),
         ];
         flows.chain(confirms).chain(own.into_iter().flatten()).min()
     }

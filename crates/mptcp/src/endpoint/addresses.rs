@@ -71,7 +71,14 @@ impl Endpoint {
         };
         let entry = |(i, a): (&Interface, &crate::LocalAddress)| {
             let id = id(&a.addr)?;
-            Some(LocalEntry { id, addr: a.addr, iface: i.id, mtu: i.mtu, flags: a.flags })
+            Some(LocalEntry {
+                id,
+                addr: a.addr,
+                iface: i.id,
+                mtu: i.mtu,
+                flags: a.flags,
+                port: a.port,
+            })
         };
         all.filter_map(entry).collect()
     }

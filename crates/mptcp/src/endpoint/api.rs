@@ -35,7 +35,7 @@ impl Endpoint {
     /// Ends a connection at once: MP_FASTCLOSE (RFC 8684 §3.5), or RST after falling back.
     pub fn abort(&mut self, now: Instant, id: ConnId) {
         let _gone_is_closed = self.call(now, id, |conn| {
-            conn.abort();
+            conn.abort(now);
             conn.settle_all(now);
         });
     }

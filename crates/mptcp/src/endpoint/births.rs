@@ -6,13 +6,13 @@ use core::net::SocketAddr;
 use manypath_base::{AddrId, IfaceId, Instant, Key, Mss, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
-use manypath_wire::{IpHeader, ResetReason, Segment};
+use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, Entry, ListenerId};
-use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, PathManager, Role};
+use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
 use crate::crypto::Identity;
-use crate::{ConnectError, ConnectOptions};
+use crate::{ConnectError, ConnectOptions, FallbackReason};
 
 impl Endpoint {
     /// Begins a connection; its SYN waits to be sent.
@@ -35,12 +35,19 @@ impl Endpoint {
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
         let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
         paths.know_remotes(&options.remotes);
+        let mode = match (options.plain_tcp, self.blackholes.is_black(now, remote.ip())) {
+            (true, _) => Mode::Plain(None),
+            (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
+            (false, false) => Mode::Negotiating,
+        };
         let birth = Birth {
             id: self.next_id(),
             role: Role::Initiator,
-            multipath: !options.plain_tcp,
+            mode,
             key: self.unique_key(),
             checksum: self.config.checksum,
+            deny_join_id0: self.config.deny_join_initial,
+            fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
@@ -73,9 +80,11 @@ impl Endpoint {
         let birth = Birth {
             id: self.next_id(),
             role: Role::Responder,
-            multipath,
+            mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
             key: self.unique_key(),
             checksum: self.config.checksum,
+            deny_join_id0: self.config.deny_join_initial,
+            fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: self.config.scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
@@ -101,7 +110,7 @@ impl Endpoint {
         self.tuples.insert(tuple, (id, SubflowId(0)));
         let tuples = BTreeMap::from([(SubflowId(0), (tuple, iface))]);
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
-            listening.pending += 1;
+            listening.half_open.insert(id);
         }
         self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
         self.settle(now, id);
@@ -160,11 +169,12 @@ impl Endpoint {
     ) {
         let Some(&id) = self.tokens.get(&token) else {
             self.drops.unknown_token += 1;
-            return self.answer_stray(iface, ip, syn, Some(ResetReason::MptcpError));
+            let error = MpTcpRst { transient: false, reason: ResetReason::MptcpError };
+            return self.answer_stray(iface, ip, syn, Some(error));
         };
-        if !self.connections[&id].conn.may_join() {
-            let reason = ResetReason::AdministrativelyProhibited;
-            return self.answer_stray(iface, ip, syn, Some(reason));
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        if let Err(refusal) = entry.conn.admit_join(tuple.local) {
+            return self.answer_stray(iface, ip, syn, Some(refusal));
         }
         let initial = self.connections[&id].conn.local_addr().ip();
         let locals = self.local_entries(initial);

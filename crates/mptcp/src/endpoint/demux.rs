@@ -53,11 +53,12 @@ impl Endpoint {
         }
     }
 
-    /// A SYN may take over the 4-tuple of a subflow in TIME-WAIT (RFC 9293 §3.10.7.4, RFC 6191).
+    /// A SYN may take over the 4-tuple of a subflow in TIME-WAIT if its numbers show that it is
+    /// not an old one (RFC 9293 §3.6.1, RFC 6191).
     fn may_replace(&self, id: ConnId, subflow: SubflowId, segment: &Segment) -> bool {
         segment.flags.has(Flags::SYN)
             && !segment.flags.has(Flags::ACK)
-            && self.connections.get(&id).is_some_and(|e| e.conn.is_waiting_out(subflow))
+            && self.connections.get(&id).is_some_and(|e| e.conn.gives_way(subflow, segment))
     }
 
     fn pass_to_subflow(
@@ -121,7 +122,7 @@ impl Endpoint {
         }
         self.timers.set(id, None);
         if let Some(listener) = entry.listener.and_then(|l| self.listeners.get_mut(&l)) {
-            listener.pending -= 1;
+            listener.half_open.remove(&id);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Listeners: which SYN goes where, and connections that wait to be accepted.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use core::net::{IpAddr, SocketAddr};
 
 use manypath_base::{IfaceId, Instant};
@@ -17,8 +17,18 @@ pub(super) struct Listener {
     pub(super) options: ListenOptions,
     /// Established, and not accepted.
     pub(super) ready: VecDeque<ConnId>,
-    /// Half-open and ready ones.
-    pub(super) pending: usize,
+    /// Those whose handshake is not complete, the oldest first.
+    pub(super) half_open: BTreeSet<ConnId>,
+}
+
+/// What a new connection finds.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Free,
+    /// The place of this half-open one.
+    Instead(ConnId),
+    None,
 }
 
 impl Listener {
@@ -54,7 +64,8 @@ impl Endpoint {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        let listener = Listener { addr, options, ready: VecDeque::new(), pending: 0 };
+        let listener =
+            Listener { addr, options, ready: VecDeque::new(), half_open: BTreeSet::new() };
         self.listeners.insert(id, listener);
         Ok(id)
     }
@@ -84,7 +95,6 @@ impl Endpoint {
     pub fn accept(&mut self, listener: ListenerId) -> Option<ConnId> {
         let listening = self.listeners.get_mut(&listener)?;
         let id = listening.ready.pop_front()?;
-        listening.pending -= 1;
         if let Some(entry) = self.connections.get_mut(&id) {
             entry.listener = None;
         }
@@ -95,6 +105,26 @@ impl Endpoint {
     pub(super) fn is_waiting(&self, id: ConnId) -> bool {
         let listener = self.connections.get(&id).and_then(|e| e.listener);
         listener.and_then(|l| self.listeners.get(&l)).is_some_and(|l| l.ready.contains(&id))
+    }
+
+    /// Where a connection that comes to a listener finds room (RFC 4987 §3.2): a half-open one
+    /// makes way for it, the oldest first, without a word, since whoever it was may not be there.
+    fn room_for_one(&self, listener: ListenerId) -> Room {
+        let Some(own) = self.listeners.get(&listener) else { return Room::None };
+        let all = || self.listeners.values().flat_map(|l| l.half_open.first());
+        let half_open: usize = self.listeners.values().map(|l| l.half_open.len()).sum();
+        let oldest = if own.ready.len() >= own.options.backlog {
+            None
+        } else if own.ready.len() + own.half_open.len() >= own.options.backlog {
+            own.half_open.first()
+        } else if half_open >= self.config.max_half_open
+            || self.connections.len() >= self.config.max_connections
+        {
+            all().min()
+        } else {
+            return Room::Free;
+        };
+        oldest.map_or(Room::None, |id| Room::Instead(*id))
     }
 
     /// A SYN that begins a connection (RFC 9293 §3.10.7.2).
@@ -111,14 +141,19 @@ impl Endpoint {
         let Some((&id, listener)) = found else {
             return self.answer_stray(iface, ip, syn, None);
         };
-        let full = listener.pending >= listener.options.backlog
-            || self.connections.len() >= self.config.max_connections;
-        if full {
-            // Silence: the peer's retransmission may find room.
-            self.drops.overflow += 1;
-            return;
-        }
         let multipath = !listener.options.plain_tcp && offers_multipath(syn);
+        match self.room_for_one(id) {
+            Room::Free => {}
+            Room::Instead(oldest) => {
+                self.drops.overflow += 1;
+                self.forget(oldest);
+            }
+            // Silence: the peer's retransmission may find room.
+            Room::None => {
+                self.drops.overflow += 1;
+                return;
+            }
+        }
         self.birth_of_incoming(now, id, iface, tuple, multipath, syn);
     }
 }

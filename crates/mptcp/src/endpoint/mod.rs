@@ -8,6 +8,7 @@
 mod addresses;
 mod api;
 mod births;
+mod blackholes;
 mod demux;
 mod isn;
 mod listeners;
@@ -22,6 +23,7 @@ use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::Connection;
 use crate::{DropCounters, EndpointConfig, Event, Interface};
+use blackholes::Blackholes;
 use demux::FourTuple;
 use isn::IsnClock;
 use listeners::Listener;
@@ -73,6 +75,7 @@ pub struct Endpoint {
     tokens: HashMap<Token, ConnId>,
     listeners: BTreeMap<ListenerId, Listener>,
     next_listener: u32,
+    blackholes: Blackholes,
     timers: TimerQueue<ConnId>,
     /// Connections that may have something to send, each once.
     sending: VecDeque<ConnId>,
@@ -99,6 +102,7 @@ impl Endpoint {
             tokens: HashMap::new(),
             listeners: BTreeMap::new(),
             next_listener: 0,
+            blackholes: Blackholes::default(),
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
             answers: VecDeque::new(),
@@ -213,10 +217,15 @@ impl Endpoint {
         self.open_joins(now, id);
         let Some(entry) = self.connections.get_mut(&id) else { return };
         self.drops.bad_hmac += entry.conn.take_bad_hmac();
+        if let Some(answered) = entry.conn.take_capable_answer() {
+            let dest = entry.conn.remote_addr().ip();
+            self.blackholes.learn(now, dest, answered, self.config.blackhole_time);
+        }
         while let Some(event) = entry.conn.poll_event() {
             match (&event, entry.listener) {
                 (Event::Established(_), Some(listener)) => {
                     if let Some(listening) = self.listeners.get_mut(&listener) {
+                        listening.half_open.remove(&id);
                         listening.ready.push_back(id);
                         self.events.push_back(Event::Incoming(listener));
                     }

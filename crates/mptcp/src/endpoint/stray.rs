@@ -2,7 +2,7 @@
 
 use manypath_base::{IfaceId, SeqNum};
 use manypath_wire::{
-    Checksum, Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, ResetReason, Segment, Transport,
+    Checksum, Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, Segment, Transport,
 };
 
 use super::{Endpoint, HOP_LIMIT, Transmit};
@@ -17,7 +17,7 @@ impl Endpoint {
         iface: IfaceId,
         ip: &IpHeader,
         segment: &Segment,
-        reason: Option<ResetReason>,
+        reason: Option<MpTcpRst>,
     ) {
         self.drops.stray += 1;
         if segment.flags.has(Flags::RST) || self.answers.len() >= MAX_ANSWERS {
@@ -39,10 +39,10 @@ impl Endpoint {
 }
 
 /// RFC 9293 §3.10.7.1: the reset takes its numbers from what it answers.
-fn reset_for(segment: &Segment, reason: Option<ResetReason>) -> Segment {
+fn reset_for(segment: &Segment, reason: Option<MpTcpRst>) -> Segment {
     let acked = segment.flags.has(Flags::ACK);
     let mut options = Options::default();
-    options.mptcp.reset = reason.map(|reason| MpTcpRst { transient: false, reason });
+    options.mptcp.reset = reason;
     Segment {
         src_port: segment.dst_port,
         dst_port: segment.src_port,

@@ -4,7 +4,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 pub(crate) mod raw;
@@ -82,11 +82,13 @@ pub(crate) struct World {
     /// Changes a packet on its way, or drops it.
     pub(crate) middlebox: Option<Middlebox>,
     pub(crate) packets: u64,
+    /// Where the client connects to.
+    pub(crate) to: IpAddr,
 }
 
 /// An interface with one address that is used and not announced.
 pub(crate) fn simple_interface(id: u32, addr: IpAddr) -> Interface {
-    let addresses = vec![LocalAddress { addr, flags: AddressFlags::default() }];
+    let addresses = vec![LocalAddress { addr, flags: AddressFlags::default(), port: None }];
     Interface { id: IfaceId(id), mtu: 1500, addresses }
 }
 
@@ -94,7 +96,37 @@ pub(crate) fn addr(link: usize, host: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, link as u8 + 1, host).into()
 }
 
+/// The same with IPv6.
+pub(crate) fn addr6(link: usize, host: u8) -> IpAddr {
+    Ipv6Addr::new(0xfd00, 0, 0, link as u16 + 1, 0, 0, 0, host.into()).into()
+}
+
+/// The link of an address, counted from 0.
+fn link_of(addr: IpAddr) -> usize {
+    match addr {
+        IpAddr::V4(v4) => usize::from(v4.octets()[2]) - 1,
+        IpAddr::V6(v6) => usize::from(v6.segments()[3]) - 1,
+    }
+}
+
 impl World {
+    /// Links whose addresses are IPv6 where `six` says so.
+    pub(crate) fn mixed(seed: u64, links: &[LinkConfig], six: &[bool]) -> Self {
+        let config = EndpointConfig::default();
+        let mut world = Self::with(seed, links, &config, &config);
+        let now = world.now;
+        for (link, _) in six.iter().enumerate().filter(|(_, six)| **six) {
+            for (host, n) in [(&mut world.client, 1), (&mut world.server, 2)] {
+                let interface = simple_interface(link as u32, addr6(link, n));
+                host.endpoint.add_interface(now, interface);
+            }
+        }
+        if six[0] {
+            world.to = addr6(0, 2);
+        }
+        world
+    }
+
     pub(crate) fn new(seed: u64, links: &[LinkConfig]) -> Self {
         Self::with(seed, links, &EndpointConfig::default(), &EndpointConfig::default())
     }
@@ -126,11 +158,11 @@ impl World {
         };
         let client = host(client, 1, &mut rng, links.len());
         let mut server = host(server, 2, &mut rng, links.len());
-        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT);
+        let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT);
         let listener = server.endpoint.listen(any, ListenOptions::default()).unwrap();
         let links =
             links.iter().map(|c| [Link::new(*c, rng.fork()), Link::new(*c, rng.fork())]).collect();
-        Self { now, client, server, listener, links, middlebox: None, packets: 0 }
+        Self { now, client, server, listener, links, middlebox: None, packets: 0, to: addr(0, 2) }
     }
 
     /// Connects and plans a transfer of so many bytes each way.
@@ -139,7 +171,7 @@ impl World {
     }
 
     pub(crate) fn start_with(&mut self, up: u64, down: u64, options: &ConnectOptions) {
-        let to = SocketAddr::new(addr(0, 2), PORT);
+        let to = SocketAddr::new(self.to, PORT);
         let conn = self.client.endpoint.connect(self.now, to, options).unwrap();
         self.client.conn = Some(conn);
         for (seed, total, from, to) in [
@@ -279,8 +311,7 @@ impl World {
                 let mut packet = Packet::parse(&datagram).expect("what we send is well-formed");
                 assert!(datagram.len() <= 1500, "{packet}");
                 let client = if direction == 0 { packet.ip.src } else { packet.ip.dst };
-                let IpAddr::V4(v4) = client else { panic!("IPv4 only") };
-                let link = usize::from(v4.octets()[2]) - 1;
+                let link = link_of(client);
                 if std::env::var_os("TRACE").is_some() {
                     eprintln!("{:>10.3} link {link} {packet}", self.now.as_nanos() as f64 / 1e6);
                 }

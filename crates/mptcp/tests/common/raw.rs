@@ -74,7 +74,7 @@ pub(crate) struct Raw {
     /// Numbers are sent with 8 bytes.
     pub(crate) wide: bool,
     subs: Vec<Sub>,
-    out: Vec<Packet>,
+    pub(crate) out: Vec<Packet>,
 }
 
 fn address(net: u8, host: u8) -> IpAddr {
@@ -205,6 +205,19 @@ impl Raw {
         sub
     }
 
+    /// A connection of the endpoint that it has joined from its second interface.
+    pub(crate) fn connected_twice(&mut self) -> (Sub, Sub) {
+        let first = self.connected();
+        let (mut second, nonce) = self.meet_join();
+        let options = self.join_syn_ack(nonce, 1);
+        self.send(second, Flags::SYN | Flags::ACK, options, b"");
+        second.seq = 1;
+        let ack = self.dss(Some(1), None, false);
+        self.send(second, Flags::ACK, ack, b"");
+        self.said();
+        (first, second)
+    }
+
     pub(crate) fn third_ack(&self, data: Option<u16>) -> MptcpOptions {
         MptcpOptions {
             capable: Some(MpCapable::Ack {
@@ -259,8 +272,19 @@ impl Raw {
 
     /// The HMAC of an address that the peer announces.
     pub(crate) fn add_addr_hmac(&self, id: u8, addr: Ipv4Addr) -> [u8; 8] {
-        let message = [&[id][..], &addr.octets(), &[0, 0]].concat();
+        self.add_addr_port_hmac(id, addr, 0)
+    }
+
+    /// The same with a port.
+    pub(crate) fn add_addr_port_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
+        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
         hmac(KEY, self.key, &message)[24..].try_into().unwrap()
+    }
+
+    /// The HMAC of an address that the endpoint announces.
+    pub(crate) fn their_add_addr_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
+        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
+        hmac(self.key, KEY, &message)[24..].try_into().unwrap()
     }
 
     /// DSS with relative numbers: DATA_ACK, and mapping (data, subflow, length).
@@ -380,6 +404,11 @@ impl Raw {
         self.now = end;
     }
 
+    /// Subflows that exist.
+    pub(crate) fn subflows(&self) -> usize {
+        self.endpoint.info(self.conn.unwrap()).unwrap().subflows.len()
+    }
+
     pub(crate) fn write(&mut self, bytes: &'static [u8]) {
         let mut chunk = Bytes::from_static(bytes);
         self.endpoint.write(self.now, self.conn.unwrap(), &mut chunk).unwrap();
@@ -483,6 +512,9 @@ impl Raw {
         if let Some(add) = o.add_addr {
             let what = if add.hmac.is_some() { "add" } else { "echo" };
             write!(text, " {what} {} {}", add.id.0, add.addr).unwrap();
+            if let Some(port) = add.port {
+                write!(text, ":{port}").unwrap();
+            }
         }
         if let Some(remove) = &o.remove_addr {
             write!(text, " remove {:?}", remove.ids.iter().map(|i| i.0).collect::<Vec<_>>())
@@ -499,7 +531,8 @@ impl Raw {
             text.push_str(if close.receiver_key == KEY { " fastclose" } else { " ?" });
         }
         if let Some(reset) = o.reset {
-            write!(text, " reason {}", u8::from(reset.reason)).unwrap();
+            let transient = if reset.transient { " T" } else { "" };
+            write!(text, " reason {}{transient}", u8::from(reset.reason)).unwrap();
         }
         text
     }

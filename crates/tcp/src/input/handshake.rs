@@ -22,6 +22,7 @@ impl Flow {
         let acked = acked.filter(|&a| has_ack && a >= SubflowOffset(1) && a <= self.syn_end());
         if segment.flags.has(Flags::RST) {
             if acked.is_some() {
+                ext.read_reset(&segment.options.mptcp);
                 self.end(CloseReason::Refused);
             }
             return;

@@ -12,7 +12,7 @@ use crate::extension::Phase;
 use crate::flow::Transmit;
 use crate::path::{Health, MAX_RTO, Path, TailProbe};
 use crate::scoreboard::{Sent, Status};
-use crate::{Extension, Flow, State};
+use crate::{Extension, Flow, Plain, State};
 use segment::Draft;
 
 /// Time that one burst may take of a path's rate, so that a super-segment does not fill a short
@@ -366,7 +366,7 @@ impl Flow {
     fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let wanted = self.state.is_synchronized() && ext.wants_ack();
         if core::mem::take(&mut self.silence.due) {
-            return Some(self.empty_segment(now, SubflowOffset(self.send.nxt.0 - 1), ext));
+            return Some(self.keep_alive(now));
         }
         let owed = self.agreed.sack && self.recv.sack.is_owed();
         if !self.recv.acks.is_due() && !owed && !wanted {
@@ -375,8 +375,17 @@ impl Flow {
         Some(self.empty_segment(now, self.send.nxt, ext))
     }
 
-    /// A segment without data: an acknowledgment, or, before the window, a probe that the peer
-    /// must answer with one (RFC 9293 §3.8.4: with no data, SHLD-12).
+    /// A segment before the window, which must be acknowledged, without data (RFC 9293 §3.8.4,
+    /// SHLD-12). It is no acknowledgment that the peer reads, and no extension says anything on it.
+    fn keep_alive(&mut self, now: Instant) -> Transmit {
+        let acks = self.recv.acks;
+        let before = SubflowOffset(self.send.una.0.saturating_sub(1));
+        let transmit = self.empty_segment(now, before, &mut Plain);
+        self.recv.acks = acks;
+        transmit
+    }
+
+    /// A segment without data.
     fn empty_segment(
         &mut self,
         now: Instant,

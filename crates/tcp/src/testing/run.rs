@@ -140,6 +140,7 @@ impl Run {
                 self.flow().abort(reason);
             }
             "request-ack" => self.flow().request_ack(),
+            "ask-alive" => self.flow().ask_alive(),
             "replaceable" | "irreplaceable" => {
                 let syn = self.segment(&Line::parse(rest));
                 if self.flow().may_be_replaced(&syn) != (verb == "replaceable") {

@@ -28,7 +28,8 @@ pub(super) enum Start {
 /// Lines are `[time] what`, in the order of time: `> segment` must come out next, `< segment`
 /// comes in, `<+ segment` comes in with the next, before output is asked for, and `write n`,
 /// `write-more n`, `read n`, `close`, `abort`, `cork on`, `nodelay on`, `user-timeout secs`,
-/// `request-ack`, `replaceable segment` or `irreplaceable segment` (in TIME-WAIT), `answer sent taken cookie` (of Fast Open), `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
+/// `request-ack`, `ask-alive`,
+/// `replaceable segment` or `irreplaceable segment` (in TIME-WAIT), `answer sent taken cookie` (of Fast Open), `expect event`, `never event`, `state name`, `check quantity value`, `icmp kind seq` do what they say. Timers
 /// run exactly when they are due. Any segment that no line lists fails the script.
 #[derive(Debug)]
 pub struct Script {

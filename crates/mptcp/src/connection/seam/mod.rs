@@ -45,6 +45,7 @@ impl Extension for Seam<'_> {
 
     fn read_options(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         if let Mode::Plain(_) = self.shared.mode {
+            self.hear_of_failure(options);
             return Verdict::Continue;
         }
         match segment.phase {
@@ -58,6 +59,7 @@ impl Extension for Seam<'_> {
     }
 
     fn read_reset(&mut self, options: &MptcpOptions) {
+        self.sub.reset_reason = options.reset;
         let own_key = self.shared.local.key;
         if options.fastclose.is_some_and(|close| close.receiver_key == own_key) {
             self.sub.said.push(Said::FastClose);

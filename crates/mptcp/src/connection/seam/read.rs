@@ -28,11 +28,12 @@ impl Seam<'_> {
 
     fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
-            self.shared.fall_back(if self.sub.plain_syn {
-                FallbackReason::SynDropped
+            if self.sub.plain_syn {
+                self.shared.capable_answered = Some(false);
+                self.shared.fall_back(FallbackReason::SynDropped);
             } else {
-                FallbackReason::NotSupported
-            });
+                self.shared.fall_back(FallbackReason::NotSupported);
+            }
             return Verdict::Continue;
         };
         let usable = version == VERSION
@@ -47,6 +48,7 @@ impl Seam<'_> {
         self.shared.deny_join_id0 = flags.has(CapableFlags::DENY_JOIN_ID0);
         self.shared.remote = Some(Identity::new(sender_key));
         self.shared.mode = Mode::Multipath;
+        self.shared.capable_answered = Some(true);
         self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
         self.sub.stage = Stage::Unconfirmed;
         Verdict::Continue
@@ -88,7 +90,7 @@ impl Seam<'_> {
                 } else if options.is_empty() && (segment.len > 0 || segment.ack > SubflowOffset(1))
                 {
                     // RFC 8684 §3.7: the peer did not answer in kind.
-                    self.shared.fall_back(FallbackReason::OptionsStripped);
+                    return self.options_vanished();
                 }
                 Verdict::Continue
             }
@@ -170,6 +172,14 @@ impl Seam<'_> {
         if !self.shared.is_multipath() {
             return Verdict::Continue;
         }
+        if options.dss.is_some_and(|dss| dss.data_ack.is_some()) {
+            self.sub.heard_data_ack = true;
+        } else if options.is_empty() && !self.sub.heard_data_ack && segment.ack > SubflowOffset(1) {
+            return self.options_vanished();
+        }
+        if !self.has_agreed_checksums(options) {
+            return reset(ResetReason::MptcpError);
+        }
         if let Some(MpCapable::Ack { data: Some((len, checksum)), .. }) = options.capable {
             let first = DataOffset(1);
             let (ssn, len) = (SubflowOffset(1), len.into());
@@ -183,6 +193,37 @@ impl Seam<'_> {
         }
         self.read_signals(options);
         Verdict::Continue
+    }
+
+    /// Data was acknowledged by a segment without options before any DATA_ACK came: the path takes
+    /// them away. The first subflow goes on as TCP, a joined one ends (RFC 8684 §3.7).
+    fn options_vanished(&mut self) -> Verdict {
+        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() {
+            self.shared.fall_back(FallbackReason::OptionsStripped);
+            return Verdict::Continue;
+        }
+        reset(ResetReason::MiddleboxInterference)
+    }
+
+    /// Whether a mapping has a checksum if and only if that was agreed: a peer that does otherwise
+    /// does not behave as negotiated (RFC 8684 §3.3). An infinite mapping may leave it out.
+    fn has_agreed_checksums(&self, options: &MptcpOptions) -> bool {
+        let agreed = self.shared.checksum;
+        let mapping = options.dss.as_ref().and_then(|dss| dss.mapping);
+        let capable = match options.capable {
+            Some(MpCapable::Ack { data: Some((len, checksum)), .. }) => Some((len, checksum)),
+            Some(_) | None => None,
+        };
+        let mapped = mapping.map(|m| (m.len, m.checksum));
+        [mapped, capable].iter().flatten().all(|(len, sum)| *len == 0 || sum.is_some() == agreed)
+    }
+
+    /// After falling back the peer is told of a failed checksum until it shows that it knows: it
+    /// says so itself, or its segments have no DATA_ACK any more (RFC 8684 §3.7).
+    pub(super) fn hear_of_failure(&mut self, options: &MptcpOptions) {
+        if options.fail.is_some() || options.dss.is_none_or(|dss| dss.data_ack.is_none()) {
+            self.shared.telling_failure = None;
+        }
     }
 
     /// An infinite mapping (length 0) says that the peer has fallen back: from here on both levels

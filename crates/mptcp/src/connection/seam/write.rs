@@ -3,24 +3,34 @@
 use manypath_base::{DataOffset, SubflowOffset, Token, len16, usize32};
 use manypath_tcp::{Outgoing, Phase};
 use manypath_wire::{
-    CapableFlags, Dss, DssMapping, DssNumber, MpCapable, MpFail, MpJoin, MptcpOptions,
+    CapableFlags, Dss, DssMapping, DssNumber, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
 };
 
 use super::{Seam, VERSION};
-use crate::connection::shared::{Infinite, low32};
+use crate::FallbackReason;
+use crate::connection::shared::{Infinite, Role, low32};
 use crate::connection::subflow::{Kind, Signal, Stage};
 use crate::crypto::{join_hmac, leftmost};
 
 /// SYNs with MP_CAPABLE before one without: a middlebox may drop what it does not know
 /// (RFC 8684 §3.7).
 const SYN_ATTEMPTS: u8 = 3;
+/// Option bytes of an infinite mapping, padded, and of MP_FAIL.
+const INFINITE_LEN: usize = 16;
+const FAIL_LEN: usize = 12;
 /// Option bytes of MP_CAPABLE on the first data, padded.
 pub(crate) const CAPABLE_DATA_LEN: usize = 24;
 
 impl Seam<'_> {
     fn flags(&self) -> CapableFlags {
-        let flags = CapableFlags::HMAC_SHA256;
-        if self.shared.checksum { flags.with(CapableFlags::CHECKSUM) } else { flags }
+        let mut flags = CapableFlags::HMAC_SHA256;
+        if self.shared.checksum {
+            flags = flags.with(CapableFlags::CHECKSUM);
+        }
+        if self.shared.denies_join_id0 {
+            flags = flags.with(CapableFlags::DENY_JOIN_ID0);
+        }
+        flags
     }
 
     pub(super) fn write_syn(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
@@ -37,8 +47,13 @@ impl Seam<'_> {
         }
     }
 
-    pub(super) fn write_syn_ack(&self, options: &mut MptcpOptions) {
+    pub(super) fn write_syn_ack(&mut self, options: &mut MptcpOptions) {
         match self.sub.kind {
+            // SYNs that crossed: the option has no form for that (RFC 8684 §3.1 knows three).
+            Kind::Initial if self.shared.role == Role::Initiator => {
+                self.shared.fall_back(FallbackReason::SimultaneousOpen);
+            }
+            Kind::Join { opener: true, .. } => {}
             Kind::Initial => {
                 options.capable = Some(MpCapable::SynAck {
                     version: VERSION,
@@ -108,10 +123,14 @@ impl Seam<'_> {
         if segment.len > 0 {
             space = space.saturating_sub(self.shared.dss_len());
         }
-        if let Some(len) = self.sub.to_say.front().map(signal_len).filter(|&len| len <= space) {
-            space -= len;
-            let signal = self.sub.to_say.pop_front().expect("it was at the front");
-            put_signal(signal, options);
+        if let Some(len) = self.sub.to_say.front().map(signal_len) {
+            if len <= space {
+                space -= len;
+                put_signal(self.sub.to_say.pop_front().expect("it was at the front"), options);
+            } else if segment.len == 0 {
+                // It never fits: an IPv6 address with a port beside timestamps.
+                self.sub.to_say.pop_front();
+            }
         }
         if segment.len > 0 {
             options.dss = Some(self.dss(segment));
@@ -143,7 +162,14 @@ impl Seam<'_> {
     /// After falling back the peer is told once that everything from here on is mapped one to one
     /// (RFC 8684 §3.7).
     pub(super) fn write_infinite(&mut self, segment: &Outgoing, options: &mut MptcpOptions) {
-        if segment.len == 0 || segment.phase != Phase::Open {
+        if segment.phase != Phase::Open {
+            return;
+        }
+        let mapping_len = if segment.len > 0 { INFINITE_LEN } else { 0 };
+        if segment.space >= mapping_len + FAIL_LEN {
+            options.fail = self.shared.telling_failure.map(|dsn| MpFail { dsn });
+        }
+        if segment.len == 0 {
             return;
         }
         if self.shared.infinite == Infinite::Due && segment.attempt == 0 {
@@ -184,7 +210,7 @@ fn signal_len(signal: &Signal) -> usize {
         }
         Signal::RemoveAddr(remove) => (3 + remove.ids.len()).next_multiple_of(4),
         Signal::Prio(_) => 4,
-        Signal::Fail(_) => 12,
+        Signal::FastClose(_) => 12,
     }
 }
 
@@ -193,6 +219,6 @@ fn put_signal(signal: Signal, options: &mut MptcpOptions) {
         Signal::AddAddr(add) => options.add_addr = Some(add),
         Signal::RemoveAddr(remove) => options.remove_addr = Some(remove),
         Signal::Prio(prio) => options.prio = Some(prio),
-        Signal::Fail(dsn) => options.fail = Some(MpFail { dsn }),
+        Signal::FastClose(receiver_key) => options.fastclose = Some(FastClose { receiver_key }),
     }
 }

@@ -1,0 +1,64 @@
+//! Opportunistic retransmission and penalisation (Raiciu et al., NSDI 2012, §4.2): where the window
+//! or the send buffer is full because a slow subflow holds the oldest data, a fast one that is idle
+//! brings it too, and the slow one's window is halved, so that it holds up less from then on.
+//!
+//! **Invariant**: a byte is hurried at most once, and a subflow penalised at most once in its
+//! round-trip time.
+
+use manypath_base::{DataOffset, Instant, SubflowId};
+use manypath_sched::{PathView, candidates};
+
+use super::Connection;
+
+/// A holder with a window of so many segments is at its end: what it holds comes late.
+const SMALL_WINDOW: u32 = 4;
+/// A subflow so many times faster than the holder brings the data sooner.
+const FASTER: u32 = 4;
+/// Subflows that differ by less than this factor do not hold each other up.
+const SLOWER: u32 = 2;
+
+impl Connection {
+    /// Gives the oldest data to a fast subflow that has nothing else to send, if a slow one holds
+    /// everybody up. Returns which.
+    pub(super) fn hurry(&mut self, now: Instant, views: &[PathView]) -> Option<usize> {
+        let slow = self.blocker(views)?;
+        let faster = |p: &&PathView| p.id != slow.id && p.room > 0 && p.srtt * SLOWER < slow.srtt;
+        let fast = candidates(views).filter(faster).min_by_key(|p| p.srtt)?;
+        self.penalise(now, slow);
+        let send = &self.shared.send;
+        let late = slow.cwnd <= SMALL_WINDOW * slow.mss.bytes() || fast.srtt * FASTER < slow.srtt;
+        if send.una < send.hurried || !late {
+            return None;
+        }
+        let i = self.index(SubflowId::from(fast.id))?;
+        let head = self.head();
+        let (len, _) = self.chunk(i, &head, fast.room);
+        self.give(i, head.start..head.start + len, true);
+        self.shared.send.hurried = head.start + len;
+        Some(i)
+    }
+
+    /// The subflow that holds the oldest data, where that data stops all others.
+    fn blocker<'a>(&self, views: &'a [PathView]) -> Option<&'a PathView> {
+        let send = &self.shared.send;
+        let by_window = send.unsent() > 0 && send.window() < u64::from(self.typical_mss());
+        let by_buffer = send.unsent() == 0 && send.blocked;
+        if send.una >= send.nxt || !(by_window || by_buffer) {
+            return None;
+        }
+        let holds = |at: DataOffset| {
+            self.subflows.iter().filter(move |s| s.state.tx.carries(at)).map(|s| s.id)
+        };
+        let holder = holds(send.una).next()?;
+        views.iter().find(|p| SubflowId::from(p.id) == holder)
+    }
+
+    fn penalise(&mut self, now: Instant, slow: &PathView) {
+        let Some(i) = self.index(SubflowId::from(slow.id)) else { return };
+        let sub = &mut self.subflows[i];
+        if now.since(sub.penalised_at) >= slow.srtt {
+            sub.penalised_at = now;
+            sub.flow.penalise(slow.id);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Destinations that swallow SYNs with MP_CAPABLE (RFC 8684 §3.9.3): the next connections to them
+//! begin as TCP, for a time that doubles each time it happens again.
+//!
+//! **Invariant**: at most [`MAX`] are remembered.
+
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use manypath_base::Instant;
+
+/// Destinations that are remembered.
+const MAX: usize = 1024;
+/// The time doubles so often at most.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// One destination.
+#[derive(Clone, Copy, Debug)]
+struct Blackhole {
+    until: Instant,
+    times: u32,
+}
+
+/// What is known of destinations.
+#[derive(Debug, Default)]
+pub(super) struct Blackholes(BTreeMap<IpAddr, Blackhole>);
+
+impl Blackholes {
+    /// Takes in whether SYNs with MP_CAPABLE were answered.
+    pub(super) fn learn(&mut self, now: Instant, dest: IpAddr, answered: bool, time: Duration) {
+        if answered {
+            self.on_answered(dest);
+        } else {
+            self.on_dropped(now, dest, time);
+        }
+    }
+
+    /// A SYN without MP_CAPABLE was answered after several with it were not.
+    fn on_dropped(&mut self, now: Instant, dest: IpAddr, time: Duration) {
+        if self.0.len() >= MAX && !self.0.contains_key(&dest) {
+            let first_out = self.0.iter().min_by_key(|(_, b)| b.until).map(|(dest, _)| *dest);
+            first_out.map(|dest| self.0.remove(&dest));
+        }
+        let there = self.0.entry(dest).or_insert(Blackhole { until: now, times: 0 });
+        there.until = now + time.saturating_mul(1 << there.times.min(MAX_DOUBLINGS));
+        there.times += 1;
+    }
+
+    /// MP_CAPABLE was answered.
+    fn on_answered(&mut self, dest: IpAddr) {
+        self.0.remove(&dest);
+    }
+
+    /// Whether a connection is to begin as TCP.
+    pub(super) fn is_black(&self, now: Instant, dest: IpAddr) -> bool {
+        self.0.get(&dest).is_some_and(|b| now < b.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn the_time_doubles_until_an_answer_comes() {
+        let (mut holes, dest) = (Blackholes::default(), IpAddr::from([10, 0, 0, 1]));
+        let mut now = Instant::ZERO;
+        for hours in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert!(!holes.is_black(now, dest));
+            holes.on_dropped(now, dest, HOUR);
+            now += HOUR * hours;
+            assert!(holes.is_black(now - Duration::from_secs(1), dest));
+        }
+        holes.on_answered(dest);
+        holes.on_dropped(now, dest, HOUR);
+        assert!(!holes.is_black(now + HOUR, dest));
+    }
+
+    #[test]
+    fn no_more_than_the_limit_are_remembered() {
+        let mut holes = Blackholes::default();
+        for n in 0..3_000u32 {
+            let now = Instant::ZERO + Duration::from_secs(n.into());
+            holes.on_dropped(now, IpAddr::from(n.to_be_bytes()), HOUR);
+        }
+        assert_eq!(holes.0.len(), MAX);
+        let now = Instant::ZERO + Duration::from_secs(3_000);
+        assert!(holes.is_black(now, IpAddr::from(2_999u32.to_be_bytes())));
+    }
+}
