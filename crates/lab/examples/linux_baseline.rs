@@ -53,11 +53,10 @@ fn failover(congestion: &str, direction: &str) -> Result<(), Box<dyn std::error:
     topology.link(0).cut();
     let cut = now();
 
-    let report = match at_client {
-        Role::Sink => client.report(PATIENCE)?,
-        Role::Source { .. } | Role::Echo | Role::PingPong { .. } => {
-            server.next_report(PATIENCE).ok_or("the transfer did not end")?
-        }
+    let report = if at_client == Role::Sink {
+        client.report(PATIENCE)?
+    } else {
+        server.next_report(PATIENCE).ok_or("the transfer did not end")?
     };
     let line = &report.received.timeline;
     let (steady, end) = (start + CUT_AFTER / 3, start + LENGTH);

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::link::Link;
 use crate::link_config::LinkConfig;
 use crate::link_stats::LinkStats;
+use crate::middlebox::Middlebox;
 
 /// Datagrams taken from one device before the others have their turn.
 const BATCH: usize = 64;
@@ -115,13 +116,32 @@ impl EmulatorStats {
 }
 
 /// Both directions of a link. The thread and the handles take turns.
-#[derive(Debug)]
 struct Pair {
     up: Link<Datagram>,
     down: Link<Datagram>,
+    middlebox: Option<Middlebox>,
+}
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pair").finish_non_exhaustive()
+    }
 }
 
 impl Pair {
+    /// Takes in what a host sent. The links count what they drop.
+    fn push(&mut self, at: Instant, direction: Direction, packets: Vec<Datagram>) {
+        let Some(middlebox) = &mut self.middlebox else {
+            for packet in packets {
+                let _counted = self.side(direction).push(at, packet.len(), packet);
+            }
+            return;
+        };
+        for (direction, packet) in middlebox(direction, packets) {
+            let _counted = self.side(direction).push(at, packet.len(), packet);
+        }
+    }
+
     fn side(&mut self, direction: Direction) -> &mut Link<Datagram> {
         match direction {
             Direction::Up => &mut self.up,
@@ -175,7 +195,7 @@ impl Emulator {
         let (mut handles, mut running) = (Vec::new(), Vec::new());
         for EmulatedLink { name, a, b, up, down } in links {
             let (up, down) = (Link::new(up, rng.fork()), Link::new(down, rng.fork()));
-            let pair = Arc::new(Mutex::new(Pair { up, down }));
+            let pair = Arc::new(Mutex::new(Pair { up, down, middlebox: None }));
             running.push(Running { pair: Arc::clone(&pair), a: End::new(a), b: End::new(b) });
             handles.push(LinkHandle { name, pair, control: Arc::clone(&control) });
         }
@@ -251,6 +271,12 @@ impl LinkHandle {
     pub fn set(&self, direction: Direction, config: LinkConfig) {
         lock(&self.pair).side(direction).set_config(clock::now(), config);
         self.control.wake();
+    }
+
+    /// Puts a box in front of the link, at both ends the same one, or takes it away: what hosts
+    /// send goes through it before rate, queue and loss.
+    pub fn set_middlebox(&self, middlebox: Option<Middlebox>) {
+        lock(&self.pair).middlebox = middlebox;
     }
 
     /// The counters of one direction.
@@ -356,15 +382,13 @@ impl Running {
         };
         end.gone = end.device.recv(batch, BATCH).is_err();
         let at = clock::now();
-        let mut pair = lock(&self.pair);
-        for packet in batch.drain(..).flat_map(segment) {
-            if let Some(tap) = tap {
-                let point = TapPoint::Sent;
-                tap(&Tapped { link: index, direction, point, at, packet: &packet });
-            }
-            // The link counts what it drops.
-            let _counted = pair.side(direction).push(at, packet.len(), packet);
+        let packets: Vec<_> = batch.drain(..).flat_map(segment).collect();
+        if let Some(tap) = tap {
+            let point = TapPoint::Sent;
+            let see = |packet| tap(&Tapped { link: index, direction, point, at, packet });
+            packets.iter().for_each(see);
         }
+        lock(&self.pair).push(at, direction, packets);
     }
 
     /// Hands what is due to the receiving device.

@@ -1,5 +1,5 @@
 //! Real hosts in network namespaces, joined by links that this crate emulates itself (rate, delay,
-//! queue, loss, reordering, duplication, cut and restore), with Linux at either end.
+//! queue, loss, reordering, duplication, middleboxes, cut and restore), with Linux at either end.
 //!
 //! **Owns** the laboratory in which the stack meets the kernel: for the demonstration, integration
 //! tests and benchmarks. **Invariants**: every lab has namespaces of its own, so labs run side by
@@ -16,6 +16,7 @@ mod link;
 mod link_config;
 mod link_stats;
 mod linux;
+pub mod middlebox;
 mod mptcp;
 mod mptcp_info;
 mod netns;
@@ -35,6 +36,7 @@ pub use link::{DropReason, Link, PushOutcome};
 pub use link_config::{LinkConfig, Queue};
 pub use link_stats::{Counter, LinkStats};
 pub use linux::{Client, PeerConfig, Server, Transport};
+pub use middlebox::Middlebox;
 pub use mptcp::{Counters, EndpointKind};
 pub use mptcp_info::MptcpInfo;
 pub use netns::{Family, Namespace, cleanup_stale};

@@ -1,7 +1,9 @@
 //! What a peer does on a connected socket, and what it reports of it.
 
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
+use std::thread;
 use std::time::Duration;
 
 use manypath_base::{Instant, Rng, len64, usize64};
@@ -36,6 +38,26 @@ pub enum Role {
         amount: Amount,
         /// Which bytes.
         seed: u64,
+    },
+    /// Sends the bytes of a seed while it reads to the end: both directions at once.
+    Exchange {
+        /// How much.
+        amount: Amount,
+        /// Which bytes.
+        seed: u64,
+    },
+    /// Reads to the end, then sends the bytes of a seed over the half that is still open.
+    Answer {
+        /// How much.
+        amount: Amount,
+        /// Which bytes.
+        seed: u64,
+    },
+    /// Reads so many bytes and goes while more wait, which the kernel answers as an abort: RST, or
+    /// MP_FASTCLOSE (RFC 8684 §3.5).
+    Abort {
+        /// Bytes that are read.
+        after: u64,
     },
     /// Sends back what comes, until the end.
     Echo,
@@ -108,7 +130,14 @@ impl Role {
         let mut round_trips = Vec::new();
         let result = match self {
             Self::Sink => stream.drain(),
-            Self::Source { amount, seed } => stream.pour(amount, seed),
+            Self::Source { amount, seed } => {
+                stream.pour(amount, seed).and_then(|()| stream.finish_sending())
+            }
+            Self::Exchange { amount, seed } => stream.exchange(amount, seed),
+            Self::Answer { amount, seed } => {
+                stream.drain().and_then(|()| stream.pour(amount, seed))
+            }
+            Self::Abort { after } => stream.drain_until(after),
             Self::Echo => stream.echo(),
             Self::PingPong { rounds, bytes } => stream.ping_pong(rounds, bytes, &mut round_trips),
         };
@@ -156,12 +185,7 @@ impl Stream<'_> {
     /// Bytes read; 0 is the end.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut socket = self.socket;
-        let n = loop {
-            match socket.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result?,
-            }
-        };
+        let n = uninterrupted(|| socket.read(buffer))?;
         if n > 0 {
             self.received.note(&buffer[..n]);
             self.shared.received(len64(n));
@@ -170,10 +194,7 @@ impl Stream<'_> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut socket = self.socket;
-        socket.write_all(bytes)?;
-        self.sent.note(bytes);
-        Ok(())
+        write_all(self.socket, &mut self.sent, bytes)
     }
 
     fn ask_kernel(&mut self) {
@@ -188,22 +209,39 @@ impl Stream<'_> {
     }
 
     fn pour(&mut self, amount: Amount, seed: u64) -> io::Result<()> {
-        let (mut buffer, mut pattern) = (vec![0; BUFFER], Pattern::new(seed));
-        let end = match amount {
-            Amount::Bytes(_) => None,
-            Amount::Time(time) => Some(clock::now() + time),
-        };
-        let mut left = match amount {
-            Amount::Bytes(bytes) => bytes,
-            Amount::Time(_) => u64::MAX,
-        };
-        while left > 0 && end.is_none_or(|end| clock::now() < end) {
-            pattern.fill(&mut buffer);
-            let len = BUFFER.min(usize64(left));
-            self.write_all(&buffer[..len])?;
-            left -= len64(len);
+        pour(self.socket, &mut self.sent, amount, seed)
+    }
+
+    /// Reads `bytes` and waits until one more is there.
+    fn drain_until(&mut self, bytes: u64) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        let mut left = bytes;
+        while left > 0 {
+            match self.read(&mut buffer[..BUFFER.min(usize64(left))])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => left -= len64(n),
+            }
         }
-        self.finish_sending()
+        self.ask_kernel();
+        let mut one = [MaybeUninit::uninit()];
+        uninterrupted(|| self.socket.peek(&mut one)).map(drop)
+    }
+
+    fn exchange(&mut self, amount: Amount, seed: u64) -> io::Result<()> {
+        let (socket, start) = (self.socket, self.sent.timeline.start());
+        let mut sent = std::mem::replace(&mut self.sent, Meter::new(start));
+        let (sent, wrote, read) = thread::scope(|scope| {
+            let writing = scope.spawn(move || {
+                let wrote = pour(socket, &mut sent, amount, seed);
+                let closed = wrote.and_then(|()| socket.shutdown(Shutdown::Write));
+                (sent, closed)
+            });
+            let read = self.drain();
+            let (sent, wrote) = writing.join().expect("it does not panic");
+            (sent, wrote, read)
+        });
+        self.sent = sent;
+        wrote.and(read)
     }
 
     /// Says that no more comes, and waits for the peer to say the same.
@@ -248,4 +286,39 @@ impl Stream<'_> {
         }
         self.finish_sending()
     }
+}
+
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn write_all(mut socket: &Socket, sent: &mut Meter, bytes: &[u8]) -> io::Result<()> {
+    socket.write_all(bytes)?;
+    sent.note(bytes);
+    Ok(())
+}
+
+/// Sends the bytes of a seed.
+fn pour(socket: &Socket, sent: &mut Meter, amount: Amount, seed: u64) -> io::Result<()> {
+    let (mut buffer, mut pattern) = (vec![0; BUFFER], Pattern::new(seed));
+    let end = match amount {
+        Amount::Bytes(_) => None,
+        Amount::Time(time) => Some(clock::now() + time),
+    };
+    let mut left = match amount {
+        Amount::Bytes(bytes) => bytes,
+        Amount::Time(_) => u64::MAX,
+    };
+    while left > 0 && end.is_none_or(|end| clock::now() < end) {
+        pattern.fill(&mut buffer);
+        let len = BUFFER.min(usize64(left));
+        write_all(socket, sent, &buffer[..len])?;
+        left -= len64(len);
+    }
+    Ok(())
 }

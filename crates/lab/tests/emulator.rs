@@ -130,6 +130,23 @@ fn a_tap_sees_packets_before_and_after_the_link() {
 }
 
 #[test]
+fn a_middlebox_stands_before_the_link_and_may_send_both_ways() {
+    let (mut host_a, mut host_b, emulator) = lab(LinkConfig::default(), None);
+    link(&emulator).set_middlebox(Some(Box::new(|direction, packets| {
+        assert_eq!(direction, Direction::Up);
+        let forth = packets.iter().map(|_| (Direction::Up, small(7)));
+        let back = packets.iter().map(|_| (Direction::Down, small(8)));
+        forth.chain(back).collect()
+    })));
+    host_a.send(&small(1)).expect("the port works");
+    assert_eq!(receive(&mut host_b, 1), [small(7)]);
+    assert_eq!(receive(&mut host_a, 1), [small(8)]);
+    link(&emulator).set_middlebox(None);
+    host_a.send(&small(2)).expect("the port works");
+    assert_eq!(receive(&mut host_b, 1), [small(2)]);
+}
+
+#[test]
 fn devices_are_closed_when_the_emulator_is_dropped() {
     let (mut host_a, _host_b, emulator) = lab(LinkConfig::default(), None);
     drop(emulator);

@@ -112,6 +112,35 @@ fn this_sides_announcement_is_repeated_until_it_is_echoed() {
     assert_eq!(raw.said(), Vec::<String>::new());
 }
 
+/// Linux takes note of one address at a time and drops those that come before it did.
+#[test]
+fn the_next_address_is_announced_when_the_one_before_is_echoed() {
+    let mut raw = Raw::new();
+    raw.endpoint.add_interface(raw.now, signalling(7, [10, 0, 3, 2]));
+    raw.endpoint.add_interface(raw.now, signalling(8, [10, 0, 4, 2]));
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, raw.third_ack(None), b"");
+    assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 add 3 10.0.3.2"]);
+    raw.send(sub, Flags::ACK, echo(3, Ipv4Addr::new(10, 0, 3, 2)), b"");
+    raw.pass(1);
+    assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 add 4 10.0.4.2"]);
+    raw.send(sub, Flags::ACK, echo(4, Ipv4Addr::new(10, 0, 4, 2)), b"");
+    raw.pass(60_000);
+    assert_eq!(raw.said(), Vec::<String>::new());
+}
+
+#[test]
+fn an_address_without_echo_does_not_hold_up_the_others_for_long() {
+    let mut raw = Raw::new();
+    raw.endpoint.add_interface(raw.now, signalling(7, [10, 0, 3, 2]));
+    raw.endpoint.add_interface(raw.now, signalling(8, [10, 0, 4, 2]));
+    raw.accepted();
+    raw.pass(1_500);
+    assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 add 4 10.0.4.2"]);
+    raw.pass(600_000);
+    assert_eq!(raw.said().len(), 8);
+}
+
 #[test]
 fn an_announcement_without_echo_is_given_up() {
     let mut raw = Raw::new();

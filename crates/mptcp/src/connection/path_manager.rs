@@ -96,6 +96,9 @@ pub(crate) struct PathManager {
     attempts: Vec<Attempt>,
     /// Announcements that were not echoed yet.
     announcements: Vec<Pending>,
+    /// Until then the last announcement may be echoed, and the next waits: Linux takes note of
+    /// one address at a time and drops those that come before it did.
+    echo_until: Instant,
     /// What the peer was told of.
     announced: Vec<Announcement>,
     /// The peer may be told.
@@ -141,6 +144,9 @@ impl PathManager {
         let gone = announced.iter().filter(|a| !lives(a)).map(|a| a.id).collect();
         announced.retain(lives);
         announcements.retain(|p| lives(&p.announcement));
+        if announcements.iter().all(|p| p.sent == 0) {
+            self.echo_until = Instant::ZERO;
+        }
         self.announce_new(now, initial);
         gone
     }
@@ -190,13 +196,18 @@ impl PathManager {
     }
 
     pub(super) fn announce_at(&self) -> Option<Instant> {
-        self.announcements.iter().map(|p| p.next).min()
+        self.announcements.iter().map(|p| p.next).min().map(|next| next.max(self.echo_until))
     }
 
     /// The next announcement that is due; given up after a few repetitions.
     pub(super) fn next_announcement(&mut self, now: Instant) -> Option<Announcement> {
         self.announcements.retain(|p| p.sent < ANNOUNCE_ATTEMPTS || p.next > now);
-        let pending = self.announcements.iter_mut().find(|p| p.next <= now)?;
+        if now < self.echo_until {
+            return None;
+        }
+        let due = self.announcements.iter_mut().filter(|p| p.next <= now);
+        let pending = due.min_by_key(|p| p.sent)?;
+        self.echo_until = now + ANNOUNCE_AGAIN;
         pending.next = now + ANNOUNCE_AGAIN * (1 << pending.sent);
         pending.sent += 1;
         Some(pending.announcement)
@@ -204,6 +215,7 @@ impl PathManager {
 
     /// The peer has the address: an echo is the announcement without its HMAC.
     pub(super) fn on_echo(&mut self, echo: Announcement) {
+        self.echo_until = Instant::ZERO;
         self.announcements.retain(|p| p.announcement != echo);
     }
 
