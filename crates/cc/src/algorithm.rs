@@ -1,10 +1,10 @@
 //! The algorithms by name, as users select them.
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
+
+use manypath_base::{UnknownName, by_name};
 
 use crate::{Config, Controller, Cubic, Lia, NewReno};
 
@@ -51,32 +51,12 @@ impl fmt::Display for Algorithm {
 }
 
 impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        let found = Self::ALL.into_iter().find(|a| a.name() == name);
-        found.ok_or_else(|| UnknownAlgorithm { name: name.to_owned() })
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        by_name("congestion control", name, &Self::ALL, |a| [a.name()])
     }
 }
-
-/// No congestion control algorithm has this name; the message lists those there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownAlgorithm {
-    /// The name that was asked for.
-    pub name: String,
-}
-
-impl fmt::Display for UnknownAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown congestion control {:?}: choose one of", self.name)?;
-        for (i, algorithm) in Algorithm::ALL.iter().enumerate() {
-            write!(f, "{} {algorithm}", if i == 0 { "" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl core::error::Error for UnknownAlgorithm {}
 
 #[cfg(test)]
 mod tests {
@@ -90,12 +70,5 @@ mod tests {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
             assert_eq!(algorithm.build(Config::new(Mss(1460))).name(), algorithm.name());
         }
-    }
-
-    #[test]
-    fn a_wrong_name_is_answered_with_the_right_ones() {
-        let error = "vegas".parse::<Algorithm>().expect_err("not among them");
-        let message = "unknown congestion control \"vegas\": choose one of reno, cubic, lia";
-        assert_eq!(error.to_string(), message);
     }
 }

@@ -20,7 +20,7 @@ mod slow_start;
 mod testing;
 mod window;
 
-pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use algorithm::Algorithm;
 pub use controller::{AckSample, Config, Controller, FlowView, Signal};
 pub use cubic::Cubic;
 pub use lia::Lia;
