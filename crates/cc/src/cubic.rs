@@ -116,7 +116,7 @@ fn cube_root(n: u128) -> u128 {
 
 impl Cubic {
     /// `beta_cubic` = 0.7 after a loss (RFC 9438 §4.6), 0.85 after a mark (RFC 8511 §3.1).
-    pub const DECREASE: Decrease = Decrease { loss: 70, ecn: 85 };
+    pub const DECREASE: Decrease = Decrease { loss: 70, ecn: 85, floor: 2 };
 
     /// A controller in slow start.
     #[must_use]

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use manypath_base::{Instant, PathId};
+use manypath_base::{Instant, Mss, PathId};
 
-use crate::AckSample;
+use crate::{AckSample, FlowView};
 
 /// An acknowledgment of `acked` bytes at time zero, in a round trip of `rtt_ms`, with the window
 /// the limit.
@@ -21,5 +21,17 @@ pub(crate) fn ack(acked: u32, rtt_ms: u64) -> AckSample {
         round_start: false,
         cwnd_limited: true,
         delivery_rate: None,
+    }
+}
+
+/// A path with segments of 1000 bytes that has not met a loss.
+pub(crate) fn flow(id: u32, cwnd: u32, rtt_us: u64) -> FlowView {
+    FlowView {
+        path: PathId(id),
+        cwnd,
+        srtt: Duration::from_micros(rtt_us),
+        mss: Mss(1000),
+        since_loss: 0,
+        between_losses: 0,
     }
 }
