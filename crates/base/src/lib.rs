@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod id;
+mod name;
 mod payload;
 mod ranges;
 mod rate;
@@ -19,6 +20,7 @@ mod time;
 mod timers;
 
 pub use id::{AddrId, IfaceId, Key, PathId, SubflowId, Token};
+pub use name::{UnknownName, by_name};
 pub use payload::Payload;
 pub use ranges::RangeSet;
 pub use rate::Rate;

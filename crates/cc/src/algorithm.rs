@@ -1,12 +1,14 @@
 //! The algorithms by name, as users select them.
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::{Config, Controller, Cubic, Lia, NewReno};
+use manypath_base::{UnknownName, by_name};
+
+use crate::{
+    Balia, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas, coupled_cubic,
+};
 
 /// A congestion control algorithm, not yet at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,11 +19,33 @@ pub enum Algorithm {
     Cubic,
     /// [`Lia`], coupled over the paths of a connection.
     Lia,
+    /// [`Olia`], coupled, moving window to the best paths.
+    Olia,
+    /// [`Balia`], coupled, between the two.
+    Balia,
+    /// [`WVegas`], coupled by delay.
+    WVegas,
+    /// [`Ewtcp`], each path the same part of a TCP.
+    Ewtcp,
+    /// [`Coupled`], all paths as one window.
+    Coupled,
+    /// [`coupled_cubic()`], coupled, and fast on long fat paths.
+    CoupledCubic,
 }
 
 impl Algorithm {
     /// Every algorithm there is.
-    pub const ALL: [Self; 3] = [Self::NewReno, Self::Cubic, Self::Lia];
+    pub const ALL: [Self; 9] = [
+        Self::NewReno,
+        Self::Cubic,
+        Self::Lia,
+        Self::Olia,
+        Self::Balia,
+        Self::WVegas,
+        Self::Ewtcp,
+        Self::Coupled,
+        Self::CoupledCubic,
+    ];
 
     /// The name users select it by; [`Controller::name`] of what [`Algorithm::build`] makes.
     #[must_use]
@@ -30,6 +54,12 @@ impl Algorithm {
             Self::NewReno => "reno",
             Self::Cubic => "cubic",
             Self::Lia => "lia",
+            Self::Olia => "olia",
+            Self::Balia => "balia",
+            Self::WVegas => "wvegas",
+            Self::Ewtcp => "ewtcp",
+            Self::Coupled => "coupled",
+            Self::CoupledCubic => "coupled-cubic",
         }
     }
 
@@ -40,6 +70,12 @@ impl Algorithm {
             Self::NewReno => Box::new(NewReno::new(config)),
             Self::Cubic => Box::new(Cubic::new(config)),
             Self::Lia => Box::new(Lia::new(config)),
+            Self::Olia => Box::new(Olia::new(config)),
+            Self::Balia => Box::new(Balia::new(config)),
+            Self::WVegas => Box::new(WVegas::new(config)),
+            Self::Ewtcp => Box::new(Ewtcp::new(config)),
+            Self::Coupled => Box::new(Coupled::new(config)),
+            Self::CoupledCubic => Box::new(coupled_cubic(config)),
         }
     }
 }
@@ -51,32 +87,12 @@ impl fmt::Display for Algorithm {
 }
 
 impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        let found = Self::ALL.into_iter().find(|a| a.name() == name);
-        found.ok_or_else(|| UnknownAlgorithm { name: name.to_owned() })
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        by_name("congestion control", name, &Self::ALL, |a| [a.name()])
     }
 }
-
-/// No congestion control algorithm has this name; the message lists those there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownAlgorithm {
-    /// The name that was asked for.
-    pub name: String,
-}
-
-impl fmt::Display for UnknownAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown congestion control {:?}: choose one of", self.name)?;
-        for (i, algorithm) in Algorithm::ALL.iter().enumerate() {
-            write!(f, "{} {algorithm}", if i == 0 { "" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl core::error::Error for UnknownAlgorithm {}
 
 #[cfg(test)]
 mod tests {
@@ -90,12 +106,5 @@ mod tests {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
             assert_eq!(algorithm.build(Config::new(Mss(1460))).name(), algorithm.name());
         }
-    }
-
-    #[test]
-    fn a_wrong_name_is_answered_with_the_right_ones() {
-        let error = "vegas".parse::<Algorithm>().expect_err("not among them");
-        let message = "unknown congestion control \"vegas\": choose one of reno, cubic, lia";
-        assert_eq!(error.to_string(), message);
     }
 }

@@ -2,17 +2,16 @@
 //!
 //! **Owns** the increase in congestion avoidance: the paths of a connection together take what one
 //! TCP would take on the best of them, and no path more than a TCP would. **Invariants**: with one
-//! measured path it is [`NewReno`]. **Leaves out** the rest, which RFC 6356 §3 takes from TCP as
-//! it is: slow start and decrease.
+//! measured path it is [`NewReno`](crate::NewReno). **Leaves out** the rest, which RFC 6356 §3 takes
+//! from TCP as it is: slow start and decrease.
 //!
 //! `cwnd` here is never inflated in recovery, so the sums need no `ssthresh` in its place
 //! (RFC 6356 §3).
 
-use core::time::Duration;
+use manypath_base::PathId;
 
-use manypath_base::{Instant, Mss};
-
-use crate::{AckSample, Config, Controller, FlowView, NewReno, Phase, Reduced, Signal, Window};
+use crate::coupling::{measured, micros, product};
+use crate::{AckSample, Config, FlowView, Window, WindowBased};
 
 /// Coupled congestion control of RFC 6356 for one of the paths.
 #[derive(Clone, Debug)]
@@ -30,7 +29,7 @@ impl Lia {
 
 /// Equation 2 of RFC 6356, and the sum of the windows that it goes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Coupling {
+pub(crate) struct Coupling {
     /// `alpha` in 1/65,536. It is at least 1/n for n paths (Cauchy-Schwarz), so this is exact
     /// enough, and at most `cwnd_total`.
     alpha: u64,
@@ -47,23 +46,23 @@ impl Coupling {
     /// alpha = cwnd_total * cwnd_b / (SUM rtt_b * cwnd_i / rtt_i)^2. Being the largest means
     /// rtt_b/rtt_i <= sqrt(cwnd_b/cwnd_i), so a term is at most sqrt(cwnd_b * cwnd_i), below
     /// 2^32, and with its binary places below 2^44. With 2^16 paths the square stays below 2^120.
-    fn of(flows: &[FlowView]) -> Option<Self> {
-        let measured = || flows.iter().filter(|f| !f.srtt.is_zero() && f.cwnd > 0);
-        let best = measured().reduce(|a, b| if is_better(b, a) { b } else { a })?;
+    pub(crate) fn of(flows: &[FlowView]) -> Option<Self> {
+        let best = measured(flows).reduce(|a, b| if is_better(b, a) { b } else { a })?;
         let term = |f: &FlowView| {
             ((u128::from(f.cwnd) * micros(best.srtt)) << Self::TERM_BITS) / micros(f.srtt)
         };
-        let sum: u128 = measured().map(term).sum();
-        let cwnd_total: u64 = measured().map(|f| u64::from(f.cwnd)).sum();
+        let sum: u128 = measured(flows).map(term).sum();
+        let cwnd_total: u64 = measured(flows).map(|f| u64::from(f.cwnd)).sum();
         let numerator = u128::from(cwnd_total) * u128::from(best.cwnd);
         let alpha = (numerator << (Window::FRACTION_BITS + 2 * Self::TERM_BITS)) / (sum * sum);
         Some(Self { alpha: u64::try_from(alpha).unwrap_or(u64::MAX), cwnd_total })
     }
-}
 
-/// Microseconds, at least one and at most 2^32, so that products with windows fit.
-fn micros(d: Duration) -> u128 {
-    d.as_micros().clamp(1, 1 << 32)
+    /// What a path's increase is of a TCP's there, in 1/65,536: alpha * cwnd / `cwnd_total`.
+    pub(crate) fn part(&self, path: PathId, flows: &[FlowView]) -> u128 {
+        let own = measured(flows).find(|f| f.path == path).map_or(0, |f| f.cwnd);
+        u128::from(self.alpha) * u128::from(own) / u128::from(self.cwnd_total)
+    }
 }
 
 /// Whether cwnd/rtt^2 of `a` is larger than that of `b`.
@@ -72,78 +71,40 @@ fn is_better(a: &FlowView, b: &FlowView) -> bool {
     u128::from(a.cwnd) * rtt_b * rtt_b > u128::from(b.cwnd) * rtt_a * rtt_a
 }
 
-impl Controller for Lia {
-    fn name(&self) -> &'static str {
-        "lia"
+impl WindowBased for Lia {
+    const NAME: &'static str = "lia";
+
+    fn window(&self) -> &Window {
+        &self.window
+    }
+
+    fn window_mut(&mut self) -> &mut Window {
+        &mut self.window
     }
 
     /// Equation 3 of RFC 6356 §4.1.
     ///
     /// **Choice:** fractions of a byte are carried over, which takes the place of rounding an
     /// increase of 0 up to 1.
-    fn on_ack(&mut self, ack: &AckSample, flows: &[FlowView]) {
-        if self.window.slow_start(ack) == Phase::SlowStart || !ack.cwnd_limited {
-            return;
-        }
-        let cwnd = self.window.cwnd();
-        let product = u128::from(ack.acked.min(cwnd)) * u128::from(self.window.mss().bytes());
-        let alone = (product << Window::FRACTION_BITS) / u128::from(cwnd);
+    fn avoid(&mut self, ack: &AckSample, flows: &[FlowView]) {
+        let product = product(&self.window, ack);
+        let alone = (product << Window::FRACTION_BITS) / u128::from(self.window.cwnd());
         let parts = match Coupling::of(flows) {
             Some(c) => alone.min(u128::from(c.alpha) * product / u128::from(c.cwnd_total)),
             None => alone,
         };
         self.window.grow_fixed(u64::try_from(parts).unwrap_or(u64::MAX));
     }
-
-    fn on_signal(&mut self, _: Instant, signal: Signal, in_flight: u32, _: &[FlowView]) {
-        match self.window.reduce(signal, in_flight, NewReno::DECREASE) {
-            Reduced::Anew | Reduced::Again => {}
-        }
-    }
-
-    fn on_spurious(&mut self) {
-        self.window.undo();
-    }
-
-    fn on_idle(&mut self) {
-        self.window.restart();
-    }
-
-    fn set_mss(&mut self, mss: Mss) {
-        self.window.set_mss(mss);
-    }
-
-    fn cwnd(&self) -> u32 {
-        self.window.cwnd()
-    }
-
-    fn ssthresh(&self) -> u32 {
-        self.window.ssthresh()
-    }
-
-    fn penalise(&mut self) {
-        self.window.halve();
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ack;
+    use crate::testing::{ack, flow};
+    use crate::{Controller, Signal};
     use alloc::vec::Vec;
-    use manypath_base::PathId;
+    use manypath_base::{Instant, Mss};
     use proptest::prelude::*;
-
-    fn flow(id: u32, cwnd: u32, rtt_us: u64) -> FlowView {
-        FlowView {
-            path: PathId(id),
-            cwnd,
-            srtt: Duration::from_micros(rtt_us),
-            mss: Mss(1000),
-            since_loss: 0,
-            between_losses: 0,
-        }
-    }
 
     /// Equation 2 of RFC 6356 as it stands, a fraction of two integers. All round-trip times
     /// divide `L`, so that `L / rtt` is exact.

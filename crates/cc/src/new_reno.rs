@@ -4,9 +4,7 @@
 //! recovery sends: RFC 6582's partial acknowledgments are the sender's part, and it reports one
 //! signal an episode.
 
-use manypath_base::{Instant, Mss};
-
-use crate::{AckSample, Config, Controller, Decrease, FlowView, Phase, Reduced, Signal, Window};
+use crate::{AckSample, Config, FlowView, Window, WindowBased};
 
 /// Standard TCP congestion control.
 #[derive(Clone, Debug)]
@@ -17,9 +15,6 @@ pub struct NewReno {
 }
 
 impl NewReno {
-    /// Half after a loss (RFC 5681 §3.1), four fifths after a mark (RFC 8511 §3.1).
-    pub const DECREASE: Decrease = Decrease { loss: 50, ecn: 80 };
-
     /// A controller in slow start.
     #[must_use]
     pub fn new(config: Config) -> Self {
@@ -27,17 +22,20 @@ impl NewReno {
     }
 }
 
-impl Controller for NewReno {
-    fn name(&self) -> &'static str {
-        "reno"
+impl WindowBased for NewReno {
+    const NAME: &'static str = "reno";
+
+    fn window(&self) -> &Window {
+        &self.window
+    }
+
+    fn window_mut(&mut self) -> &mut Window {
+        &mut self.window
     }
 
     /// Counts bytes: once a window's worth is acknowledged, the window is a segment larger
     /// (RFC 5681 §3.1, the RECOMMENDED way), at most once an acknowledgment.
-    fn on_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
-        if self.window.slow_start(ack) == Phase::SlowStart || !ack.cwnd_limited {
-            return;
-        }
+    fn avoid(&mut self, ack: &AckSample, _: &[FlowView]) {
         let cwnd = self.window.cwnd();
         self.acked = self.acked.saturating_add(ack.acked);
         if self.acked >= cwnd {
@@ -46,35 +44,8 @@ impl Controller for NewReno {
         }
     }
 
-    fn on_signal(&mut self, _: Instant, signal: Signal, in_flight: u32, _: &[FlowView]) {
-        match self.window.reduce(signal, in_flight, Self::DECREASE) {
-            Reduced::Anew | Reduced::Again => self.acked = 0,
-        }
-    }
-
-    fn on_spurious(&mut self) {
-        self.window.undo();
-    }
-
-    fn on_idle(&mut self) {
-        self.window.restart();
+    fn forget(&mut self) {
         self.acked = 0;
-    }
-
-    fn set_mss(&mut self, mss: Mss) {
-        self.window.set_mss(mss);
-    }
-
-    fn cwnd(&self) -> u32 {
-        self.window.cwnd()
-    }
-
-    fn ssthresh(&self) -> u32 {
-        self.window.ssthresh()
-    }
-
-    fn penalise(&mut self) {
-        self.window.halve();
     }
 }
 
@@ -82,6 +53,8 @@ impl Controller for NewReno {
 mod tests {
     use super::*;
     use crate::testing::ack;
+    use crate::{Controller, Signal};
+    use manypath_base::{Instant, Mss};
 
     /// A controller in congestion avoidance with a window of 20 segments of 1000 bytes.
     fn avoiding() -> NewReno {

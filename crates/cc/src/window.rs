@@ -1,21 +1,30 @@
 //! The window variables of RFC 5681 and the moves that every loss-based controller shares.
 //!
 //! **Owns** `cwnd`, `ssthresh`, what both were before the last signal, and slow start.
-//! **Invariants**: `cwnd` is never below one segment, and no signal of congestion raises it;
-//! `ssthresh` is never below two segments. **Leaves out** growth in congestion avoidance: that is
+//! **Invariants**: `cwnd` and `ssthresh` are never below one segment, and no signal of congestion
+//! raises `cwnd`. **Leaves out** growth in congestion avoidance: that is
 //! what makes an algorithm.
 
 use manypath_base::Mss;
 
 use crate::{AckSample, Config, Signal, SlowStart, Step};
 
-/// How much of the bytes in flight is kept after congestion, in percent.
+/// How much of the bytes in flight is kept after congestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decrease {
-    /// After a loss or a timeout.
+    /// Percent kept after a loss or a timeout.
     pub loss: u32,
-    /// After a congestion mark: more, since queues that mark are short (RFC 8511 §3.1).
+    /// Percent kept after a congestion mark: more, since queues that mark are short (RFC 8511
+    /// §3.1).
     pub ecn: u32,
+    /// Segments that are kept in any case.
+    pub floor: u32,
+}
+
+impl Decrease {
+    /// Half after a loss, at least two segments (RFC 5681 §3.1); four fifths after a mark (RFC 8511
+    /// §3.1).
+    pub const HALF: Self = Self { loss: 50, ecn: 80, floor: 2 };
 }
 
 /// Which of the two growth laws an acknowledgment falls under.
@@ -125,14 +134,36 @@ impl Window {
     /// Adds bytes counted in 1/65,536, and keeps what is not a whole byte for the next time: an
     /// increase is never lost to rounding (RFC 5681 §3.1 and RFC 6356 §3 round 0 up to 1 instead).
     pub fn grow_fixed(&mut self, parts: u64) {
-        let sum = parts.saturating_add(u64::from(self.fraction));
-        let kept = sum % (1 << Self::FRACTION_BITS);
-        self.fraction = u16::try_from(kept).expect("a remainder of 2^16 fits 16 bits");
-        self.grow(u32::try_from(sum >> Self::FRACTION_BITS).unwrap_or(u32::MAX));
+        self.set_fixed(self.fixed().saturating_add(parts));
     }
 
-    /// Congestion: `ssthresh` becomes the share of `in_flight` that `keep` leaves, at least two
-    /// segments (RFC 5681 §3.1 equation 4, RFC 8511 §3.1), and `cwnd` comes down to it, or to one
+    /// Takes bytes counted in 1/65,536 away, down to one segment, and stays in congestion
+    /// avoidance: `ssthresh` comes down with the window.
+    pub fn shrink_fixed(&mut self, parts: u64) {
+        let least = u64::from(self.mss.bytes()) << Self::FRACTION_BITS;
+        let now = self.fixed();
+        self.set_fixed(now.saturating_sub(parts).max(least.min(now)));
+        self.ssthresh = self.ssthresh.min(self.cwnd);
+    }
+
+    /// The window in 1/65,536 byte.
+    fn fixed(&self) -> u64 {
+        (u64::from(self.cwnd) << Self::FRACTION_BITS) + u64::from(self.fraction)
+    }
+
+    fn set_fixed(&mut self, parts: u64) {
+        let kept = parts % (1 << Self::FRACTION_BITS);
+        self.fraction = u16::try_from(kept).expect("a remainder of 2^16 fits 16 bits");
+        self.cwnd = u32::try_from(parts >> Self::FRACTION_BITS).unwrap_or(u32::MAX);
+    }
+
+    /// Ends slow start: the algorithm has seen that the path is full.
+    pub fn leave_slow_start(&mut self) {
+        self.ssthresh = self.ssthresh.min(self.cwnd);
+    }
+
+    /// Congestion: `ssthresh` becomes the share of `in_flight` that `keep` leaves, at least its
+    /// floor (RFC 5681 §3.1 equation 4, RFC 8511 §3.1), and `cwnd` comes down to it, or to one
     /// segment after a timeout.
     ///
     /// **Choice:** of bytes in flight beyond the window (it shrank before they were acknowledged)
@@ -146,7 +177,7 @@ impl Window {
         let percent = self.percent_kept(signal, keep);
         self.before =
             Some(Before { cwnd: self.cwnd, ssthresh: self.ssthresh, slow_start: self.slow_start });
-        self.ssthresh = scale(in_flight.min(self.cwnd), percent, 100).max(2 * one);
+        self.ssthresh = scale(in_flight.min(self.cwnd), percent, 100).max(keep.floor * one);
         self.slow_start = SlowStart::standard();
         self.fraction = 0;
         self.cwnd = match signal {
@@ -197,7 +228,7 @@ impl Window {
         self.mss = mss;
         self.initial = scale(self.initial, new, old).max(new);
         self.cwnd = self.cwnd.max(new);
-        self.ssthresh = self.ssthresh.max(2 * new);
+        self.ssthresh = self.ssthresh.max(new);
         self.before = None;
     }
 
@@ -225,7 +256,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEEP: Decrease = Decrease { loss: 50, ecn: 80 };
+    const KEEP: Decrease = Decrease::HALF;
 
     fn window(segments: u32) -> Window {
         Window::new(Config { mss: Mss(1000), initial_window: segments * 1000 })
@@ -284,10 +315,21 @@ mod tests {
         assert_eq!(w.cwnd(), 10_003);
     }
 
+    #[test]
+    fn shrinking_ends_at_one_segment_and_stays_in_avoidance() {
+        let mut w = window(10);
+        w.shrink_fixed(1);
+        assert_eq!((w.cwnd(), w.ssthresh()), (9_999, 9_999));
+        w.grow_fixed(1);
+        assert_eq!(w.cwnd(), 10_000);
+        w.shrink_fixed(u64::MAX);
+        assert_eq!((w.cwnd(), w.ssthresh()), (1_000, 1_000));
+    }
+
     proptest! {
         #[test]
         fn no_signal_raises_the_window_or_empties_it(
-            steps in prop::collection::vec((0u8..6, any::<u32>(), 1u16..9000), 0..40),
+            steps in prop::collection::vec((0u8..7, any::<u32>(), 1u16..9000), 0..40),
         ) {
             let mut w = window(10);
             for (what, n, mss) in steps {
@@ -297,12 +339,13 @@ mod tests {
                     1 => { let _ = w.reduce(Signal::Ecn, n, KEEP); }
                     2 => { let _ = w.reduce(Signal::Timeout, n, KEEP); }
                     3 => w.restart(),
-                    4 => w.grow(n),
+                    4 => w.shrink_fixed(u64::from(n) << 10),
+                    5 => w.grow(n),
                     _ => w.set_mss(Mss(mss)),
                 }
-                prop_assert!(what > 3 || w.cwnd() <= before, "step {what}");
+                prop_assert!(what > 4 || w.cwnd() <= before, "step {what}");
                 prop_assert!(w.cwnd() >= w.mss().bytes());
-                prop_assert!(w.ssthresh() >= 2 * w.mss().bytes());
+                prop_assert!(w.ssthresh() >= w.mss().bytes());
             }
         }
     }

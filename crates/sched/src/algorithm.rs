@@ -1,10 +1,10 @@
 //! The algorithms by name, as users select them.
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
+
+use manypath_base::{UnknownName, by_name};
 
 use crate::{Blest, MinRtt, RoundRobin, Scheduler};
 
@@ -61,32 +61,12 @@ impl fmt::Display for Algorithm {
 }
 
 impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        let found = Self::ALL.into_iter().find(|a| a.name() == name || a.alias() == name);
-        found.ok_or_else(|| UnknownAlgorithm { name: name.to_owned() })
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        by_name("scheduler", name, &Self::ALL, |a| [a.name(), a.alias()])
     }
 }
-
-/// No scheduler has this name; the message lists those there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownAlgorithm {
-    /// The name that was asked for.
-    pub name: String,
-}
-
-impl fmt::Display for UnknownAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown scheduler {:?}: choose one of", self.name)?;
-        for (i, algorithm) in Algorithm::ALL.iter().enumerate() {
-            write!(f, "{} {algorithm}", if i == 0 { "" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl core::error::Error for UnknownAlgorithm {}
 
 #[cfg(test)]
 mod tests {
@@ -100,12 +80,5 @@ mod tests {
             assert_eq!(algorithm.alias().parse(), Ok(algorithm));
             assert_eq!(algorithm.build().name(), algorithm.name());
         }
-    }
-
-    #[test]
-    fn a_wrong_name_is_answered_with_the_right_ones() {
-        let error = "random".parse::<Algorithm>().expect_err("not among them");
-        let message = "unknown scheduler \"random\": choose one of lowest-rtt, round-robin, blest";
-        assert_eq!(error.to_string(), message);
     }
 }

@@ -17,7 +17,7 @@ mod scheduler;
 #[cfg(test)]
 mod testing;
 
-pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use algorithm::Algorithm;
 pub use blest::Blest;
 pub use candidates::{candidates, lowest_rtt};
 pub use min_rtt::MinRtt;
