@@ -40,6 +40,8 @@ struct Case {
     way: Way,
     length: Duration,
     algorithm: CongestionControl,
+    /// Linux's name for it.
+    linux: &'static str,
     rtt_ms: u64,
     loss_ppm: u32,
     seed: u64,
@@ -54,11 +56,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let length = Duration::from_secs(args.next().map_or(Ok(8), |s| s.parse())?);
     println!("controller  rtt_ms   loss_%   manypath   linux  Mb/s  median of {}", SEEDS.len());
-    for algorithm in [CongestionControl::NewReno, CongestionControl::Cubic] {
+    for (algorithm, linux) in
+        [(CongestionControl::NewReno, "reno"), (CongestionControl::Cubic, "cubic")]
+    {
         for rtt_ms in RTTS {
             for loss_ppm in LOSS {
-                let cases =
-                    SEEDS.map(|seed| Case { way, length, algorithm, rtt_ms, loss_ppm, seed });
+                let cases = SEEDS.map(|seed| Case {
+                    way,
+                    length,
+                    algorithm,
+                    linux,
+                    rtt_ms,
+                    loss_ppm,
+                    seed,
+                });
                 row(&cases)?;
             }
         }
@@ -101,11 +112,7 @@ fn lab(case: Case) -> Result<Topology, Box<dyn Error>> {
 }
 
 fn peer(case: Case) -> PeerConfig {
-    let name = match case.algorithm {
-        CongestionControl::NewReno => "reno",
-        CongestionControl::Cubic | CongestionControl::Lia => "cubic",
-    };
-    PeerConfig::new(Transport::Tcp).congestion(name)
+    PeerConfig::new(Transport::Tcp).congestion(case.linux)
 }
 
 fn source(case: Case) -> Role {
