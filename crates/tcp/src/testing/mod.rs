@@ -19,7 +19,7 @@ pub use pair::{Pair, Side, Sides, Transfer};
 pub use script::Script;
 
 #[cfg(test)]
-pub(crate) use setup::{established, received};
+pub(crate) use setup::{established, opening, received};
 
 use core::time::Duration;
 
