@@ -5,6 +5,7 @@
 //! that a flow does goes unseen: [`Script`] fails on any segment that it does not list.
 //! **Leaves out** the wire: segments are handed over as values.
 
+mod check;
 mod fixed;
 mod link;
 mod notation;
