@@ -109,7 +109,7 @@ impl Flow {
             segment.options.timestamps.is_some_and(|ts| self.timestamps.is_old(ts.value, now));
         if self.agreed.timestamps && old && !rst {
             self.counters.paws_dropped += 1;
-            self.recv.acks.at_once();
+            self.answer_unacceptable(now, &segment);
             return None;
         }
         let edge = self.acceptable_edge(ext);
@@ -163,12 +163,7 @@ impl Flow {
         if let Some(start) = start.filter(|&s| text && s + len <= self.recv.nxt()) {
             self.note_duplicate(start..start + len);
         }
-        if segment.seq_len() == 0 {
-            // Two sides that disagree must not answer each other's answers for ever.
-            self.challenge(now);
-        } else {
-            self.recv.acks.at_once();
-        }
+        self.answer_unacceptable(now, segment);
         if let (State::SynReceived, true, Some(handshake)) =
             (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
         {
@@ -179,6 +174,15 @@ impl Flow {
         if let (State::TimeWait { .. }, true) = (self.state, segment.flags.has(Flags::FIN)) {
             // The peer missed the acknowledgment of its FIN: wait again (RFC 9293 §3.10.7.4).
             self.enter_time_wait(now);
+        }
+    }
+
+    /// Two sides that disagree must not answer each other's answers for ever.
+    fn answer_unacceptable(&mut self, now: Instant, segment: &Segment) {
+        if segment.seq_len() == 0 {
+            self.challenge(now);
+        } else {
+            self.recv.acks.at_once();
         }
     }
 

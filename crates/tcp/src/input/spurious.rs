@@ -1,6 +1,8 @@
 //! Retransmissions that were not needed, and taking back what they cost: Eifel detection
 //! (RFC 3522; RFC 4015 is the response), F-RTO (RFC 5682) and D-SACK (RFC 3708).
 
+use manypath_base::SubflowOffset;
+
 use super::ack::AckNews;
 use crate::Flow;
 use crate::path::{Cause, Episode, Judgment, Path};
@@ -24,19 +26,24 @@ impl Flow {
             let echoed = eifel && evidence.is_answer_to_original(una, news.echo);
             if all_duplicate || echoed || judgment == Judgment::Spurious {
                 counters.spurious_recoveries += 1;
-                undo(path, board);
+                undo(path, board, news.marked.then_some(nxt));
             }
         }
     }
 }
 
-fn undo(path: &mut Path, board: &mut Scoreboard) {
+/// Takes an episode back, but not its reduction of the window where the acknowledgment echoes a
+/// mark of congestion (RFC 4015 §3.4): `marked` is SND.NXT then.
+fn undo(path: &mut Path, board: &mut Scoreboard, marked: Option<SubflowOffset>) {
     let episode = path.episode.take().or(path.recovered.take());
     if let Some(Episode { cause: Cause::Loss(_), .. }) = episode {
         path.rack.on_spurious();
     }
     path.frto = None;
-    path.controller.on_spurious();
+    match marked {
+        Some(nxt) => path.keep_reduction(nxt),
+        None => path.controller.on_spurious(),
+    }
     let id = path.id;
     board.unmark_lost(id, |piece| {
         path.lost -= piece.len();

@@ -1,26 +1,21 @@
 //! What a flow sends, in order of urgency: RST, handshake, retransmissions, probes, new data,
 //! acknowledgments.
 
+mod probe;
 mod segment;
+mod size;
 
 use core::ops::Range;
 
-use manypath_base::{Instant, Mss, PathId, SeqNum, SubflowOffset, len32};
+use manypath_base::{Instant, PathId, SeqNum, SubflowOffset, len32};
 use manypath_wire::{Flags, Segment};
 
 use crate::extension::Phase;
 use crate::flow::Transmit;
-use crate::path::{Health, MAX_RTO, Path, TailProbe};
+use crate::path::{Health, MAX_RTO, Path};
 use crate::scoreboard::{Sent, Status};
-use crate::{Extension, Flow, Plain, State};
+use crate::{Extension, Flow, State};
 use segment::Draft;
-
-/// Time that one burst may take of a path's rate, so that a super-segment does not fill a short
-/// queue by itself.
-const BURST_MILLIS: u64 = 1;
-
-/// Option bytes of timestamps, padded (RFC 7323 appendix A).
-const TIMESTAMPS_LEN: u32 = 12;
 
 impl Flow {
     /// The next segment to send. A driver calls this until it answers `None`.
@@ -174,77 +169,6 @@ impl Flow {
         self.board.resent(i, id, index, now, mark);
     }
 
-    /// A probe that the window does not limit: tail loss (RFC 8985 §7.3) or closed window.
-    fn probe(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        if let Some(path) = self.paths.iter().position(|p| p.probe_due) {
-            self.paths[path].probe_due = false;
-            return self.probe_tail(now, path, ext);
-        }
-        if core::mem::take(&mut self.persist.due) {
-            return self.probe_window(now, ext);
-        }
-        None
-    }
-
-    /// New data if there is any, else the last packet again.
-    fn probe_tail(
-        &mut self,
-        now: Instant,
-        path: usize,
-        ext: &mut dyn Extension,
-    ) -> Option<Transmit> {
-        let packet = self.paths[path].packet;
-        let new = self.sendable(ext).filter(|r| !r.is_empty());
-        let retransmission = new.is_none();
-        let sent = match new {
-            Some(range) => {
-                let end = range.end.min(range.start + u64::from(packet));
-                self.send_range(now, path, range.start..end, ext)
-            }
-            None => {
-                let piece = self.last_packet(path)?;
-                self.resend(now, piece, path, packet, ext)
-            }
-        };
-        let probe = TailProbe { end: self.send.nxt, retransmission };
-        self.paths[path].on_tail_probe(now, probe);
-        Some(sent)
-    }
-
-    /// The last packet's worth of what may be missing on a path, as a piece of its own.
-    fn last_packet(&mut self, path: usize) -> Option<usize> {
-        let Path { id, packet, .. } = self.paths[path];
-        let piece = self.board.last_missing(id)?;
-        let range = self.board.get(piece).range.clone();
-        let packet = u64::from(packet);
-        if range.end - range.start <= packet {
-            return Some(piece);
-        }
-        self.board.split(piece, SubflowOffset(range.end.0 - packet));
-        Some(piece + 1)
-    }
-
-    /// The persist timer expired: what a small window admits goes out after all (RFC 9293
-    /// §3.8.6.2.1), a closed one is probed (§3.8.6.1).
-    ///
-    /// **Differs** from "at least one octet of new data": the probe carries none and stands
-    /// before the window, so that it must be acknowledged but takes no part in loss recovery.
-    /// Common systems probe so.
-    fn probe_window(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        if !self.board.is_empty() {
-            return None;
-        }
-        let range = self.sendable(ext)?;
-        if !range.is_empty() {
-            let packet = u64::from(self.paths[0].packet);
-            let end = range.end.min(range.start + packet);
-            let draft = self.draft_data(0, range.start..end, 0);
-            return Some(self.send_draft(now, &draft, ext));
-        }
-        self.start_persist(now);
-        Some(self.empty_segment(now, SubflowOffset(self.send.una.0 - 1), ext))
-    }
-
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
     fn sendable(&self, ext: &dyn Extension) -> Option<Range<SubflowOffset>> {
         let start = self.send.nxt;
@@ -360,96 +284,6 @@ impl Flow {
         draft.path = path;
         draft.range = range;
         draft
-    }
-
-    /// An acknowledgment alone, where one is due; several, until every SACK block was reported.
-    fn acknowledge(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        let wanted = self.state.is_synchronized() && ext.wants_ack();
-        if core::mem::take(&mut self.silence.due) {
-            return Some(self.keep_alive(now));
-        }
-        let owed = self.agreed.sack && self.recv.sack.is_owed();
-        if !self.recv.acks.is_due() && !owed && !wanted {
-            return None;
-        }
-        Some(self.empty_segment(now, self.send.nxt, ext))
-    }
-
-    /// A segment before the window, which must be acknowledged, without data (RFC 9293 §3.8.4,
-    /// SHLD-12). It is no acknowledgment that the peer reads, and no extension says anything on it.
-    fn keep_alive(&mut self, now: Instant) -> Transmit {
-        let acks = self.recv.acks;
-        let before = SubflowOffset(self.send.una.0.saturating_sub(1));
-        let transmit = self.empty_segment(now, before, &mut Plain);
-        self.recv.acks = acks;
-        transmit
-    }
-
-    /// A segment without data.
-    fn empty_segment(
-        &mut self,
-        now: Instant,
-        at: SubflowOffset,
-        ext: &mut dyn Extension,
-    ) -> Transmit {
-        let draft = Draft { range: at..at, ..Draft::new(Phase::Open, Flags::ACK, 0) };
-        self.finish(now, &draft, ext)
-    }
-
-    /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter
-    /// of the window and no more than the path carries in a millisecond.
-    fn burst(&self, path: usize) -> u32 {
-        let path = &self.paths[path];
-        let cwnd = path.controller.cwnd();
-        let by_rate = path.rtt.srtt().map_or(u64::MAX, |srtt| {
-            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
-            u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
-        });
-        let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
-        let floor = 2 * path.mss.bytes();
-        let most = self.config.max_burst.max(path.mss.bytes());
-        (cwnd / 4).min(by_rate).max(floor).min(most)
-    }
-
-    /// Payload bytes of one packet on a path beside `extension` bytes of options that an extension
-    /// adds, and of the largest burst of such packets that may be sent there now.
-    #[must_use]
-    pub fn packet_and_burst(&self, path: PathId, extension: u32) -> (u32, u32) {
-        let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
-        let timestamps = if self.agreed.timestamps { TIMESTAMPS_LEN } else { 0 };
-        let packet = self.paths[i].mss.bytes().saturating_sub(timestamps + extension).max(1);
-        let burst = self.burst(i).max(packet);
-        (packet, burst - burst % packet)
-    }
-
-    /// Payload per packet once `options` bytes of options are known.
-    fn packet_payload(&self, path: usize, options: usize) -> Mss {
-        let mss = self.paths[path].mss.0;
-        Mss(mss.saturating_sub(u16::try_from(options).unwrap_or(40)).max(1))
-    }
-
-    fn max_segment(&self, path: usize, options: usize) -> u32 {
-        let packet = self.packet_payload(path, options).bytes();
-        let burst = self.config.max_burst.max(packet);
-        // Whole packets, so that a super-segment leaves no small one in the middle.
-        burst - burst % packet
-    }
-
-    fn clip(&self, path: usize, len: u64, options: usize) -> u64 {
-        let packet = u64::from(self.packet_payload(path, options).bytes());
-        let max = u64::from(self.max_segment(path, options));
-        let len = len.min(max);
-        if len > packet && len < max { len - len % packet } else { len }
-    }
-
-    fn window_field(&mut self, phase: Phase, ext: &dyn Extension) -> u16 {
-        let nxt = self.recv.nxt();
-        let mss = self.paths[0].mss.bytes();
-        let own = self.recv.window.advance(nxt, self.recv.queued(), mss);
-        let window = ext.shared_window().map_or(own, u64::from);
-        let shift =
-            if matches!(phase, Phase::Syn | Phase::SynAck) { 0 } else { self.agreed.recv_scale };
-        u16::try_from(window >> shift).unwrap_or(u16::MAX)
     }
 
     fn count_sent(&mut self, segment: &Segment) {

@@ -65,6 +65,11 @@ impl Path {
         self.marked_until = self.marked_until.filter(|&until| una <= until);
     }
 
+    /// The last reduction stands for a mark too, until what was sent before `nxt` is acknowledged.
+    pub(crate) fn keep_reduction(&mut self, nxt: SubflowOffset) {
+        self.marked_until = Some(nxt);
+    }
+
     /// The peer echoes a mark: the window is reduced, once for a window of data and not in an
     /// episode, for which it was reduced already (RFC 3168 §6.1.2). Returns whether it was.
     pub(crate) fn on_mark(&mut self, now: Instant, nxt: SubflowOffset, views: &[FlowView]) -> bool {

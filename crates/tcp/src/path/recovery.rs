@@ -61,6 +61,9 @@ pub(crate) enum Cause {
     Timeout,
 }
 
+/// Ranges of reported duplicates that an episode keeps.
+const MAX_REPORTS: usize = 1_024;
+
 /// One loss episode: congestion is signalled once for it (RFC 5681 §3.2).
 #[derive(Clone, Debug)]
 pub(crate) struct Episode {
@@ -107,9 +110,19 @@ impl Evidence {
     /// A D-SACK: whether now every retransmission is known to have been needless (RFC 3708 §3).
     /// A duplicate of something that was never sent again is the network's doing.
     pub(crate) fn on_duplicate(&mut self, range: Range<SubflowOffset>) -> bool {
+        let outside: u64 = self.retransmitted.gaps(range.clone()).map(|g| g.end - g.start).sum();
+        if self.ambiguous || self.moot || outside == range.end - range.start {
+            return false;
+        }
+        if self.duplicate.as_slice().len() >= MAX_REPORTS {
+            // A receiver that saw whole packets needs no more ranges than there were packets.
+            self.ambiguous = true;
+            self.duplicate.clear();
+            return false;
+        }
         self.duplicate.insert(range);
         let all = self.retransmitted.as_slice().iter().all(|r| self.duplicate.contains(r));
-        all && !self.moot && !self.ambiguous && !self.retransmitted.is_empty()
+        all && !self.retransmitted.is_empty()
     }
 
     /// Eifel detection (RFC 3522 §3.2): whether the acknowledgment that first covers the first
@@ -126,6 +139,19 @@ mod tests {
 
     fn range(start: u64, end: u64) -> Range<SubflowOffset> {
         SubflowOffset(start)..SubflowOffset(end)
+    }
+
+    /// Whatever a peer reports, what is kept of it stays bounded.
+    #[test]
+    fn reports_of_single_bytes_pile_up_no_further_than_the_limit() {
+        let mut evidence = Evidence::default();
+        evidence.on_retransmitted(range(1_000_000, 2_000_000), None);
+        for n in 0..200_000 {
+            let _ = evidence.on_duplicate(range(2 * n, 2 * n + 1));
+            let _ = evidence.on_duplicate(range(1_000_000 + 2 * n, 1_000_001 + 2 * n));
+        }
+        assert!(evidence.duplicate.as_slice().len() <= MAX_REPORTS);
+        assert!(!evidence.on_duplicate(range(1_000_000, 2_000_000)), "too much to be believed");
     }
 
     /// The worked example of RFC 6937 §4: reduction from 20 to 10 segments after 4 losses spreads

@@ -5,6 +5,7 @@
 //! that a flow does goes unseen: [`Script`] fails on any segment that it does not list.
 //! **Leaves out** the wire: segments are handed over as values.
 
+mod check;
 mod fixed;
 mod link;
 mod notation;
@@ -19,7 +20,7 @@ pub use pair::{Pair, Side, Sides, Transfer};
 pub use script::Script;
 
 #[cfg(test)]
-pub(crate) use setup::{established, received};
+pub(crate) use setup::{established, opening, received};
 
 use core::time::Duration;
 

@@ -84,12 +84,12 @@ impl Run {
         self.silence();
     }
 
-    fn fail(&self, why: &str) -> ! {
+    pub(super) fn fail(&self, why: &str) -> ! {
         let paths = self.flow.as_ref().map(|f| f.paths().collect::<Vec<_>>());
         panic!("{}\n  at {:?}: {why}\n  {paths:?}", self.line, self.now.since(EPOCH))
     }
 
-    fn flow(&mut self) -> &mut Flow {
+    pub(super) fn flow(&mut self) -> &mut Flow {
         self.flow.as_mut().unwrap_or_else(|| panic!("{}: there is no flow yet", self.line))
     }
 
@@ -175,7 +175,7 @@ impl Run {
         }
     }
 
-    fn parse<T: FromStr>(&self, text: &str) -> T {
+    pub(super) fn parse<T: FromStr>(&self, text: &str) -> T {
         text.parse().unwrap_or_else(|_| self.fail(&format!("{text:?} is not a number")))
     }
 
@@ -348,44 +348,6 @@ impl Run {
             }
         }
         self.fail("that event did not come");
-    }
-
-    fn check(&mut self, rest: &str) {
-        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
-        let value: u64 = self.parse(value.trim());
-        let flow = self.flow();
-        let path = flow.paths().next().expect("a flow has a path");
-        let counters = *flow.counters();
-        let millis = |d: Duration| u64::try_from(d.as_millis()).expect("a time that fits");
-        let seen = match name {
-            "cwnd" => path.cwnd.into(),
-            "ssthresh" => path.ssthresh.into(),
-            "in_flight" => path.in_flight.into(),
-            "mss" => path.mss.0.into(),
-            "srtt" => millis(path.srtt),
-            "rto" => millis(path.rto),
-            "suspect" => path.suspect.into(),
-            "failed" => path.failed.into(),
-            "timeouts" => counters.timeouts,
-            "probes" => counters.tail_probes,
-            "spurious" => counters.spurious_recoveries,
-            "paws" => counters.paws_dropped,
-            "marks" => counters.ce_received,
-            "reductions" => counters.ecn_reductions,
-            "challenges" => counters.challenge_acks,
-            "outside" => counters.out_of_window,
-            "resent" => counters.bytes_retransmitted,
-            "unreachable" => u64::from(flow.last_error() == Some(IcmpKind::Unreachable)),
-            "user-timeout" => flow.user_timeout().as_secs(),
-            "unacknowledged" => flow.unacknowledged(),
-            "unsent" => flow.unsent(),
-            "readable" => flow.readable(),
-            "held" => flow.held(),
-            name => self.fail(&format!("no quantity {name:?}")),
-        };
-        if seen != value {
-            self.fail(&format!("it is {seen}"));
-        }
     }
 
     fn icmp(&mut self, rest: &str) {

@@ -18,7 +18,7 @@ pub(super) fn address(side: u8) -> SocketAddr {
 }
 
 /// What a flow of side 1 to side 2 begins with.
-pub(super) fn opening(
+pub(crate) fn opening(
     (from, to): (u8, u8),
     isn: SeqNum,
     config: Config,

@@ -4,10 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec;
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
-use manypath_wire::{Flags, Options, Segment, Timestamps};
+use manypath_wire::{Ecn, Flags, Options, Segment, Timestamps, UserTimeout};
 
 use crate::testing::{FixedWindow, established, ms, received};
-use crate::{Config, Cookie, FastOpen, Flow, Opening, PathConfig, Plain, State};
+use crate::{
+    Config, Cookie, EcnMode, FastOpen, Flow, Keepalive, Opening, PathConfig, Plain, Received,
+    State, UserTimeoutLimits,
+};
 
 const PATH: PathId = PathId(0);
 
@@ -21,6 +24,13 @@ fn opening(rng: &mut Rng) -> Opening {
         config: Config {
             sack: rng.chance(1, 2),
             timestamps: rng.chance(1, 2),
+            ecn: if rng.chance(1, 2) { EcnMode::Ask } else { EcnMode::Accept },
+            user_timeout_option: rng.chance(1, 2).then(UserTimeoutLimits::default),
+            keepalive: rng.chance(1, 2).then(|| Keepalive {
+                idle: ms(50 + rng.below(500)),
+                interval: ms(1 + rng.below(100)),
+                count: 3,
+            }),
             recv_buffer: 20_000,
             recv_buffer_max: 100_000,
             ..Config::default()
@@ -59,6 +69,11 @@ fn segment(rng: &mut Rng, flow: &Flow) -> Segment {
         window_scale: rng.chance(1, 4).then(|| u8::try_from(rng.below(256)).expect("a byte")),
         sack_permitted: rng.chance(1, 2),
         timestamps: rng.chance(1, 2).then(|| Timestamps { value: rng.u32() >> 8, echo: rng.u32() }),
+        user_timeout: rng.chance(1, 8).then(|| UserTimeout {
+            minutes: rng.chance(1, 2),
+            value: u16::try_from(rng.below(32_768)).expect("15 bits"),
+        }),
+        fast_open: rng.chance(1, 8).then(|| Cookie::from_slice(&[3; 6])),
         sack: (0..blocks).map(|_| near(rng, una)..near(rng, una)).collect(),
         ..Options::default()
     };
@@ -70,7 +85,7 @@ fn segment(rng: &mut Rng, flow: &Flow) -> Segment {
         ack: near(rng, base),
         flags: flags(rng),
         window: u16::try_from(rng.below(65_536)).expect("16 bits"),
-        urgent: 0,
+        urgent: u16::try_from(rng.below(65_536)).expect("16 bits"),
         options,
         payload: Bytes::from(vec![1; len]).into(),
     }
@@ -98,9 +113,14 @@ fn step(rng: &mut Rng, flow: &mut Flow, now: Instant) {
         1 => while flow.read().is_some() {},
         2 if rng.chance(1, 10) => flow.close(),
         3 if rng.chance(1, 50) => flow.abort(None),
+        4 => flow.set_cork(rng.chance(1, 2)),
+        5 => flow.write_more(Bytes::from(vec![0; usize64(rng.below(3_000))])),
+        6 => flow.set_nodelay(rng.chance(1, 2)),
         _ => {
             let segment = segment(rng, flow);
-            flow.handle_segment(now, received(segment), &mut Plain);
+            let ecn = if rng.chance(1, 4) { Ecn::Ce } else { Ecn::NotEct };
+            let received = Received { ecn, ..received(segment) };
+            flow.handle_segment(now, received, &mut Plain);
         }
     }
     drain(flow, now);

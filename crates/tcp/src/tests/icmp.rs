@@ -76,6 +76,8 @@ fn errors_are_checked() {
         0ms   > 1:1001
         5ms   icmp 552 1001
         5ms   check mss 1000
+        5ms   icmp 9000 1       // RFC 1191 §3: no message makes packets larger
+        5ms   check mss 1000
         5ms   icmp 68 1
         5ms   > 1:513
         5ms   > 513:1001

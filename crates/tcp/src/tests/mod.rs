@@ -1,5 +1,6 @@
 //! Scripts and simulations that test a flow as a whole, a file for each topic.
 
+mod batch;
 mod black_hole;
 mod challenge;
 mod close;

@@ -14,6 +14,18 @@ fn a_rst_at_rcv_nxt_ends_the_flow() {
     );
 }
 
+/// RFC 9293 §3.5.3, SHLD-2: a RST may carry data, which means nothing.
+#[test]
+fn a_rst_may_carry_data() {
+    Script::established().run(
+        "
+        0ms   < R 1:51
+        0ms   expect Closed(Reset(None))
+        0ms   check readable 0
+        ",
+    );
+}
+
 /// RFC 5961 §3.2: elsewhere in the window it is challenged; outside it is dropped silently.
 #[test]
 fn a_rst_elsewhere_does_not() {

@@ -1,5 +1,6 @@
 //! Needless retransmissions are found and their cost is taken back (RFC 3522, RFC 4015, RFC 3708).
 
+use crate::EcnMode;
 use crate::testing::Script;
 
 /// RFC 3522 §3.2: the acknowledgment echoes the original's timestamp.
@@ -19,6 +20,25 @@ fn a_timeout_is_undone_by_the_echo_of_an_original() {
         300ms check cwnd 10000
         301ms < ack 301 ts 301 0
         301ms check in_flight 0
+        ",
+    );
+}
+
+/// RFC 4015 §3.2 (ECN): an acknowledgment that echoes a mark reverses nothing.
+#[test]
+fn a_marked_acknowledgment_undoes_nothing() {
+    Script::established().mss(112).timestamps().ecn(EcnMode::Ask).run(
+        "
+        0ms   write 300
+        0ms   > 1:101 ts 0 0 ect0
+        0ms   > 101:201 ect0
+        0ms   > 201:301 ect0
+        80ms  > 201:301
+        280ms > 1:101 ts 280 0
+        300ms < E. ack 101 ts 300 0
+        300ms check ssthresh 224
+        300ms check reductions 0
+        301ms < ack 301 ts 301 0
         ",
     );
 }

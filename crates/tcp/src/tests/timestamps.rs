@@ -51,6 +51,25 @@ fn paws_drops_old_segments() {
     );
 }
 
+/// RFC 7323 §5.3 R1 answers old segments; two sides that take each other for old must not do so
+/// for ever, so empty ones are answered at the rate of challenges.
+#[test]
+fn empty_old_segments_are_answered_now_and_then() {
+    script().run(
+        "
+        0ms    < 1:101 ts 1000 0
+        40ms   > . ack 101
+        50ms   < . 101:101 ts 999 0
+        50ms   > . ack 101
+        51ms   < . 101:101 ts 999 0
+        149ms  < . 101:101 ts 999 0
+        150ms  < . 101:101 ts 999 0
+        150ms  > . ack 101
+        150ms  check paws 4
+        ",
+    );
+}
+
 /// RFC 7323 §5.5: after 24 days TS.Recent is outdated.
 #[test]
 fn paws_forgets_after_24_days() {

@@ -1,0 +1,71 @@
+//! How much one packet, one burst and the window field say.
+
+use manypath_base::{Mss, PathId};
+
+use crate::extension::Phase;
+use crate::{Extension, Flow};
+
+/// Time that one burst may take of a path's rate, so that a super-segment does not fill a short
+/// queue by itself.
+const BURST_MILLIS: u64 = 1;
+
+/// Option bytes of timestamps, padded (RFC 7323 appendix A).
+const TIMESTAMPS_LEN: u32 = 12;
+
+impl Flow {
+    /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter
+    /// of the window and no more than the path carries in a millisecond.
+    pub(super) fn burst(&self, path: usize) -> u32 {
+        let path = &self.paths[path];
+        let cwnd = path.controller.cwnd();
+        let by_rate = path.rtt.srtt().map_or(u64::MAX, |srtt| {
+            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
+            u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
+        });
+        let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
+        let floor = 2 * path.mss.bytes();
+        let most = self.config.max_burst.max(path.mss.bytes());
+        (cwnd / 4).min(by_rate).max(floor).min(most)
+    }
+
+    /// Payload bytes of one packet on a path beside `extension` bytes of options that an extension
+    /// adds, and of the largest burst of such packets that may be sent there now.
+    #[must_use]
+    pub fn packet_and_burst(&self, path: PathId, extension: u32) -> (u32, u32) {
+        let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
+        let timestamps = if self.agreed.timestamps { TIMESTAMPS_LEN } else { 0 };
+        let packet = self.paths[i].mss.bytes().saturating_sub(timestamps + extension).max(1);
+        let burst = self.burst(i).max(packet);
+        (packet, burst - burst % packet)
+    }
+
+    /// Payload per packet once `options` bytes of options are known.
+    pub(super) fn packet_payload(&self, path: usize, options: usize) -> Mss {
+        let mss = self.paths[path].mss.0;
+        Mss(mss.saturating_sub(u16::try_from(options).unwrap_or(40)).max(1))
+    }
+
+    fn max_segment(&self, path: usize, options: usize) -> u32 {
+        let packet = self.packet_payload(path, options).bytes();
+        let burst = self.config.max_burst.max(packet);
+        // Whole packets, so that a super-segment leaves no small one in the middle.
+        burst - burst % packet
+    }
+
+    pub(super) fn clip(&self, path: usize, len: u64, options: usize) -> u64 {
+        let packet = u64::from(self.packet_payload(path, options).bytes());
+        let max = u64::from(self.max_segment(path, options));
+        let len = len.min(max);
+        if len > packet && len < max { len - len % packet } else { len }
+    }
+
+    pub(super) fn window_field(&mut self, phase: Phase, ext: &dyn Extension) -> u16 {
+        let nxt = self.recv.nxt();
+        let mss = self.paths[0].mss.bytes();
+        let own = self.recv.window.advance(nxt, self.recv.queued(), mss);
+        let window = ext.shared_window().map_or(own, u64::from);
+        let shift =
+            if matches!(phase, Phase::Syn | Phase::SynAck) { 0 } else { self.agreed.recv_scale };
+        u16::try_from(window >> shift).unwrap_or(u16::MAX)
+    }
+}
