@@ -132,6 +132,7 @@ fn addresses_that_come_and_go_are_announced_and_withdrawn_under_the_same_identif
         raw.endpoint.remove_interface(raw.now, IfaceId(7));
         raw.drain();
         assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3]"]);
+        raw.pass(100);
     }
 }
 
@@ -244,6 +245,7 @@ fn this_side_withdraws_several_addresses_in_one_option() {
     let interface = Interface { id: IfaceId(7), mtu: 1500, addresses };
     raw.endpoint.add_interface(raw.now, interface);
     raw.drain();
+    raw.pass(200);
     assert_eq!(raw.said().len(), 3);
     raw.endpoint.remove_interface(raw.now, IfaceId(7));
     raw.drain();
@@ -317,4 +319,43 @@ fn signals_wait_for_a_handshake_that_is_not_complete() {
     raw.drain();
     assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3]"]);
     let _both = (sub, Sub { ack: 2, ..half });
+}
+
+/// RFC 8684 §3, §4: "SHOULD NOT send more than two duplicate ACKs in a row" for signals alone.
+#[test]
+fn no_more_than_two_acknowledgments_in_a_row_for_signals() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
+    let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags, port: None };
+    let addresses = (2..8).map(address).collect();
+    raw.endpoint.add_interface(raw.now, Interface { id: IfaceId(7), mtu: 1500, addresses });
+    raw.drain();
+    assert_eq!(raw.said().len(), 2);
+    raw.send(sub, Flags::ACK, echo(3, Ipv4Addr::new(10, 0, 3, 2)), b"");
+    assert_eq!(raw.said().len(), 2, "the row is broken by what comes");
+    raw.pass(100);
+    assert_eq!(raw.said().len(), 2, "and by time");
+}
+
+/// RFC 8684 §3, §4: "MUST NOT treat it as a signal of congestion".
+#[test]
+fn repeated_acknowledgments_with_signals_are_no_congestion() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    for _ in 0..5 {
+        raw.write(&[b'x'; 900]);
+    }
+    raw.said();
+    for backup in [true, false, true, false] {
+        raw.send(sub, Flags::ACK, prio(backup), b"");
+    }
+    assert_eq!(raw.said(), Vec::<String>::new());
+    for _ in 0..3 {
+        let ack = raw.dss(Some(1), None, false);
+        raw.send(sub, Flags::ACK, ack, b"");
+    }
+    assert_eq!(raw.said().len(), 1, "DSS is no such signal");
 }

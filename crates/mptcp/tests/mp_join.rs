@@ -241,3 +241,15 @@ fn a_join_is_found_by_its_token_at_any_port() {
     raw.send(raw.sub(1, 40_001, 7_777), Flags::SYN, syn, b"");
     assert_eq!(raw.said(), ["new S ack 1 join"]);
 }
+
+/// RFC 8684 §3.9.1: the ports of the first subflow, on both sides.
+#[test]
+fn a_join_uses_the_ports_of_the_first_subflow() {
+    let (mut raw, first, second, _) = joining_out();
+    assert_eq!(second.to.port(), first.to.port());
+    assert_eq!(second.from.port(), first.from.port());
+    raw.send(second, Flags::RST | Flags::ACK, MptcpOptions::default(), b"");
+    raw.pass(2_000);
+    let (again, _) = raw.meet_join();
+    assert_ne!(again.to.port(), first.to.port(), "a further attempt is another 4-tuple");
+}

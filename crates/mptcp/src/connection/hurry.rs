@@ -33,7 +33,7 @@ impl Connection {
         let i = self.index(SubflowId::from(fast.id))?;
         let head = self.head();
         let (len, _) = self.chunk(i, &head, fast.room);
-        self.give(i, head.start..head.start + len, true);
+        self.give(now, i, head.start..head.start + len, true);
         self.shared.send.hurried = head.start + len;
         Some(i)
     }

@@ -39,6 +39,7 @@ impl Connection {
     fn note_heard(&mut self, now: Instant, i: usize) {
         let sub = &mut self.subflows[i];
         sub.heard_at = now;
+        sub.state.end_row();
         sub.silence = Silence::default();
         sub.doubt = sub.doubt.filter(|doubt| !doubt.is_answered(now));
     }

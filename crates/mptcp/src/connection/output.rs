@@ -89,7 +89,7 @@ impl Connection {
         if !again && self.holds_back(len, packet) {
             return self.hurry(now, &views);
         }
-        self.give(i, range.start..range.start + len, again);
+        self.give(now, i, range.start..range.start + len, again);
         self.arm_data_timer(now);
         Some(i)
     }
@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// Maps `range` to the next bytes of subflow `i`.
-    pub(super) fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
+    pub(super) fn give(&mut self, now: Instant, i: usize, range: Range<DataOffset>, again: bool) {
         let Self { shared, subflows, .. } = self;
         let (send, sub) = (&mut shared.send, &mut subflows[i]);
         let payload = send.buffer.slice(range.start, range.end);
@@ -140,6 +140,7 @@ impl Connection {
             send.reinject.remove_before(range.end);
         } else {
             send.nxt = range.end;
+            send.wrap.on_sent(now, range.end);
         }
     }
 
@@ -182,14 +183,14 @@ impl Connection {
 
     /// A byte beyond the closed shared window, to learn whether it has opened (RFC 9293
     /// §3.8.6.1, at the data level).
-    pub(super) fn probe_window(&mut self) {
+    pub(super) fn probe_window(&mut self, now: Instant) {
         let send = &self.shared.send;
         let probe = send.nxt..send.nxt + 1;
         if send.unsent() > 0
             && usize64(send.window()) == 0
             && let Some(i) = self.best_subflow().filter(|&i| self.subflows[i].may_carry())
         {
-            self.give(i, probe, false);
+            self.give(now, i, probe, false);
         }
     }
 }
