@@ -188,7 +188,7 @@ mod tests {
             let (mut nxt, mut now) = (DataOffset(1), Instant::ZERO);
             while nxt.0 < 3 << 30 {
                 wrap.on_sent(now, nxt);
-                nxt = nxt + 1_000_000;
+                nxt += 1_000_000;
                 now += Duration::from_micros(8_000_000 / mbps);
             }
             assert_eq!(wrap.needs_64_bits(), wide, "{mbps} Mb/s");

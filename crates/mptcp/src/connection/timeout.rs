@@ -59,8 +59,7 @@ impl Connection {
             self.doubt_at(),
             self.fastclose.map(|wait| wait.next),
         ];
-        let signals = self.subflows.iter().filter(|s| !s.state.to_say.is_empty());
-        let signals = signals.filter_map(|s| s.state.alone_again);
+        let signals = self.subflows.iter().filter_map(|s| s.state.alone_again);
         flows.chain(confirms).chain(signals).chain(own.into_iter().flatten()).min()
     }
 
