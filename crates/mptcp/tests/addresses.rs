@@ -359,3 +359,15 @@ fn repeated_acknowledgments_with_signals_are_no_congestion() {
     }
     assert_eq!(raw.said().len(), 1, "DSS is no such signal");
 }
+
+/// RFC 8684 §3.4.2: "The sending .. SHOULD trigger the sending of RSTs by both hosts".
+#[test]
+fn this_side_resets_the_subflows_of_an_address_that_goes() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    raw.joined();
+    raw.endpoint.remove_interface(raw.now, IfaceId(1));
+    raw.drain();
+    assert_eq!(raw.said(), ["#1 R ack 1 reason 0 T", "#0 ack 1 dss ack 1 remove [2]"]);
+    assert_eq!(subflows(&raw), 1);
+}

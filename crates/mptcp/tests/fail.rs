@@ -256,3 +256,18 @@ fn acknowledgments_without_options_are_fine_later() {
     raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(protocol(&raw), Protocol::Multipath);
 }
+
+/// RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP".
+#[test]
+fn a_connection_that_fell_back_takes_no_join() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    let syn = raw.join_syn(1);
+    raw.said();
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
+    let keys = raw.third_ack(None);
+    raw.send(sub, Flags::ACK, keys, b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+}

@@ -244,3 +244,24 @@ impl Endpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EndpointConfig;
+    use manypath_base::Rng;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new(EndpointConfig::default(), Rng::seeded(7))
+    }
+
+    /// RFC 8684 §3.1: another key is drawn.
+    #[test]
+    fn a_key_whose_token_is_taken_is_not_used() {
+        let mut first = endpoint();
+        let (taken, next) = (first.unique_key(), first.unique_key());
+        let mut second = endpoint();
+        second.tokens.insert(Identity::new(taken).token, ConnId(0));
+        assert_eq!(second.unique_key(), next);
+    }
+}
