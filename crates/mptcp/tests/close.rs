@@ -414,3 +414,25 @@ fn a_fin_alone_does_not_end_the_stream() {
     raw.send(sub, Flags::FIN | Flags::ACK, ack, b"");
     assert_eq!((raw.read().as_str(), end(&raw)), ("", None));
 }
+
+/// The same where this side's half was closed and acknowledged before the application let go.
+#[test]
+fn a_half_closed_connection_is_not_waited_for_once_it_is_released() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.shutdown();
+    let ack = raw.dss(Some(2), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    raw.pass(1_000_000);
+    raw.release();
+    raw.pass(61_000);
+    assert_eq!(raw.endpoint.len(), 0);
+    let mut plain = Raw::new();
+    let sub = plain.half_open();
+    plain.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    plain.shutdown();
+    plain.send(Sub { ack: 2, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    plain.release();
+    plain.pass(61_000);
+    assert_eq!(plain.endpoint.len(), 0);
+}
