@@ -371,3 +371,28 @@ fn this_side_resets_the_subflows_of_an_address_that_goes() {
     assert_eq!(raw.said(), ["#1 R ack 1 reason 0 T", "#0 ack 1 dss ack 1 remove [2]"]);
     assert_eq!(subflows(&raw), 1);
 }
+
+/// The form of the old version names another address; it acts on its own subflow only, or not at
+/// all (RFC 8684 §3.3.8: the option has no identifier any more).
+#[test]
+fn a_priority_for_another_address_is_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.joined();
+    let prio = Some(MpPrio { backup: true, addr_id: Some(AddrId(1)) });
+    raw.send(sub, Flags::ACK, MptcpOptions { prio, ..MptcpOptions::default() }, b"");
+    let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+    assert!(info.subflows.iter().all(|s| !s.backup));
+    assert!(!raw.events.iter().any(|e| matches!(e, Event::PrioChanged { .. })));
+}
+
+/// Echoes and other signals that nobody asked for do nothing.
+#[test]
+fn unexpected_echoes_are_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    for id in 0..=255 {
+        raw.send(sub, Flags::ACK, echo(id, OTHER), b"");
+    }
+    assert_eq!((raw.said().len(), announced(&raw), subflows(&raw)), (0, 0, 1));
+}

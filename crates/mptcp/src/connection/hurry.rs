@@ -5,7 +5,7 @@
 //! **Invariant**: a byte is hurried at most once, and a subflow penalised at most once in its
 //! round-trip time.
 
-use manypath_base::{DataOffset, Instant, SubflowId};
+use manypath_base::{Instant, SubflowId};
 use manypath_sched::{PathView, candidates};
 
 use super::Connection;
@@ -40,17 +40,21 @@ impl Connection {
 
     /// The subflow that holds the oldest data, where that data stops all others.
     fn blocker<'a>(&self, views: &'a [PathView]) -> Option<&'a PathView> {
+        let una = self.shared.send.una;
+        if !self.is_held_up() {
+            return None;
+        }
+        let holder = self.subflows.iter().find(|s| s.state.tx.carries(una))?.id;
+        views.iter().find(|p| SubflowId::from(p.id) == holder)
+    }
+
+    /// Whether there is something to send that only the oldest data stops: the window is full, or
+    /// the application waits for room.
+    pub(super) fn is_held_up(&self) -> bool {
         let send = &self.shared.send;
         let by_window = send.unsent() > 0 && send.window() < u64::from(self.typical_mss());
         let by_buffer = send.unsent() == 0 && send.blocked;
-        if send.una >= send.nxt || !(by_window || by_buffer) {
-            return None;
-        }
-        let holds = |at: DataOffset| {
-            self.subflows.iter().filter(move |s| s.state.tx.carries(at)).map(|s| s.id)
-        };
-        let holder = holds(send.una).next()?;
-        views.iter().find(|p| SubflowId::from(p.id) == holder)
+        send.una < send.nxt && (by_window || by_buffer)
     }
 
     fn penalise(&mut self, now: Instant, slow: &PathView) {

@@ -72,9 +72,8 @@ impl Connection {
         let range =
             lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
         let (unsent, window) = (send.unsent(), send.window());
-        let send_is_idle = send.una == send.nxt;
         self.arm_data_timer(now);
-        if range.is_empty() && send_is_idle {
+        if range.is_empty() && !self.is_held_up() {
             return None;
         }
         let views = self.path_views();
