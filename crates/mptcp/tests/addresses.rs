@@ -396,3 +396,24 @@ fn unexpected_echoes_are_ignored() {
     }
     assert_eq!((raw.said().len(), announced(&raw), subflows(&raw)), (0, 0, 1));
 }
+
+/// MP_PRIO is a wish of this side; it keeps to it itself, too.
+#[test]
+fn this_side_sends_nothing_on_what_it_made_a_backup() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let second = raw.joined();
+    let id = raw.conn.unwrap();
+    raw.endpoint.set_backup(raw.now, id, SubflowId(0), true).unwrap();
+    raw.drain();
+    raw.said();
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#1 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.endpoint.set_backup(raw.now, id, SubflowId(1), true).unwrap();
+    let ack = raw.dss(Some(5), None, false);
+    raw.send(Sub { ack: 5, ..second }, Flags::ACK, ack, b"");
+    raw.said();
+    raw.write(b"more");
+    let said = raw.said();
+    assert!(said.len() == 1 && said[0].contains("map 5@"), "all are backups: none is. {said:?}");
+}
