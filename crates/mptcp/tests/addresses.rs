@@ -161,6 +161,7 @@ fn addresses_that_come_and_go_are_announced_and_withdrawn_under_the_same_identif
         raw.endpoint.remove_interface(raw.now, IfaceId(7));
         raw.drain();
         assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3]"]);
+        raw.pass(100);
     }
 }
 
@@ -273,6 +274,7 @@ fn this_side_withdraws_several_addresses_in_one_option() {
     let interface = Interface { id: IfaceId(7), mtu: 1500, addresses };
     raw.endpoint.add_interface(raw.now, interface);
     raw.drain();
+    raw.pass(200);
     assert_eq!(raw.said().len(), 3);
     raw.endpoint.remove_interface(raw.now, IfaceId(7));
     raw.drain();
@@ -346,4 +348,101 @@ fn signals_wait_for_a_handshake_that_is_not_complete() {
     raw.drain();
     assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3]"]);
     let _both = (sub, Sub { ack: 2, ..half });
+}
+
+/// RFC 8684 §3, §4: "SHOULD NOT send more than two duplicate ACKs in a row" for signals alone.
+#[test]
+fn no_more_than_two_acknowledgments_in_a_row_for_signals() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
+    let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags, port: None };
+    let addresses = (2..8).map(address).collect();
+    raw.endpoint.add_interface(raw.now, Interface { id: IfaceId(7), mtu: 1500, addresses });
+    raw.drain();
+    assert_eq!(raw.said().len(), 2);
+    raw.send(sub, Flags::ACK, echo(3, Ipv4Addr::new(10, 0, 3, 2)), b"");
+    assert_eq!(raw.said().len(), 2, "the row is broken by what comes");
+    raw.pass(100);
+    assert_eq!(raw.said().len(), 2, "and by time");
+}
+
+/// RFC 8684 §3, §4: "MUST NOT treat it as a signal of congestion".
+#[test]
+fn repeated_acknowledgments_with_signals_are_no_congestion() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    for _ in 0..5 {
+        raw.write(&[b'x'; 900]);
+    }
+    raw.said();
+    for backup in [true, false, true, false] {
+        raw.send(sub, Flags::ACK, prio(backup), b"");
+    }
+    assert_eq!(raw.said(), Vec::<String>::new());
+    for _ in 0..3 {
+        let ack = raw.dss(Some(1), None, false);
+        raw.send(sub, Flags::ACK, ack, b"");
+    }
+    assert_eq!(raw.said().len(), 1, "DSS is no such signal");
+}
+
+/// RFC 8684 §3.4.2: "The sending .. SHOULD trigger the sending of RSTs by both hosts".
+#[test]
+fn this_side_resets_the_subflows_of_an_address_that_goes() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    raw.joined();
+    raw.endpoint.remove_interface(raw.now, IfaceId(1));
+    raw.drain();
+    assert_eq!(raw.said(), ["#1 R ack 1 reason 0 T", "#0 ack 1 dss ack 1 remove [2]"]);
+    assert_eq!(subflows(&raw), 1);
+}
+
+/// The form of the old version names another address; it acts on its own subflow only, or not at
+/// all (RFC 8684 §3.3.8: the option has no identifier any more).
+#[test]
+fn a_priority_for_another_address_is_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.joined();
+    let prio = Some(MpPrio { backup: true, addr_id: Some(AddrId(1)) });
+    raw.send(sub, Flags::ACK, MptcpOptions { prio, ..MptcpOptions::default() }, b"");
+    let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+    assert!(info.subflows.iter().all(|s| !s.backup));
+    assert!(!raw.events.iter().any(|e| matches!(e, Event::PrioChanged { .. })));
+}
+
+/// Echoes and other signals that nobody asked for do nothing.
+#[test]
+fn unexpected_echoes_are_ignored() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    for id in 0..=255 {
+        raw.send(sub, Flags::ACK, echo(id, OTHER), b"");
+    }
+    assert_eq!((raw.said().len(), announced(&raw), subflows(&raw)), (0, 0, 1));
+}
+
+/// MP_PRIO is a wish of this side; it keeps to it itself, too.
+#[test]
+fn this_side_sends_nothing_on_what_it_made_a_backup() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let second = raw.joined();
+    let id = raw.conn.unwrap();
+    raw.endpoint.set_backup(raw.now, id, SubflowId(0), true).unwrap();
+    raw.drain();
+    raw.said();
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#1 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.endpoint.set_backup(raw.now, id, SubflowId(1), true).unwrap();
+    let ack = raw.dss(Some(5), None, false);
+    raw.send(Sub { ack: 5, ..second }, Flags::ACK, ack, b"");
+    raw.said();
+    raw.write(b"more");
+    let said = raw.said();
+    assert!(said.len() == 1 && said[0].contains("map 5@"), "all are backups: none is. {said:?}");
 }

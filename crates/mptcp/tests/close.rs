@@ -367,3 +367,72 @@ fn a_listener_takes_what_waits_with_it() {
     assert_eq!(raw.endpoint.len(), 0);
     assert_eq!(raw.said(), ["#0 R ack 1"]);
 }
+
+/// RFC 8684 §3.3.3: "all remaining subflows MUST be closed with standard FIN exchanges".
+#[test]
+fn every_subflow_is_closed_with_fin() {
+    let mut raw = Raw::new();
+    let first = raw.accepted();
+    raw.joined();
+    raw.shutdown();
+    raw.data_fin(first, 2, 1);
+    let said = raw.said();
+    for subflow in ["#0 F", "#1 F"] {
+        assert!(said.iter().any(|s| s.starts_with(subflow)), "{said:?}");
+    }
+}
+
+/// DATA_FIN may be said on any subflow, and is acknowledged there.
+#[test]
+fn a_data_fin_counts_on_any_subflow() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let second = raw.joined();
+    raw.data_fin(second, 1, 1);
+    assert_eq!(raw.said(), ["#1 ack 1 dss ack 2"]);
+    assert_eq!(raw.read(), "|");
+}
+
+/// The first DATA_FIN decides where the stream ends; another one changes nothing.
+#[test]
+fn a_second_data_fin_elsewhere_is_ignored() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.data_fin(sub, 1, 5);
+    raw.data_fin(sub, 1, 100);
+    raw.data_fin(sub, 1, 1);
+    raw.data(&mut sub, 1, b"somemore");
+    assert_eq!(raw.read(), "some|");
+}
+
+/// Break before make: the only subflow closes with FIN and no DATA_FIN; that is no good order.
+#[test]
+fn a_fin_alone_does_not_end_the_stream() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::FIN | Flags::ACK, ack, b"");
+    assert_eq!((raw.read().as_str(), end(&raw)), ("", None));
+}
+
+/// The same where this side's half was closed and acknowledged before the application let go.
+#[test]
+fn a_half_closed_connection_is_not_waited_for_once_it_is_released() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.shutdown();
+    let ack = raw.dss(Some(2), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    raw.pass(1_000_000);
+    raw.release();
+    raw.pass(61_000);
+    assert_eq!(raw.endpoint.len(), 0);
+    let mut plain = Raw::new();
+    let sub = plain.half_open();
+    plain.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    plain.shutdown();
+    plain.send(Sub { ack: 2, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    plain.release();
+    plain.pass(61_000);
+    assert_eq!(plain.endpoint.len(), 0);
+}

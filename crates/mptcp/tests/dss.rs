@@ -234,3 +234,89 @@ fn a_peer_that_never_acknowledges_data_is_given_up() {
     let end = raw.events.iter().find(|e| matches!(e, Event::Closed(..)));
     assert_eq!(end, Some(&Event::Closed(raw.conn.unwrap(), Some(ConnectionError::TimedOut))));
 }
+
+/// RFC 8684 §3.3.2: "an implementation MUST accept either".
+#[test]
+fn data_acks_of_either_length_count() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    for (n, wide) in [(1, false), (2, true), (3, false)] {
+        raw.write(b"some");
+        raw.wide = wide;
+        let ack = raw.dss(Some(1 + 4 * n), None, false);
+        raw.send(Sub { ack: 1 + 4 * n as u32, ..sub }, Flags::ACK, ack, b"");
+        let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+        assert_eq!(info.bytes_acknowledged, 4 * n);
+    }
+}
+
+/// RFC 8684 §3.3.2: the window is relative to the DATA_ACK, and means nothing without.
+#[test]
+fn a_window_counts_only_beside_a_data_ack() {
+    let mut raw = Raw::new();
+    let small = Sub { window: 500, ..raw.sub(0, 40_000, 80) };
+    let sub = raw.open(small, common::raw::capable_syn());
+    raw.send(sub, Flags::ACK, raw.third_ack(None), b"");
+    raw.said();
+    raw.write(&[b'x'; 900]);
+    assert_eq!(raw.said(), ["#0 1:501 ack 1 dss ack 1 map 1@1+500"]);
+    let large = Sub { window: 60_000, ..sub };
+    raw.send(large, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(raw.said(), Vec::<String>::new());
+    let ack = raw.dss(Some(501), None, false);
+    raw.send(Sub { ack: 501, ..large }, Flags::ACK, ack, b"");
+    assert_eq!(raw.said(), ["#0 501:901 ack 1 dss ack 1 map 501@501+400"]);
+}
+
+/// A DATA_ACK that comes late, behind a newer one, takes nothing back.
+#[test]
+fn an_old_data_ack_changes_nothing() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    for at in [5, 1, 3] {
+        let ack = raw.dss(Some(at), None, false);
+        raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack, b"");
+    }
+    let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+    assert_eq!(info.bytes_acknowledged, 4);
+}
+
+/// A DATA_ACK may come on another subflow than the data (RFC 8684 §3.3.2).
+#[test]
+fn a_data_ack_counts_on_any_subflow() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let second = raw.joined();
+    raw.write(b"some");
+    let ack = raw.dss(Some(5), None, false);
+    raw.send(second, Flags::ACK, ack, b"");
+    let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+    assert_eq!(info.bytes_acknowledged, 4);
+}
+
+/// One mapping over several segments, one of which comes twice and one too early.
+#[test]
+fn a_mapping_spans_segments_in_any_order() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let at = |seq| Sub { seq, ..sub };
+    let map = raw.dss(Some(1), Some((1, 1, 12)), false);
+    raw.send(at(9), Flags::ACK, map.clone(), b"last");
+    raw.send(at(1), Flags::ACK, map.clone(), b"some");
+    raw.send(at(1), Flags::ACK, map.clone(), b"some");
+    raw.send(at(5), Flags::ACK, map, b"more");
+    assert_eq!(raw.read(), "somemorelast");
+}
+
+/// Segments that a middlebox joined carry the first one's option (RFC 8684 §3.3.1).
+#[test]
+fn two_mappings_may_lie_in_one_segment() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let second = raw.dss(Some(1), Some((5, 5, 4)), false);
+    raw.send(sub, Flags::ACK, second, b"");
+    let first = raw.dss(Some(1), Some((1, 1, 4)), false);
+    raw.send(sub, Flags::ACK, first, b"somemore");
+    assert_eq!(raw.read(), "somemore");
+}

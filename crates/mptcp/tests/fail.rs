@@ -256,3 +256,49 @@ fn acknowledgments_without_options_are_fine_later() {
     raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(protocol(&raw), Protocol::Multipath);
 }
+
+/// RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP".
+#[test]
+fn a_connection_that_fell_back_takes_no_join() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    let syn = raw.join_syn(1);
+    raw.said();
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
+    let keys = raw.third_ack(None);
+    raw.send(sub, Flags::ACK, keys, b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+}
+
+/// RFC 8684 §3.3.1: a mapping that rides on a later segment, and whose checksum covers both.
+#[test]
+fn data_that_waited_for_its_mapping_is_verified() {
+    for error in [0, 1] {
+        let (mut raw, sub) = checked();
+        let first = summed(&raw, 1, 1, b"some", false, 0);
+        raw.send(sub, Flags::ACK, first, b"some");
+        raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+        raw.send(Sub { seq: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"last");
+        assert_eq!(raw.read(), "some");
+        let map = summed(&raw, 5, 5, b"morelast", false, error);
+        raw.send(Sub { seq: 13, ..sub }, Flags::ACK, map, b"");
+        assert_eq!(raw.read(), "morelast", "as MPTCP, or as TCP");
+        assert_eq!(protocol(&raw) == Protocol::Multipath, error == 0);
+    }
+}
+
+/// The checksum of a DATA_FIN alone covers the pseudo-header (RFC 8684 §3.3.3).
+#[test]
+fn a_data_fin_alone_carries_the_agreed_checksum() {
+    let (mut raw, sub) = checked();
+    raw.shutdown();
+    let fin = raw.take().options.mptcp.dss.unwrap();
+    let empty = bytes::Bytes::new().into();
+    let sum = dss_checksum(raw.their_dsn(1), 0, 1, &empty);
+    assert_eq!(fin.mapping.unwrap().checksum, Some(sum));
+    let options = summed(&raw, 1, 0, b"", true, 0);
+    raw.send(sub, Flags::ACK, options, b"");
+    assert_eq!(raw.read(), "|");
+}

@@ -70,13 +70,17 @@ fn options(rng: &mut Rng, raw: &Raw) -> MptcpOptions {
                 false => rng.bytes(),
             });
             let addr = std::net::Ipv4Addr::from(addr).into();
-            o.add_addr = Some(AddAddr { id, addr, port: None, hmac });
+            let port = some(rng, |rng| rng.below(3) as u16 + 79);
+            o.add_addr = Some(AddAddr { id, addr, port, hmac });
         }
         3 => o.remove_addr = Some(RemoveAddr { ids: [id, AddrId(200)].into_iter().collect() }),
-        4 => o.prio = Some(MpPrio { backup: rng.chance(1, 2), addr_id: None }),
+        4 => o.prio = Some(MpPrio { backup: rng.chance(1, 2), addr_id: some(rng, |_| id) }),
         5 if rng.chance(1, 8) => o.fail = Some(MpFail { dsn: DataSeq(rng.u64()) }),
         6 if rng.chance(1, 8) => o.fastclose = Some(FastClose { receiver_key: key(rng, raw) }),
-        7 => o.reset = Some(MpTcpRst { transient: true, reason: ResetReason::MptcpError }),
+        7 => {
+            o.reset =
+                Some(MpTcpRst { transient: rng.chance(1, 2), reason: ResetReason::MptcpError })
+        }
         _ => {}
     }
     if o.capable.is_none() && rng.chance(3, 4) {
@@ -88,7 +92,7 @@ fn options(rng: &mut Rng, raw: &Raw) -> MptcpOptions {
                 dsn: number(rng, ours),
                 ssn: near(rng, 1) as u32,
                 len: rng.below(3_000) as u16,
-                checksum: None,
+                checksum: rng.chance(1, 20).then(|| rng.u32() as u16),
             }),
         });
     }
@@ -122,13 +126,22 @@ fn segment(rng: &mut Rng, raw: &mut Raw, sub: &mut Sub) {
 
 fn run(seed: u64) {
     let mut rng = Rng::seeded(seed);
-    let mut raw = Raw::with(|config| config.checksum = seed.is_multiple_of(5));
+    let mut raw = Raw::with(|config| {
+        config.checksum = seed.is_multiple_of(5);
+        config.fastclose_by_ack = seed.is_multiple_of(3);
+        config.deny_join_initial = seed.is_multiple_of(7);
+        config.limits.subflows = 1 + (seed % 8) as u32;
+    });
     let mut subs = match seed % 6 {
         0 => vec![raw.half_open()],
         1 => vec![raw.connecting()],
         2 => vec![raw.connected()],
         3 => vec![raw.accepted()],
         4 => vec![raw.accepted(), raw.joined()],
+        5 if seed % 4 == 1 => {
+            let (first, second) = raw.connected_twice();
+            vec![first, second]
+        }
         _ => vec![raw.accepted(), raw.joining(raw.sub(1, 40_001, 80), 1).0],
     };
     for _ in 0..60 {

@@ -312,3 +312,54 @@ fn no_joins_go_to_an_initial_address_that_declines_them() {
     raw.pass(10_000);
     assert_eq!(raw.said(), Vec::<String>::new());
 }
+
+/// RFC 8684 §3.1: a version that was not offered, an algorithm that is not known, B.
+#[test]
+fn an_answer_of_another_version_or_with_other_flags_falls_back() {
+    let h = CapableFlags::HMAC_SHA256;
+    for (version, flags) in [
+        (0, h),
+        (2, h),
+        (1, CapableFlags(0x02)),
+        (1, CapableFlags::default()),
+        (1, h.with(CapableFlags::EXTENSIBILITY)),
+    ] {
+        let mut raw = Raw::new();
+        let sub = raw.connecting();
+        let capable = Some(MpCapable::SynAck { version, flags, sender_key: common::raw::KEY });
+        let options = MptcpOptions { capable, ..MptcpOptions::default() };
+        raw.send(sub, Flags::SYN | Flags::ACK, options, b"");
+        assert_eq!(raw.said(), ["#0 ack 1"]);
+        assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::Incompatible));
+    }
+}
+
+/// A peer that sends this side's own key back is a mirror, and no peer.
+#[test]
+fn an_answer_with_this_sides_own_key_falls_back() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    let mut third = raw.third_ack(None);
+    if let Some(MpCapable::Ack { sender_key, .. }) = &mut third.capable {
+        *sender_key = raw.key;
+    }
+    raw.send(sub, Flags::ACK, third, b"");
+    assert_eq!(raw.said(), ["#0 R ack 1 reason 1"]);
+}
+
+/// RFC 8684 §3.1: "If a SYN does not contain an MP_CAPABLE option, the SYN/ACK MUST NOT".
+#[test]
+fn a_plain_syn_is_answered_plainly() {
+    let mut raw = Raw::new();
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, MptcpOptions::default(), b"");
+    assert_eq!(raw.said(), ["new S ack 1"]);
+}
+
+/// Forms that belong to other segments say nothing on a SYN.
+#[test]
+fn other_forms_of_the_option_on_a_syn_are_answered_plainly() {
+    let mut raw = Raw::new();
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, raw.third_ack(None), b"");
+    raw.send(raw.sub(0, 40_001, 80), Flags::SYN, capable_syn_ack(), b"");
+    assert_eq!(raw.said(), ["new S ack 1", "new S ack 1"]);
+}

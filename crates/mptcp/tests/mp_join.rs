@@ -241,3 +241,89 @@ fn a_join_is_found_by_its_token_at_any_port() {
     raw.send(raw.sub(1, 40_001, 7_777), Flags::SYN, syn, b"");
     assert_eq!(raw.said(), ["new S ack 1 join"]);
 }
+
+/// RFC 8684 §3.9.1: the ports of the first subflow, on both sides.
+#[test]
+fn a_join_uses_the_ports_of_the_first_subflow() {
+    let (mut raw, first, second, _) = joining_out();
+    assert_eq!(second.to.port(), first.to.port());
+    assert_eq!(second.from.port(), first.from.port());
+    raw.send(second, Flags::RST | Flags::ACK, MptcpOptions::default(), b"");
+    raw.pass(2_000);
+    let (again, _) = raw.meet_join();
+    assert_ne!(again.to.port(), first.to.port(), "a further attempt is another 4-tuple");
+}
+
+/// RFC 8684 §3.1: "new subflows MUST NOT be established until a DSS option has been received".
+#[test]
+fn no_join_goes_out_before_a_dss_came() {
+    let mut raw = Raw::new();
+    let first = raw.connecting();
+    raw.send(first, Flags::SYN | Flags::ACK, common::raw::capable_syn_ack(), b"");
+    raw.pass(5_000);
+    assert!(raw.said().iter().all(|s| !s.contains("join")));
+    let third = Sub { seq: 1, ..first };
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(third, Flags::ACK, ack, b"");
+    assert_eq!(raw.said(), ["new S join"]);
+}
+
+/// Nor does the endpoint take one in before it knows the peer's key.
+#[test]
+fn no_join_is_taken_in_before_the_third_ack() {
+    let mut raw = Raw::new();
+    raw.half_open();
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
+}
+
+/// RFC 8684 §3.2: fresh nonces; what was once recorded is of no use.
+#[test]
+fn a_replayed_join_is_reset() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let (sub, third) = raw.joining(raw.sub(1, 40_001, 80), 1);
+    raw.send(sub, Flags::ACK, third.clone(), b"");
+    raw.send(sub, Flags::RST, MptcpOptions::default(), b"");
+    raw.said();
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    let answer = raw.take();
+    let again = Sub { isn: answer.seq.0, ..sub };
+    raw.send(again, Flags::ACK, third, b"");
+    let reset = raw.take();
+    assert!(reset.flags.has(Flags::RST), "{reset:?}");
+    assert_eq!(raw.subflows(), 1);
+}
+
+/// One guess of the HMAC an attempt: every bit counts.
+#[test]
+fn every_bit_of_the_hmac_counts() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    for bit in 0..160 {
+        let (sub, mut third) = raw.joining(raw.sub(1, 41_000 + bit, 80), 1);
+        if let Some(MpJoin::Ack { hmac }) = &mut third.join {
+            hmac[usize::from(bit / 8)] ^= 1 << (bit % 8);
+        }
+        raw.send(sub, Flags::ACK, third, b"");
+        assert!(raw.said()[0].contains("R ack 1 reason 1"), "bit {bit}");
+    }
+    assert_eq!((raw.subflows(), raw.endpoint.drops().bad_hmac), (1, 160));
+}
+
+/// RFC 8684 §3.3.8: B in the SYN makes a subflow a backup from the start.
+#[test]
+fn a_join_may_begin_as_a_backup() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let mut syn = raw.join_syn(1);
+    if let Some(MpJoin::Syn { backup, .. }) = &mut syn.join {
+        *backup = true;
+    }
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    raw.said();
+    let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
+    assert_eq!(info.subflows.iter().map(|s| s.backup).collect::<Vec<_>>(), [false, true]);
+}

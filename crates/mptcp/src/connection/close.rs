@@ -46,6 +46,8 @@ impl Connection {
         self.shared.recv.discard();
         if self.established {
             self.shutdown(now);
+            // This half may have been closed long ago, and nothing else may come.
+            self.arm_linger(now);
         } else {
             // RFC 9293 §3.10.4: in SYN-SENT there is nothing to close.
             self.abort(now);

@@ -4,9 +4,40 @@
 //! edge of the peer's window never moves left (RFC 8684 §3.3.4).
 
 use core::ops::Range;
+use core::time::Duration;
 
 use manypath_base::{DataOffset, Instant, RangeSet};
 use manypath_tcp::SendBuffer;
+
+/// Bytes after which the rate is looked at: a quarter of what 32 bits tell apart.
+const WRAP_CHECK: u64 = 1 << 30;
+/// The same share of the maximum segment lifetime, 2 minutes (RFC 7323 §5.2 takes it from RFC 9293
+/// §3.4.2).
+const WRAP_TIME: Duration = Duration::from_secs(30);
+
+/// Whether numbers of 32 bits wrap within a segment's lifetime: then all 64 must be sent (RFC 8684
+/// §3.3.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WrapWatch {
+    since: Option<(DataOffset, Instant)>,
+    fast: bool,
+}
+
+impl WrapWatch {
+    /// New data up to `nxt` is sent.
+    pub(crate) fn on_sent(&mut self, now: Instant, nxt: DataOffset) {
+        let (from, at) = *self.since.get_or_insert((nxt, now));
+        if nxt.saturating_sub(from) >= WRAP_CHECK {
+            self.fast |= now.since(at) < WRAP_TIME;
+            self.since = Some((nxt, now));
+        }
+    }
+
+    /// Whether numbers go out with 64 bits; once so, always.
+    pub(crate) fn needs_64_bits(&self) -> bool {
+        self.fast
+    }
+}
 
 /// SND.* of the data level.
 #[derive(Debug)]
@@ -29,6 +60,7 @@ pub(crate) struct DataSend {
     /// The application was told that there is no room.
     pub(crate) blocked: bool,
     pub(crate) reinjected: u64,
+    pub(crate) wrap: WrapWatch,
     /// Everything before this was sent on a second subflow because a slow one held it.
     pub(crate) hurried: DataOffset,
     /// Timeouts in a row.
@@ -53,6 +85,7 @@ impl DataSend {
             timer: None,
             blocked: false,
             reinjected: 0,
+            wrap: WrapWatch::default(),
             hurried: first,
             retries: 0,
             stalled_since: None,
@@ -145,6 +178,21 @@ mod tests {
         send.acknowledge(DataOffset(3), 100);
         send.acknowledge(DataOffset(5), 10);
         assert_eq!(send.edge, DataOffset(103));
+    }
+
+    /// RFC 8684 §3.3.1: 2^32 bytes within 2 minutes.
+    #[test]
+    fn numbers_become_64_bits_wide_at_286_megabits_per_second() {
+        for (mbps, wide) in [(280, false), (290, true)] {
+            let mut wrap = WrapWatch::default();
+            let (mut nxt, mut now) = (DataOffset(1), Instant::ZERO);
+            while nxt.0 < 3 << 30 {
+                wrap.on_sent(now, nxt);
+                nxt += 1_000_000;
+                now += Duration::from_micros(8_000_000 / mbps);
+            }
+            assert_eq!(wrap.needs_64_bits(), wide, "{mbps} Mb/s");
+        }
     }
 
     #[test]

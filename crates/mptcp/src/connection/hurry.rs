@@ -5,7 +5,7 @@
 //! **Invariant**: a byte is hurried at most once, and a subflow penalised at most once in its
 //! round-trip time.
 
-use manypath_base::{DataOffset, Instant, SubflowId};
+use manypath_base::{DataOffset, Instant, PathId, SubflowId};
 use manypath_sched::{PathView, candidates};
 
 use super::Connection;
@@ -27,30 +27,41 @@ impl Connection {
         self.penalise(now, slow);
         let send = &self.shared.send;
         let late = slow.cwnd <= SMALL_WINDOW * slow.mss.bytes() || fast.srtt * FASTER < slow.srtt;
-        if send.una < send.hurried || !late {
+        let (una, hurried) = (send.una, send.hurried);
+        let i = self.index(SubflowId::from(fast.id))?;
+        if una < hurried || !late || self.held_by(fast.id, una).is_some() {
             return None;
         }
-        let i = self.index(SubflowId::from(fast.id))?;
-        let head = self.head();
-        let (len, _) = self.chunk(i, &head, fast.room);
-        self.give(i, head.start..head.start + len, true);
-        self.shared.send.hurried = head.start + len;
+        let held = una..self.held_by(slow.id, una)?;
+        let (len, _) = self.chunk(i, &held, fast.room);
+        self.give(now, i, una..una + len, true);
+        self.shared.send.hurried = una + len;
         Some(i)
     }
 
-    /// The subflow that holds the oldest data, where that data stops all others.
+    /// The slowest subflow that holds the oldest data, where that data stops all others.
     fn blocker<'a>(&self, views: &'a [PathView]) -> Option<&'a PathView> {
+        if !self.is_held_up() {
+            return None;
+        }
+        let una = self.shared.send.una;
+        let holders = views.iter().filter(|p| self.held_by(p.id, una).is_some());
+        holders.max_by_key(|p| p.srtt)
+    }
+
+    /// If a subflow holds the byte at `at`, the end of the mapping that it is in.
+    fn held_by(&self, path: PathId, at: DataOffset) -> Option<DataOffset> {
+        let i = self.index(SubflowId::from(path))?;
+        self.subflows[i].state.tx.end_of(at)
+    }
+
+    /// Whether there is something to send that only the oldest data stops: the window is full, or
+    /// the application waits for room.
+    pub(super) fn is_held_up(&self) -> bool {
         let send = &self.shared.send;
         let by_window = send.unsent() > 0 && send.window() < u64::from(self.typical_mss());
         let by_buffer = send.unsent() == 0 && send.blocked;
-        if send.una >= send.nxt || !(by_window || by_buffer) {
-            return None;
-        }
-        let holds = |at: DataOffset| {
-            self.subflows.iter().filter(move |s| s.state.tx.carries(at)).map(|s| s.id)
-        };
-        let holder = holds(send.una).next()?;
-        views.iter().find(|p| SubflowId::from(p.id) == holder)
+        send.una < send.nxt && (by_window || by_buffer)
     }
 
     fn penalise(&mut self, now: Instant, slow: &PathView) {

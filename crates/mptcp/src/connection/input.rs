@@ -9,6 +9,7 @@ use manypath_tcp::{CloseReason, Event as FlowEvent, Received, State};
 use manypath_wire::{Ecn, IcmpError, Segment};
 
 use super::mapping::Mapping;
+use super::subflow::Kind;
 use super::watch::Silence;
 use super::{Connection, Mode, Role, Subflow};
 use crate::event::PathDownReason;
@@ -46,6 +47,7 @@ impl Connection {
     fn note_heard(&mut self, now: Instant, i: usize) {
         let sub = &mut self.subflows[i];
         sub.heard_at = now;
+        sub.state.end_row();
         sub.silence = Silence::default();
         sub.doubt = sub.doubt.filter(|doubt| !doubt.is_answered(now));
     }
@@ -268,7 +270,9 @@ impl Connection {
             self.events.push_back(Event::PathDown(self.id, sub.id, why));
         }
         self.paths.is_stale = true;
-        if self.shared.role == Role::Initiator {
+        // Subflows that the peer opened have ports of its choice, and are its to open again.
+        let opened_here = !matches!(sub.state.kind, Kind::Join { opener: false, .. });
+        if self.shared.role == Role::Initiator && opened_here {
             let reason = match reason {
                 CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
                 other => other,

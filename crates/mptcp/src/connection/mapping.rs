@@ -94,9 +94,9 @@ impl Mappings {
         self.list.get(i).map(|m| m.ssn)
     }
 
-    /// Whether a byte of the connection is among those mapped and not released.
-    pub(crate) fn carries(&self, at: DataOffset) -> bool {
-        self.list.iter().any(|m| m.dsn <= at && at < m.data_end())
+    /// Where the mapping of a byte of the connection ends, if there is one that is not released.
+    pub(crate) fn end_of(&self, at: DataOffset) -> Option<DataOffset> {
+        self.list.iter().find(|m| m.dsn <= at && at < m.data_end()).map(Mapping::data_end)
     }
 
     /// Forgets mappings that lie wholly before `to`.

@@ -72,9 +72,8 @@ impl Connection {
         let range =
             lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
         let (unsent, window) = (send.unsent(), send.window());
-        let send_is_idle = send.una == send.nxt;
         self.arm_data_timer(now);
-        if range.is_empty() && send_is_idle {
+        if range.is_empty() && !self.is_held_up() {
             return None;
         }
         let views = self.path_views();
@@ -89,7 +88,7 @@ impl Connection {
         if !again && self.holds_back(len, packet) {
             return self.hurry(now, &views);
         }
-        self.give(i, range.start..range.start + len, again);
+        self.give(now, i, range.start..range.start + len, again);
         self.arm_data_timer(now);
         Some(i)
     }
@@ -118,7 +117,7 @@ impl Connection {
     }
 
     /// Maps `range` to the next bytes of subflow `i`.
-    pub(super) fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
+    pub(super) fn give(&mut self, now: Instant, i: usize, range: Range<DataOffset>, again: bool) {
         let Self { shared, subflows, .. } = self;
         let (send, sub) = (&mut shared.send, &mut subflows[i]);
         let payload = send.buffer.slice(range.start, range.end);
@@ -140,6 +139,7 @@ impl Connection {
             send.reinject.remove_before(range.end);
         } else {
             send.nxt = range.end;
+            send.wrap.on_sent(now, range.end);
         }
     }
 
@@ -182,14 +182,14 @@ impl Connection {
 
     /// A byte beyond the closed shared window, to learn whether it has opened (RFC 9293
     /// §3.8.6.1, at the data level).
-    pub(super) fn probe_window(&mut self) {
+    pub(super) fn probe_window(&mut self, now: Instant) {
         let send = &self.shared.send;
         let probe = send.nxt..send.nxt + 1;
         if send.unsent() > 0
             && usize64(send.window()) == 0
             && let Some(i) = self.best_subflow().filter(|&i| self.subflows[i].may_carry())
         {
-            self.give(i, probe, false);
+            self.give(now, i, probe, false);
         }
     }
 }

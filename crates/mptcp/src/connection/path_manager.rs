@@ -25,6 +25,9 @@ const ANNOUNCE_ATTEMPTS: u32 = 5;
 /// Addresses of the peer that are remembered: identifiers have 8 bits.
 const MAX_REMOTES: usize = 255;
 
+/// Pairs whose attempts are remembered.
+const MAX_ATTEMPTS: usize = 4096;
+
 /// A local address, with the identifier that the endpoint gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalEntry {
@@ -271,6 +274,9 @@ impl PathManager {
         // the rest, which SHOULD NOT be either: a path that fails today works tomorrow.
         let permanent = matches!(reason, CloseReason::Reset(Some(rst)) if !rst.transient);
         let found = self.attempts.iter().position(|a| (a.local, a.remote) == (local, remote));
+        if found.is_none() && self.attempts.len() >= MAX_ATTEMPTS {
+            return;
+        }
         let i = found.unwrap_or_else(|| {
             self.attempts.push(Attempt { local, remote, failures: 0, next: Some(now) });
             self.attempts.len() - 1
@@ -302,4 +308,43 @@ impl PathManager {
 
 fn back_off(failures: u32) -> Duration {
     RETRY.saturating_mul(1 << failures.min(6)).min(RETRY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn remote(n: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], n))
+    }
+
+    #[test]
+    fn what_is_remembered_of_attempts_is_bounded() {
+        let mut paths = PathManager::default();
+        let local = IpAddr::from([10, 0, 0, 2]);
+        for n in 0..10_000 {
+            let reason = CloseReason::Refused;
+            paths.note_down(Instant::ZERO, local, remote(n), reason, false);
+        }
+        assert_eq!(paths.attempts.len(), MAX_ATTEMPTS);
+    }
+
+    /// The peer's word that a reason will not pass is forgotten with a new announcement.
+    #[test]
+    fn attempts_double_and_an_announcement_begins_anew() {
+        let (mut paths, local) = (PathManager::default(), IpAddr::from([10, 0, 0, 2]));
+        assert!(paths.on_add_addr(AddrId(1), remote(1)));
+        let mut waits = vec![];
+        for _ in 0..8 {
+            paths.note_down(Instant::ZERO, local, remote(1), CloseReason::Refused, false);
+            match paths.next_try(local, remote(1)) {
+                Try::From(at) => waits.push(at.since(Instant::ZERO).as_secs()),
+                Try::Never => panic!("nobody said so"),
+            }
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert!(!paths.on_add_addr(AddrId(1), remote(1)), "it is known");
+        assert_eq!(paths.next_try(local, remote(1)), Try::From(Instant::ZERO));
+    }
 }

@@ -39,6 +39,11 @@ impl Connection {
         times.min()
     }
 
+    /// Whether no join of this pair was tried before.
+    pub(crate) fn was_never_tried(&self, join: &Join) -> bool {
+        self.paths.next_try(join.local.addr, join.remote) == Try::From(Instant::ZERO)
+    }
+
     /// A join could not even be tried.
     pub(crate) fn on_join_impossible(&mut self, now: Instant, join: &Join) {
         self.paths.note_down(now, join.local.addr, join.remote, CloseReason::Unreachable, false);

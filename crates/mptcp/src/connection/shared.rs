@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use manypath_base::{DataOffset, DataSeq, SubflowOffset};
 use manypath_cc::FlowView;
+use manypath_wire::DssNumber;
 
 use super::data_recv::DataRecv;
 use super::data_send::DataSend;
@@ -102,16 +103,21 @@ impl Shared {
 
     /// Option bytes of a DSS, padded, with DATA_ACK and mapping, with or without checksum.
     pub(crate) fn dss_len(&self) -> usize {
-        self.dss_ack_len() + 12
+        self.dss_ack_len() + if self.send.wrap.needs_64_bits() { 16 } else { 12 }
     }
 
     pub(crate) fn is_multipath(&self) -> bool {
         self.mode == Mode::Multipath
     }
 
-    /// The wire's low 32 bits of a data offset of this side's stream.
-    pub(crate) fn local_low(&self, at: DataOffset) -> u32 {
-        low32(at.seq(self.local.idsn).0)
+    /// A data offset of this side's stream as it goes out.
+    pub(crate) fn local_number(&self, at: DataOffset) -> DssNumber {
+        let seq = at.seq(self.local.idsn).0;
+        if self.send.wrap.needs_64_bits() {
+            DssNumber::Eight(seq)
+        } else {
+            DssNumber::Four(low32(seq))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, Key, SubflowId};
 use manypath_tcp::{Flow, Incoming};
@@ -85,6 +86,10 @@ pub(crate) struct SubflowState {
     pub(crate) rx: Mappings,
     pub(crate) to_say: VecDeque<Signal>,
     pub(crate) said: Vec<Said>,
+    /// Acknowledgments in a row that were sent for signals alone.
+    pub(crate) alone: u8,
+    /// When a signal may go out alone again, where nothing came or went meanwhile.
+    pub(crate) alone_again: Option<Instant>,
     /// When the third ACK of a join is to be repeated, and how often it was (RFC 8684 §3.2).
     pub(crate) confirm_timer: Option<Instant>,
     pub(crate) confirm_attempts: u32,
@@ -119,6 +124,8 @@ impl SubflowState {
             rx: Mappings::default(),
             to_say: VecDeque::new(),
             said: Vec::new(),
+            alone: 0,
+            alone_again: None,
             confirm_timer: None,
             confirm_attempts: 0,
             unverified: Unverified::default(),
@@ -133,10 +140,32 @@ impl SubflowState {
     }
 }
 
+/// "SHOULD NOT send more than two duplicate ACKs in a row for the purposes of sending MPTCP options
+/// alone" (RFC 8684 §3).
+const MAX_ALONE: u8 = 2;
+/// After this time without any segment a row is over: nobody takes it for congestion.
+const ALONE_PAUSE: Duration = Duration::from_millis(100);
+
 /// Signals that wait on one subflow, at most: a peer decides how many echoes it asks for.
 const MAX_SIGNALS: usize = 32;
 
 impl SubflowState {
+    /// Whether a signal may have an acknowledgment of its own (RFC 8684 §3, §4).
+    pub(crate) fn may_signal_alone(&self) -> bool {
+        self.alone < MAX_ALONE
+    }
+
+    /// A signal went out without data.
+    pub(crate) fn on_signal_alone(&mut self, now: Instant) {
+        self.alone += 1;
+        self.alone_again = Some(now + ALONE_PAUSE);
+    }
+
+    /// Something came, or data went out: the row is broken.
+    pub(crate) fn end_row(&mut self) {
+        (self.alone, self.alone_again) = (0, None);
+    }
+
     /// Says something once, as soon as there is room for it.
     pub(crate) fn say(&mut self, signal: Signal) {
         if self.to_say.len() < MAX_SIGNALS && !self.to_say.contains(&signal) {

@@ -29,6 +29,10 @@ impl Connection {
                 self.settle(now, i);
             }
             if let Some(i) = self.index(id) {
+                let state = &mut self.subflows[i].state;
+                if state.alone_again.is_some_and(|at| at <= now) {
+                    state.end_row();
+                }
                 self.confirm_timeout(now, i);
             }
         }
@@ -55,7 +59,8 @@ impl Connection {
             self.doubt_at(),
             self.fastclose.map(|wait| wait.next),
         ];
-        flows.chain(confirms).chain(own.into_iter().flatten()).min()
+        let signals = self.subflows.iter().filter_map(|s| s.state.alone_again);
+        flows.chain(confirms).chain(signals).chain(own.into_iter().flatten()).min()
     }
 
     /// Starts the data-level timer where something is outstanding, or blocked by a closed window.
@@ -97,7 +102,7 @@ impl Connection {
             self.speak_now();
         }
         if self.shared.send.una == self.shared.send.nxt {
-            self.probe_window();
+            self.probe_window(now);
         } else if !self.is_repairing() {
             let head = self.head();
             self.shared.send.reinject(head);

@@ -119,7 +119,7 @@ impl Endpoint {
     /// Opens the subflows that a connection's path manager wants now.
     pub(super) fn open_joins(&mut self, now: Instant, id: ConnId) {
         while let Some(join) = self.connections.get(&id).and_then(|e| e.conn.next_join(now)) {
-            let port = self.free_port(join.local.addr, join.remote);
+            let port = self.port_for_join(id, &join);
             let Some(entry) = self.connections.get_mut(&id) else { return };
             let Some(port) = port else {
                 entry.conn.on_join_impossible(now, &join);
@@ -134,6 +134,18 @@ impl Endpoint {
             entry.tuples.insert(subflow, (tuple, join.local.iface));
             self.tuples.insert(tuple, (id, subflow));
         }
+    }
+
+    /// The port of the first subflow, so that firewalls and people know it again (RFC 8684 §3.9.1);
+    /// another where that is taken, and at further attempts, which an earlier one must not hinder.
+    fn port_for_join(&mut self, id: ConnId, join: &Join) -> Option<u16> {
+        let conn = &self.connections.get(&id)?.conn;
+        let local = SocketAddr::new(join.local.addr, conn.local_addr().port());
+        let tuple = FourTuple { local, remote: join.remote };
+        if conn.was_never_tried(join) && !self.tuples.contains_key(&tuple) {
+            return Some(local.port());
+        }
+        self.free_port(join.local.addr, join.remote)
     }
 
     fn joining(
@@ -231,5 +243,26 @@ impl Endpoint {
             },
             fast_open: FastOpen::Off,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EndpointConfig;
+    use manypath_base::Rng;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new(EndpointConfig::default(), Rng::seeded(7))
+    }
+
+    /// RFC 8684 §3.1: another key is drawn.
+    #[test]
+    fn a_key_whose_token_is_taken_is_not_used() {
+        let mut first = endpoint();
+        let (taken, next) = (first.unique_key(), first.unique_key());
+        let mut second = endpoint();
+        second.tokens.insert(Identity::new(taken).token, ConnId(0));
+        assert_eq!(second.unique_key(), next);
     }
 }

@@ -132,11 +132,13 @@ impl Flow {
         self.check_reneging(now);
     }
 
-    /// DUPLICATE ACKNOWLEDGMENT of RFC 5681 §2, (b) to (e), with no SACK block.
+    /// DUPLICATE ACKNOWLEDGMENT of RFC 5681 §2, (b) to (e), with no SACK block, and none that an
+    /// extension sent to say something (RFC 8684 §3, §4).
     fn is_bare_repeat(&self, ack: SubflowOffset, segment: &Segment, window_changed: bool) -> bool {
         ack == self.send.una
             && segment.seq_len() == 0
             && segment.options.sack.is_empty()
+            && !segment.options.mptcp.signals()
             && !window_changed
     }
 

@@ -123,6 +123,16 @@ impl MptcpOptions {
         empty
     }
 
+    /// Whether there is more than DSS: a segment that only signals is no sign of congestion where
+    /// it repeats an acknowledgment (RFC 8684 §4).
+    #[must_use]
+    pub fn signals(&self) -> bool {
+        let (mut all, mut dss) = (0, 0);
+        self.for_each_len(&mut |_| all += 1);
+        self.dss.iter().for_each(|_| dss += 1);
+        all > dss
+    }
+
     /// Takes in one option: what follows kind and length.
     pub(crate) fn read(&mut self, body: &[u8]) {
         if self.read_known(body).is_err() {

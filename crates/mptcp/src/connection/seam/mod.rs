@@ -75,6 +75,7 @@ impl Extension for Seam<'_> {
 
     fn wants_ack(&self) -> bool {
         !self.sub.to_say.is_empty()
+            && self.sub.may_signal_alone()
             && self.sub.stage == Stage::Confirmed
             && self.shared.is_multipath()
     }

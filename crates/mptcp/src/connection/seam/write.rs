@@ -123,11 +123,19 @@ impl Seam<'_> {
         if segment.len > 0 {
             space = space.saturating_sub(self.shared.dss_len());
         }
-        if let Some(len) = self.sub.to_say.front().map(signal_len) {
+        if segment.len > 0 {
+            self.sub.end_row();
+        }
+        let alone = segment.len == 0;
+        let signal = self.sub.to_say.front().filter(|_| !alone || self.sub.may_signal_alone());
+        if let Some(len) = signal.map(signal_len) {
+            if alone {
+                self.sub.on_signal_alone(segment.now);
+            }
             if len <= space {
                 space -= len;
                 put_signal(self.sub.to_say.pop_front().expect("it was at the front"), options);
-            } else if segment.len == 0 {
+            } else if alone {
                 // It never fits: an IPv6 address with a port beside timestamps.
                 self.sub.to_say.pop_front();
             }
@@ -150,7 +158,7 @@ impl Seam<'_> {
 
     fn dss(&self, segment: &Outgoing) -> Dss {
         let mapping = self.sub.tx.find(segment.start).map(|m| DssMapping {
-            dsn: DssNumber::Four(self.shared.local_low(m.dsn)),
+            dsn: self.shared.local_number(m.dsn),
             ssn: m.ssn.low(),
             len: len16(usize32(m.len)),
             checksum: m.checksum,
@@ -180,7 +188,7 @@ impl Seam<'_> {
                 data_fin: false,
                 data_ack: None,
                 mapping: Some(DssMapping {
-                    dsn: DssNumber::Four(self.shared.local_low(DataOffset(segment.start.0))),
+                    dsn: self.shared.local_number(DataOffset(segment.start.0)),
                     ssn: segment.start.low(),
                     len: 0,
                     checksum: self.shared.checksum.then_some(0),
@@ -195,7 +203,7 @@ impl Seam<'_> {
         let dsn = fin.seq(self.shared.local.idsn).0;
         let empty = manypath_base::Payload::new();
         let checksum = self.shared.checksum.then(|| manypath_wire::dss_checksum(dsn, 0, 1, &empty));
-        let mapping = DssMapping { dsn: DssNumber::Four(low32(dsn)), ssn: 0, len: 1, checksum };
+        let mapping = DssMapping { dsn: self.shared.local_number(fin), ssn: 0, len: 1, checksum };
         Dss { data_fin: true, data_ack: self.data_ack(), mapping: Some(mapping) }
     }
 }
