@@ -39,7 +39,8 @@ pub enum Role {
         /// Which bytes.
         seed: u64,
     },
-    /// Sends the bytes of a seed while it reads to the end: both directions at once.
+    /// Sends the bytes of a seed while it reads to the end: both directions at once. It closes its
+    /// half when the peer has: Linux takes no further subflow afterwards.
     Exchange {
         /// How much.
         amount: Amount,
@@ -233,15 +234,15 @@ impl Stream<'_> {
         let (sent, wrote, read) = thread::scope(|scope| {
             let writing = scope.spawn(move || {
                 let wrote = pour(socket, &mut sent, amount, seed);
-                let closed = wrote.and_then(|()| socket.shutdown(Shutdown::Write));
-                (sent, closed)
+                (sent, wrote)
             });
             let read = self.drain();
             let (sent, wrote) = writing.join().expect("it does not panic");
             (sent, wrote, read)
         });
         self.sent = sent;
-        wrote.and(read)
+        wrote.and(read)?;
+        socket.shutdown(Shutdown::Write)
     }
 
     /// Says that no more comes, and waits for the peer to say the same.

@@ -44,7 +44,10 @@ fn data_that_overtakes_the_keys_waits_for_them() {
     let first = sub;
     sub.seq = 5;
     raw.data(&mut sub, 5, b"more");
+    // An ACK without a DATA_ACK would make the peer fall back.
+    assert_eq!(raw.said(), Vec::<String>::new());
     raw.send(first, Flags::ACK, raw.third_ack(Some(4)), b"some");
+    assert_eq!(raw.said(), ["#0 ack 9 dss ack 9"]);
     assert_eq!(raw.read(), "somemore");
     assert_eq!(protocol(&raw), Protocol::Multipath);
 }

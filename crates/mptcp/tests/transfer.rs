@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, link, ms};
-use manypath_mptcp::Protocol;
+use manypath_mptcp::{ConnectOptions, Protocol};
 
 #[test]
 fn a_small_exchange_over_one_path_ends_in_good_order() {
@@ -13,6 +13,21 @@ fn a_small_exchange_over_one_path_ends_in_good_order() {
     assert!(world.run(ms(2_000)), "client {:?}", world.client.events);
     world.run_for(ms(1_000));
     assert!(world.client.closed && world.server.closed);
+}
+
+/// The path that this side would close on has died, and nothing was sent on it that could tell.
+#[test]
+fn a_half_is_closed_although_the_path_that_only_received_is_dead() {
+    let mut world = World::new(3, &[link(20, ms(5)), link(10, ms(20))]);
+    world.open(&ConnectOptions::default());
+    world.write(1, 1 << 20);
+    let end = world.now + ms(5_000);
+    assert!(world.run_until(end, |w| w.client.into.read == 1 << 20), "{}", world.describe());
+    world.run_for(ms(1_000));
+    world.cut(0);
+    world.close(0);
+    let end = world.now + ms(5_000);
+    assert!(world.run_until(end, |w| w.server.into.finished), "{}", world.describe());
 }
 
 #[test]

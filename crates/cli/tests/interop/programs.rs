@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use crate::lab::{ADDRESSES, LINKS, Lab};
 const PORT: u16 = 8080;
 const PATIENCE: Duration = Duration::from_secs(10);
 const BLOCK: usize = 64 << 10;
+/// The programs on Python's asyncio.
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/peer.py");
 
 /// A file to be downloaded.
 pub(crate) struct Payload {
@@ -91,13 +93,48 @@ impl Serve {
     }
 }
 
-/// curl over the kernel's MPTCP gets the payload from [`Serve`]; the hash is compared.
-pub(crate) fn curl(lab: &Lab, payload: &Payload) {
-    let mut command = lab.linux().command("mptcpize");
-    command.args(["run", "curl", "--silent", "--show-error", "--fail", "--max-time", "60"]);
+/// Where a program that knows nothing of MPTCP gets its sockets from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// `mptcpize` makes them MPTCP's.
+    Mptcp,
+    /// The kernel's TCP.
+    Plain,
+}
+
+impl Sockets {
+    pub(crate) const BOTH: [Self; 2] = [Self::Mptcp, Self::Plain];
+
+    /// A command at Linux's side.
+    pub(crate) fn command(self, lab: &Lab, program: &str) -> Command {
+        let mut command = match self {
+            Self::Mptcp => lab.linux().command("mptcpize"),
+            Self::Plain => return lab.linux().command(program),
+        };
+        command.args(["run", program]);
+        command
+    }
+}
+
+/// curl gets the payload from [`Serve`]; the hash is compared.
+pub(crate) fn curl(lab: &Lab, sockets: Sockets, payload: &Payload) {
+    let mut command = sockets.command(lab, "curl");
+    command.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
     command.arg(format!("http://{}:{PORT}/{}", ADDRESSES[0], Payload::NAME));
+    download(lab, command, payload);
+}
+
+/// A client on Python's asyncio gets the payload from [`Serve`]; the hash is compared.
+pub(crate) fn python(lab: &Lab, sockets: Sockets, payload: &Payload) {
+    let mut command = sockets.command(lab, "python3");
+    command.args([PEER, "fetch", ADDRESSES[0], &PORT.to_string(), Payload::NAME]);
+    download(lab, command, payload);
+}
+
+/// Runs a command that writes the payload to its standard output.
+fn download(lab: &Lab, mut command: Command, payload: &Payload) {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = lab.linux().child(command).expect("curl starts");
+    let mut child = lab.linux().child(command).expect("the program starts");
     let mut stdout = child.process().stdout.take().expect("it is a pipe");
     let (mut hash, mut buffer, mut bytes) = (Sha256::new(), vec![0; BLOCK], 0);
     loop {
@@ -108,28 +145,73 @@ pub(crate) fn curl(lab: &Lab, payload: &Payload) {
         bytes += len as u64;
         hash.update(&buffer[..len]);
     }
-    assert!(child.wait().expect("curl ends").success());
+    assert!(child.wait().expect("the program ends").success());
     assert_eq!((bytes, hex(hash)), (payload.bytes, payload.sha256.clone()));
 }
 
-/// nginx over the kernel's MPTCP, with nothing of the machine's own configuration.
-pub(crate) struct Nginx {
+/// A web server at Linux's side, with the folder of the lab.
+pub(crate) struct WebServer {
     _child: ChildGuard,
 }
 
-impl Nginx {
-    /// Starts it on the folder of the lab and waits until it listens.
-    pub(crate) fn start(lab: &Lab) -> Self {
+impl WebServer {
+    /// nginx, with nothing of the machine's own configuration.
+    pub(crate) fn nginx(lab: &Lab, sockets: Sockets) -> Self {
         let folder = lab.folder().to_str().expect("the folder's name is UTF-8");
         let config = lab.folder().join("nginx.conf");
         fs::write(&config, nginx_conf(folder)).expect("a file is made");
-        let mut command = lab.linux().command("mptcpize");
-        command.args(["run", "nginx", "-p", folder, "-e", "error.log", "-c"]).arg(&config);
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        let child = lab.linux().child(command).expect("nginx starts");
-        wait_for_pid(&lab.folder().join("nginx.pid"));
+        let mut command = sockets.command(lab, "nginx");
+        command.args(["-p", folder, "-e", "error.log", "-c"]).arg(&config);
+        Self::start(lab, command)
+    }
+
+    /// The server on Python's asyncio.
+    pub(crate) fn python(lab: &Lab, sockets: Sockets) -> Self {
+        let mut command = sockets.command(lab, "python3");
+        command.args([PEER, "serve"]).arg(lab.folder()).arg(PORT.to_string());
+        Self::start(lab, command)
+    }
+
+    /// Caddy, which is written in Go: its sockets do not go through the C library, so nothing
+    /// makes them MPTCP's.
+    pub(crate) fn caddy(lab: &Lab) -> Self {
+        let mut command = Sockets::Plain.command(lab, "caddy");
+        command.env("HOME", lab.folder()).env("XDG_CONFIG_HOME", lab.folder());
+        command.args(["file-server", "--listen", &format!(":{PORT}"), "--root"]);
+        command.arg(lab.folder());
+        Self::start(lab, command)
+    }
+
+    /// Starts it and waits until it listens.
+    fn start(lab: &Lab, mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = lab.linux().child(command).expect("the server starts");
+        wait_for_listener(lab, PORT);
         Self { _child: child }
     }
+}
+
+/// Waits until somebody listens on a port at Linux's side.
+pub(crate) fn wait_for_listener(lab: &Lab, port: u16) {
+    let begun = Instant::now();
+    while !lab.linux().run(|| listens(port)).expect("the namespace is there") {
+        assert!(begun.elapsed() < PATIENCE, "the server does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether somebody listens on a port, by the kernel's tables of this thread's namespace: who
+/// knocks instead leaves traces in the counters.
+fn listens(port: u16) -> bool {
+    let tables = ["tcp", "tcp6"].map(|table| format!("/proc/thread-self/net/{table}"));
+    let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
+    let local = format!(":{port:04X}");
+    let listening = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // Local address, remote address, state: 0A is LISTEN.
+        fields.len() > 3 && fields[1].ends_with(&local) && fields[3] == "0A"
+    };
+    tables.iter().any(|table| table.lines().any(listening))
 }
 
 fn nginx_conf(folder: &str) -> String {
@@ -142,16 +224,7 @@ fn nginx_conf(folder: &str) -> String {
     )
 }
 
-/// nginx writes it once it listens.
-fn wait_for_pid(file: &PathBuf) {
-    let begun = Instant::now();
-    while fs::read_to_string(file).unwrap_or_default().trim().is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "nginx does not start");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// `manypath get` fetches the payload from [`Nginx`] over both links, as a user would have it:
+/// `manypath get` fetches the payload from a [`WebServer`] over both links, as a user would have it:
 /// with addresses that mean nothing outside. The hash is compared; gives the report.
 pub(crate) fn get(lab: &Lab, payload: &Payload, capture: Option<&Path>) -> Value {
     let mut command = lab.ours().command(env!("CARGO_BIN_EXE_manypath"));

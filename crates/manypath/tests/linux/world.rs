@@ -1,23 +1,24 @@
-//! An endpoint on a TUN in one host, Linux in the other, and what passes between them.
+//! An endpoint on a TUN in one host, Linux in the other, and the links between them.
 
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{Endpoint, Path, Stream};
-use manypath_lab::{
-    Amount, Client, Counters, EndpointKind, Family, Host, LinkConfig, LinkHandle, Pattern,
-    PeerConfig, Report, Role, Server, Topology, Transport,
+use manypath::{
+    ConnId, ConnectOptions, ConnectionInfo, Endpoint, EndpointBuilder, Event, Events, IfaceId,
+    ListenOptions, Listener, Notice, Path, Stream,
 };
-use sha2::{Digest as _, Sha256};
-use tokio::sync::Notify;
+use manypath_lab::{
+    Client, Counters, EndpointKind, Family, Host, LinkConfig, LinkHandle, Middlebox, PeerConfig,
+    Role, Server, Topology, Transport,
+};
+use tokio::task::block_in_place;
 
-const PORT: u16 = 5000;
-const SEED: u64 = 11;
-const BLOCK: usize = 64 << 10;
+use crate::task::{Moved, Peer, Task, play};
+
+/// The port that the endpoint listens on.
+pub(crate) const PORT: u16 = 5000;
 /// Far longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -28,102 +29,167 @@ pub(crate) enum Opener {
     Linux,
 }
 
-/// What is done with a connection, as this side sees it.
+impl Opener {
+    pub(crate) const BOTH: [Self; 2] = [Self::Manypath, Self::Linux];
+}
+
+/// IP versions of the links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// This side sends and closes its half; the peer only reads.
-    Up,
-    /// The peer sends; this side closes when the peer has.
-    Down,
-    /// The peer sends back what comes, also after this side has closed its half.
-    Echo,
+pub(crate) enum Families {
+    V4,
+    V6,
+    /// The connection begins with IPv4, further subflows have IPv6.
+    V4ThenV6,
+    /// The other way round.
+    V6ThenV4,
 }
 
-impl Task {
-    fn of_linux(self, bytes: u64) -> Role {
-        match self {
-            Self::Up => Role::Sink,
-            Self::Down => Role::Source { amount: Amount::Bytes(bytes), seed: SEED },
-            Self::Echo => Role::Echo,
+impl Families {
+    pub(crate) fn of_link(self, link: usize) -> Family {
+        match (self, link) {
+            (Self::V4, _) | (Self::V4ThenV6, 0) | (Self::V6ThenV4, 1..) => Family::V4,
+            (Self::V6, _) | (Self::V6ThenV4, 0) | (Self::V4ThenV6, 1..) => Family::V6,
         }
     }
 
-    fn sends(self, bytes: u64) -> u64 {
-        match self {
-            Self::Up | Self::Echo => bytes,
-            Self::Down => 0,
+    fn mixed(self) -> bool {
+        matches!(self, Self::V4ThenV6 | Self::V6ThenV4)
+    }
+}
+
+/// Describes a [`World`].
+pub(crate) struct Setup {
+    opener: Opener,
+    families: Families,
+    transport: Transport,
+    plain: bool,
+    links: Vec<LinkConfig>,
+    spare: usize,
+    tun: TunConfig,
+    sysctls: Vec<(&'static str, &'static str)>,
+    path: Box<dyn Fn(usize, Path) -> Path>,
+    endpoint: Box<dyn FnOnce(EndpointBuilder) -> EndpointBuilder>,
+}
+
+impl Setup {
+    /// Two links, "wifi" and "lte", with IPv4 and multipath at both ends.
+    pub(crate) fn new(opener: Opener) -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            opener,
+            families: Families::V4,
+            transport: Transport::Mptcp,
+            plain: false,
+            links: vec![LinkConfig::mbps(100, ms(5)), LinkConfig::mbps(50, ms(10))],
+            spare: 0,
+            tun: TunConfig::default(),
+            sysctls: Vec::new(),
+            path: Box::new(|_, path| path),
+            endpoint: Box::new(|builder| builder),
         }
     }
-}
 
-/// Bytes and their hash.
-type Sum = (u64, [u8; 32]);
+    pub(crate) fn families(self, families: Families) -> Self {
+        Self { families, ..self }
+    }
 
-/// What a connection moved, as this side has it, and as Linux has it.
-pub(crate) struct Moved {
-    sent: Sum,
-    received: Sum,
-    pub(crate) linux: Report,
-}
+    /// Linux has a socket of plain TCP.
+    pub(crate) fn linux_plain(self) -> Self {
+        Self { transport: Transport::Tcp, ..self }
+    }
 
-impl Moved {
-    /// That what one side sent is what the other received, and as much as was asked for.
-    pub(crate) fn assert_intact(&self, task: Task, bytes: u64) {
-        let linux = &self.linux;
-        assert!(linux.error.is_none(), "{task:?} {bytes}: {:?}", linux.error);
-        assert_eq!(self.sent, (linux.received.bytes, linux.received.sha256), "{task:?} {bytes}");
-        assert_eq!(self.received, (linux.sent.bytes, linux.sent.sha256), "{task:?} {bytes}");
-        let (up, down) = match task {
-            Task::Up => (bytes, 0),
-            Task::Down => (0, bytes),
-            Task::Echo => (bytes, bytes),
-        };
-        assert_eq!((self.sent.0, self.received.0), (up, down), "{task:?}");
+    /// The endpoint does not ask for multipath.
+    pub(crate) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
+    pub(crate) fn links(self, links: impl IntoIterator<Item = LinkConfig>) -> Self {
+        Self { links: links.into_iter().collect(), ..self }
+    }
+
+    /// The endpoint has no path yet on so many of the last links.
+    pub(crate) fn spare(self, spare: usize) -> Self {
+        Self { spare, ..self }
+    }
+
+    /// The MTU of the interface that the endpoint has.
+    pub(crate) fn tun_mtu(mut self, mtu: u16) -> Self {
+        self.tun.mtu = mtu;
+        self
+    }
+
+    /// A setting of the kernel.
+    pub(crate) fn sysctl(mut self, key: &'static str, value: &'static str) -> Self {
+        self.sysctls.push((key, value));
+        self
+    }
+
+    /// Changes the path of each link.
+    pub(crate) fn paths(self, path: impl Fn(usize, Path) -> Path + 'static) -> Self {
+        Self { path: Box::new(path), ..self }
+    }
+
+    /// Changes the endpoint.
+    pub(crate) fn endpoint(
+        self,
+        endpoint: impl FnOnce(EndpointBuilder) -> EndpointBuilder + 'static,
+    ) -> Self {
+        Self { endpoint: Box::new(endpoint), ..self }
+    }
+
+    /// The endpoint has an address behind each link, and announces them to those who connect.
+    pub(crate) fn build(self) -> World {
+        let Self { opener, families, transport, plain, links, spare, .. } = self;
+        let (tun, sysctls, path, endpoint) = (self.tun, self.sysctls, self.path, self.endpoint);
+        let builder = links.iter().enumerate();
+        let builder = builder.fold(Topology::builder().seed(1), |builder, (link, config)| {
+            builder.link(&name(link), *config)
+        });
+        let topology = builder.build().expect("the machine can build a lab");
+        topology.kernel_mptcp(Host::Server, EndpointKind::Signal, []).expect("kernel MPTCP");
+        for (key, value) in sysctls {
+            topology.server().sysctl(key, value).expect("the kernel has it");
+        }
+        let used = 0..links.len() - spare;
+        let tun = open_tun(&topology, &tun, families, used.clone());
+        let paths = used.map(|link| {
+            let plain = Path::new(name(link), addr(families, link));
+            path(link, if opener == Opener::Linux { plain.announced() } else { plain })
+        });
+        let endpoint = endpoint(Endpoint::builder()).build().expect("it starts");
+        let ifaces = endpoint.add_paths(tun, paths.collect::<Vec<_>>()).expect("it runs");
+        let before = topology.server().counters().expect("the kernel counts");
+        let world =
+            World { endpoint, ifaces, topology, families, opener, transport, plain, before };
+        if families.mixed() && opener == Opener::Manypath {
+            // Else nobody could know Linux's address of the other version.
+            (1..links.len()).for_each(|link| world.linux_endpoint(link, &["signal"]));
+        }
+        world
     }
 }
 
-/// Two hosts joined by "wifi" and "lte".
+/// Two hosts joined by links.
 pub(crate) struct World {
     pub(crate) endpoint: Endpoint,
-    topology: Topology,
-    family: Family,
-    opener: Opener,
+    /// The endpoint's paths, by link.
+    pub(crate) ifaces: Vec<IfaceId>,
+    pub(crate) topology: Topology,
+    families: Families,
+    pub(crate) opener: Opener,
     transport: Transport,
+    plain: bool,
     before: Counters,
 }
 
 impl World {
-    /// The endpoint has an address behind each link, and announces them to those who connect.
-    pub(crate) fn new(family: Family, opener: Opener, transport: Transport) -> Self {
-        let topology = Topology::builder()
-            .link("wifi", LinkConfig::mbps(100, Duration::from_millis(5)))
-            .link("lte", LinkConfig::mbps(50, Duration::from_millis(10)))
-            .build()
-            .expect("the machine can build a lab");
-        topology.kernel_mptcp(Host::Server, EndpointKind::Signal, []).expect("kernel MPTCP");
-        let tun = topology.client().run(|| Tun::open(&TunConfig::default()));
-        let tun = tun.expect("the namespace is there").expect("a TUN can be made");
-        let routes: Vec<_> = (0..2)
-            .map(|link| {
-                topology.route_to(&prefix(family, link), link).expect("a route");
-                format!("route add {} dev {}", prefix(family, link), tun.name())
-            })
-            .collect();
-        topology.client().ip_batch(family, &routes).expect("routes to the TUN");
-        let paths = [("wifi", 0), ("lte", 1)].map(|(name, link)| {
-            let path = Path::new(name, addr(family, link));
-            match opener {
-                Opener::Manypath => path,
-                Opener::Linux => path.announced(),
-            }
-        });
-        let endpoint = Endpoint::builder().paths(tun, paths).build().expect("it starts");
-        let before = topology.server().counters().expect("the kernel counts");
-        Self { endpoint, topology, family, opener, transport, before }
-    }
-
     pub(crate) fn link(&self, link: usize) -> &LinkHandle {
         self.topology.link(link)
+    }
+
+    /// Puts a box in front of a link.
+    pub(crate) fn middlebox(&self, link: usize, middlebox: Middlebox) {
+        self.link(link).set_middlebox(Some(middlebox));
     }
 
     /// The kernel's counters that moved.
@@ -131,53 +197,186 @@ impl World {
         self.topology.server().counters().expect("the kernel counts").since(&self.before)
     }
 
-    /// Where nobody listens: at Linux, or at the endpoint.
-    pub(crate) fn closed_port(&self, host: Opener) -> SocketAddr {
-        match host {
-            Opener::Linux => self.linux_addr(7),
-            Opener::Manypath => SocketAddr::new(addr(self.family, 0), 7),
+    /// Subflows beside first ones that Linux has had, whoever opened them.
+    pub(crate) fn joined(&self) -> u64 {
+        let counted = self.counted();
+        ["MPTcpExtMPJoinAckRx", "MPTcpExtMPJoinSynAckRx"].map(|n| counted.get(n)).iter().sum()
+    }
+
+    /// Nothing fell back, failed to authenticate or did not match, by the kernel's counters.
+    pub(crate) fn assert_clean(&self, what: &str) {
+        let wrong = ["Fallback", "InfiniteMap", "HMacFailure", "MPFail", "DSS", "DataCsumErr"];
+        let counted = self.counted();
+        for (name, value) in counted.iter("MPTcpExt") {
+            let bad = wrong.iter().any(|part| name.contains(part));
+            assert!(!bad, "{what}: {name}={value}: {counted}");
         }
     }
 
-    fn linux_addr(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.topology.addr(Host::Server, 0, self.family), port)
+    /// The endpoint's address on a link.
+    pub(crate) fn addr(&self, link: usize) -> IpAddr {
+        addr(self.families, link)
+    }
+
+    /// Where nobody listens: at Linux, or at the endpoint.
+    pub(crate) fn closed_port(&self, host: Opener) -> SocketAddr {
+        match host {
+            Opener::Linux => self.linux_addr(0, 7),
+            Opener::Manypath => SocketAddr::new(self.addr(0), 7),
+        }
+    }
+
+    /// Linux's address on a link.
+    pub(crate) fn linux_addr(&self, link: usize, port: u16) -> SocketAddr {
+        let family = self.families.of_link(link);
+        SocketAddr::new(self.topology.addr(Host::Server, link, family), port)
+    }
+
+    /// Tells the kernel's path manager about its address on a link, in the words of
+    /// `ip mptcp endpoint add`.
+    pub(crate) fn linux_endpoint(&self, link: usize, flags: &[&str]) {
+        let addr = self.linux_addr(link, 0).ip().to_string();
+        let add = ["mptcp", "endpoint", "add", &addr];
+        self.topology.server().ip(&[&add[..], flags].concat()).expect("the kernel takes it");
+    }
+
+    /// Linux listens on all its addresses.
+    pub(crate) fn linux_server(&self, role: Role) -> Server {
+        let any = match self.families {
+            Families::V4 => IpAddr::from([0, 0, 0, 0]),
+            Families::V6 | Families::V4ThenV6 | Families::V6ThenV4 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let config = PeerConfig::new(self.transport);
+        Server::start(self.topology.server(), &config, (any, 0).into(), role)
+            .expect("a server listens")
     }
 
     /// Linux connects.
     pub(crate) fn linux_client(&self, to: SocketAddr, role: Role) -> Client {
+        let to = match to {
+            // A socket of IPv4 has no subflows of IPv6.
+            SocketAddr::V4(v4) if self.families.mixed() => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+        };
         let config = PeerConfig::new(self.transport);
         Client::start(self.topology.server(), &config, to, role).expect("a thread starts")
     }
 
-    /// Opens a connection for a task with so many bytes, from the side that opens here.
-    pub(crate) async fn connect(&self, task: Task, bytes: u64) -> (Stream, Peer) {
-        let role = task.of_linux(bytes);
+    /// The endpoint connects to a server of Linux.
+    pub(crate) async fn dial(&self, port: u16) -> Stream {
+        let options = ConnectOptions { plain_tcp: self.plain, ..ConnectOptions::default() };
+        let to = self.linux_addr(0, port);
+        within(self.endpoint.connect_with(to, options)).await.expect("Linux accepts")
+    }
+
+    /// The endpoint listens on its first address.
+    pub(crate) fn listen(&self) -> Listener {
+        let options = ListenOptions { plain_tcp: self.plain, ..ListenOptions::default() };
+        let at = SocketAddr::new(self.addr(0), PORT);
+        self.endpoint.listen_with(at, options).expect("the port is free")
+    }
+
+    /// Opens a connection on which Linux plays `role`, from the side that opens here.
+    pub(crate) async fn open(&self, role: Role) -> (Stream, Peer) {
         match self.opener {
             Opener::Manypath => {
-                let config = PeerConfig::new(self.transport);
-                let server =
-                    Server::start(self.topology.server(), &config, self.linux_addr(0), role)
-                        .expect("a server listens");
-                let stream = self.endpoint.connect(server.addr()).await.expect("it accepts");
+                let server = self.linux_server(role);
+                let stream = self.dial(server.addr().port()).await;
                 (stream, Peer::Server(server))
             }
             Opener::Linux => {
-                let at = SocketAddr::new(addr(self.family, 0), PORT);
-                let listener = self.endpoint.listen(at).expect("the port is free");
-                let client = self.linux_client(at, role);
-                let (stream, _) = listener.accept().await.expect("it connects");
+                let listener = self.listen();
+                let client = self.linux_client(listener.local_addr(), role);
+                let (stream, _) = within(listener.accept()).await.expect("Linux connects");
                 (stream, Peer::Client(client))
             }
         }
     }
 
+    /// As [`World::finish`], once the connection has so many subflows. They come while data flows:
+    /// who opened the connection opens no subflow before the peer has acknowledged something.
+    pub(crate) async fn finish_over(
+        &self,
+        subflows: usize,
+        ends: (Stream, Peer),
+        task: Task,
+        bytes: u64,
+    ) -> Moved {
+        let id = ends.0.conn_id();
+        self.finish(ends, task, bytes, self.until_subflows(id, subflows)).await
+    }
+
+    /// Opens a connection for a task with so many bytes.
+    pub(crate) async fn connect(&self, task: Task, bytes: u64) -> (Stream, Peer) {
+        self.open(task.of_linux(bytes)).await
+    }
+
     /// A connection from its beginning to its end.
     pub(crate) async fn transfer(&self, task: Task, bytes: u64) -> Moved {
         let ends = self.connect(task, bytes).await;
-        let moved = play(&self.endpoint, ends, (task, bytes), async {}).await;
+        self.finish(ends, task, bytes, async {}).await
+    }
+
+    /// What is to be done on a connection, while `meanwhile` goes on.
+    pub(crate) async fn finish(
+        &self,
+        ends: (Stream, Peer),
+        task: Task,
+        bytes: u64,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Moved {
+        let moved = play(&self.endpoint, ends, (task, bytes), meanwhile).await;
         moved.assert_intact(task, bytes);
         moved
     }
+
+    /// A snapshot of a connection.
+    pub(crate) fn info(&self, id: ConnId) -> ConnectionInfo {
+        let info = self.endpoint.connection_info(id).expect("the endpoint runs");
+        info.expect("the connection is there")
+    }
+
+    /// Subflows of a connection that may carry data.
+    pub(crate) fn subflows(&self, id: ConnId) -> usize {
+        self.info(id).subflows.iter().filter(|subflow| subflow.established).count()
+    }
+
+    /// Waits until a connection has so many subflows, at both ends.
+    pub(crate) async fn until_subflows(&self, id: ConnId, count: usize) {
+        let both = || self.subflows(id) == count && self.joined() + 1 >= count as u64;
+        let what = || format!("{count} subflows: {:?}; {}", self.info(id), self.counted());
+        reach(both, what).await;
+    }
+
+    /// A further interface for the endpoint, with an address behind a link that has none yet.
+    pub(crate) fn tun_for(&self, link: usize) -> Tun {
+        open_tun(&self.topology, &TunConfig::default(), self.families, link..link + 1)
+    }
+}
+
+/// An interface in the client, and routes to the endpoint's addresses behind `links`.
+fn open_tun(
+    topology: &Topology,
+    config: &TunConfig,
+    families: Families,
+    links: std::ops::Range<usize>,
+) -> Tun {
+    let tun = topology.client().run(|| Tun::open(config));
+    let tun = tun.expect("the namespace is there").expect("a TUN can be made");
+    for link in links {
+        let family = families.of_link(link);
+        let prefix = prefix(family, link);
+        topology.route_to(&prefix, link).expect("a route");
+        let route = format!("route replace {prefix} dev {}", tun.name());
+        topology.client().ip_batch(family, &[route]).expect("a route to the TUN");
+    }
+    tun
+}
+
+fn name(link: usize) -> String {
+    ["wifi", "lte"].get(link).map_or_else(|| format!("link{link}"), |name| (*name).to_owned())
 }
 
 fn prefix(family: Family, link: usize) -> String {
@@ -187,7 +386,8 @@ fn prefix(family: Family, link: usize) -> String {
     }
 }
 
-fn addr(family: Family, link: usize) -> IpAddr {
+fn addr(families: Families, link: usize) -> IpAddr {
+    let family = families.of_link(link);
     let prefix = prefix(family, link);
     let (network, _) = prefix.split_once('/').expect("it has a length");
     let text = match family {
@@ -197,67 +397,36 @@ fn addr(family: Family, link: usize) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// Linux at the other end of one connection.
-pub(crate) enum Peer {
-    Server(Server),
-    Client(Client),
-}
-
-impl Peer {
-    fn report(&self) -> Report {
-        match self {
-            Self::Server(server) => server.next_report(PATIENCE).expect("the connection ends"),
-            Self::Client(client) => client.report(PATIENCE).expect("the connection ends"),
-        }
-    }
-}
-
-/// Does this side's part of a task while `meanwhile` goes on, and waits for both ends to finish.
-pub(crate) async fn play(
-    endpoint: &Endpoint,
-    (stream, peer): (Stream, Peer),
-    (task, bytes): (Task, u64),
-    meanwhile: impl Future<Output = ()>,
-) -> Moved {
-    let id = stream.conn_id();
-    let (mut read, mut write) = stream.into_split();
-    let at_end = Notify::new();
-    let sending = async {
-        let (mut pattern, mut hash) = (Pattern::new(SEED), Sha256::new());
-        let (all, mut sent) = (task.sends(bytes), 0);
-        while sent < all {
-            let mut block = vec![0; BLOCK];
-            pattern.fill(&mut block);
-            block.truncate(usize::try_from(all - sent).map_or(BLOCK, |left| left.min(BLOCK)));
-            hash.update(&block);
-            sent += block.len() as u64;
-            write.write_owned(Bytes::from(block)).await?;
-        }
-        // Linux takes no further subflow once this side has closed its half, and one may be due.
-        if task == Task::Down {
-            at_end.notified().await;
-        }
-        tokio::io::AsyncWriteExt::shutdown(&mut write).await?;
-        Ok::<_, io::Error>((sent, hash.finalize().into()))
-    };
-    let receiving = async {
-        let (mut hash, mut received) = (Sha256::new(), 0);
-        while let Some(chunk) = read.read_chunk().await? {
-            hash.update(&chunk);
-            received += chunk.len() as u64;
-        }
-        at_end.notify_one();
-        Ok::<_, io::Error>((received, hash.finalize().into()))
-    };
-    let both = async { tokio::join!(sending, receiving, meanwhile) };
-    let Ok((sent, received, ())) = tokio::time::timeout(PATIENCE, both).await else {
-        panic!("{task:?} {bytes} does not end: {:?}", endpoint.connection_info(id));
-    };
-    let linux = tokio::task::block_in_place(|| peer.report());
-    Moved { sent: sent.expect("it sends"), received: received.expect("it receives"), linux }
-}
-
 /// Lets nothing hang.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("nothing hangs")
+}
+
+/// Waits until `condition` holds; says `what` did not come.
+pub(crate) async fn reach(condition: impl Fn() -> bool, what: impl FnOnce() -> String) {
+    let holds = async {
+        while !block_in_place(&condition) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, holds).await.is_err() {
+        panic!("not reached: {}", what());
+    }
+}
+
+/// Waits for an event that `pick` makes something of.
+pub(crate) async fn event<T>(events: &mut Events, pick: impl Fn(Event) -> Option<T>) -> T {
+    let wanted = async {
+        loop {
+            match events.next().await.expect("the endpoint is there") {
+                Notice::Event(event) => {
+                    if let Some(picked) = pick(event) {
+                        return picked;
+                    }
+                }
+                Notice::Lagged(n) => panic!("missed {n} events"),
+            }
+        }
+    };
+    within(wanted).await
 }

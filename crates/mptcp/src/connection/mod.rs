@@ -341,6 +341,14 @@ impl Connection {
         }
     }
 
+    /// Asks every subflow to acknowledge at once: the best one may be dead without anybody having
+    /// noticed, where this side has sent nothing on it.
+    fn speak_everywhere(&mut self) {
+        for sub in self.subflows.iter_mut().filter(|s| s.may_signal()) {
+            sub.flow.request_ack();
+        }
+    }
+
     fn refresh_views(&mut self) {
         let Self { shared, subflows, .. } = self;
         shared.views.clear();

@@ -28,12 +28,21 @@ impl Connection {
         let first = self.feed(now).unwrap_or(0);
         let count = self.subflows.len();
         for i in (0..count).map(|n| (first + n) % count) {
+            if self.lacks_keys(i) {
+                continue;
+            }
             let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
             if let Some(transmit) = transmit {
                 return Some((self.subflows[i].id, transmit));
             }
         }
         None
+    }
+
+    /// Whether data overtook the segment with the peer's key: nothing can be acknowledged before
+    /// that comes. An ACK could have no DSS, and then the peer would fall back (RFC 8684 §3.7).
+    fn lacks_keys(&self, i: usize) -> bool {
+        self.shared.mode == Mode::Negotiating && !self.subflows[i].state.early.is_empty()
     }
 
     /// Gives bytes to a subflow, if there are any and one has room. Returns which.

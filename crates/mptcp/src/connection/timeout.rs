@@ -99,7 +99,7 @@ impl Connection {
             return self.give_up(now, ConnectionError::TimedOut);
         }
         if send.fin_is_next() {
-            self.speak_now();
+            self.speak_everywhere();
         }
         if self.shared.send.una == self.shared.send.nxt {
             self.probe_window(now);

@@ -1,0 +1,170 @@
+//! Addresses that are announced, added and removed, on either side (RFC 8684 §3.4).
+
+use std::time::Duration;
+
+use manypath::{AddrId, Event, Path};
+use manypath_lab::{Direction, LinkConfig};
+
+use crate::machine;
+use crate::task::{MIB, Task};
+use crate::world::{Families, Opener, Setup, event, reach};
+
+/// Long enough for addresses to come and go meanwhile.
+const BYTES: u64 = 32 * MIB;
+
+/// A world in which the endpoint has one path, and Linux more addresses than one.
+fn one_path(families: Families) -> Setup {
+    Setup::new(Opener::Manypath).families(families).spare(1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_linux_announces_is_joined() {
+    let Ok(_turn) = machine::shared() else { return };
+    for families in [Families::V4, Families::V6] {
+        let world = one_path(families).build();
+        world.linux_endpoint(1, &["signal"]);
+        let ends = world.connect(Task::Both, BYTES).await;
+        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
+        moved.assert_multipath("announced");
+        assert_eq!(moved.ours.subflows[1].remote.ip(), world.linux_addr(1, 0).ip());
+        let counted = world.counted();
+        assert_eq!(counted.get("MPTcpExtEchoAdd"), 1, "{counted}");
+        world.assert_clean("announced");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_linux_announces_with_a_port_is_joined_there() {
+    let Ok(_turn) = machine::shared() else { return };
+    // Linux finds no room for an IPv6 address and a port beside timestamps.
+    for (families, timestamps) in [(Families::V4, "1"), (Families::V6, "0")] {
+        let setup = one_path(families).sysctl("net/ipv4/tcp_timestamps", timestamps);
+        let world = setup.build();
+        world.linux_endpoint(1, &["signal", "port", "10100"]);
+        let ends = world.connect(Task::Both, BYTES).await;
+        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
+        moved.assert_multipath("port");
+        assert_eq!(moved.ours.subflows[1].remote, world.linux_addr(1, 10100));
+        let counted = world.counted();
+        assert_eq!(counted.get("MPTcpExtMPJoinPortAckRx"), 1, "{counted}");
+        world.assert_clean("port");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linux_joins_and_echoes_every_address_that_is_announced_here() {
+    let Ok(_turn) = machine::shared() else { return };
+    for families in [Families::V4, Families::V6] {
+        let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 4];
+        let world = Setup::new(Opener::Linux).families(families).links(links).build();
+        let ends = world.connect(Task::Both, BYTES).await;
+        world.finish_over(4, ends, Task::Both, BYTES).await.assert_multipath("announced here");
+        let counted = world.counted();
+        let signals = ["AddAddr", "EchoAddTx"].map(|n| counted.get(&format!("MPTcpExt{n}")));
+        assert_eq!(signals, [3, 3], "{counted}");
+        world.assert_clean("announced here");
+    }
+}
+
+/// An interface comes while data flows, and carries some of it.
+async fn a_path_comes(opener: Opener, task: Task) {
+    let world = Setup::new(opener).spare(1).build();
+    let ends = world.connect(task, BYTES).await;
+    let id = ends.0.conn_id();
+    let way = if task == Task::Up { Direction::Up } else { Direction::Down };
+    let carried = |link| world.link(link).stats(way).delivered.bytes;
+    let meanwhile = async {
+        reach(|| carried(0) > 4 * MIB, || "the beginning".to_owned()).await;
+        let path = Path::new("lte", world.addr(1));
+        let path = if opener == Opener::Linux { path.announced() } else { path };
+        world.endpoint.add_paths(world.tun_for(1), [path]).expect("it runs");
+        world.until_subflows(id, 2).await;
+    };
+    world.finish(ends, task, BYTES, meanwhile).await.assert_multipath("a path came");
+    assert!(carried(1) > MIB, "{opener:?} {task:?}: {} bytes", carried(1));
+    world.assert_clean("a path came");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_comes_is_used() {
+    let Ok(_turn) = machine::shared() else { return };
+    for opener in Opener::BOTH {
+        for task in [Task::Up, Task::Down] {
+            a_path_comes(opener, task).await;
+        }
+    }
+}
+
+/// The interface of a link goes while data flows: Linux is told, and the rest goes on the other.
+async fn a_path_goes(opener: Opener, task: Task, link: usize) {
+    let world = Setup::new(opener).build();
+    let ends = world.connect(task, BYTES).await;
+    let id = ends.0.conn_id();
+    let carried = |link| {
+        let stats = Direction::BOTH.map(|direction| world.link(link).stats(direction));
+        stats.iter().map(|stats| stats.delivered.bytes).sum::<u64>()
+    };
+    let meanwhile = async {
+        world.until_subflows(id, 2).await;
+        reach(|| carried(0) + carried(1) > 4 * MIB, || "the beginning".to_owned()).await;
+        world.endpoint.remove_path(world.ifaces[link]).expect("it runs");
+        reach(|| world.counted().get("MPTcpExtRmAddr") > 0, || world.counted().to_string()).await;
+        assert_eq!(world.subflows(id), 1, "{:?}", world.info(id));
+    };
+    world.finish(ends, task, BYTES, meanwhile).await.assert_multipath("a path went");
+    let counted = world.counted();
+    assert_eq!(counted.get("MPTcpExtRmAddr"), 1, "{opener:?} {task:?} {link}: {counted}");
+    world.assert_clean("a path went");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_path_that_goes_is_withdrawn() {
+    let Ok(_turn) = machine::shared() else { return };
+    for opener in Opener::BOTH {
+        for task in [Task::Up, Task::Down] {
+            a_path_goes(opener, task, 1).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_path_that_goes_is_withdrawn() {
+    let Ok(_turn) = machine::shared() else { return };
+    for opener in Opener::BOTH {
+        for task in [Task::Up, Task::Down] {
+            a_path_goes(opener, task, 0).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linux_adds_and_removes_an_address_while_data_flows() {
+    let Ok(_turn) = machine::shared() else { return };
+    for opener in Opener::BOTH {
+        for task in [Task::Up, Task::Down] {
+            let world = Setup::new(opener).spare(1).build();
+            let mut events = world.endpoint.events().expect("it runs");
+            let ends = world.connect(task, BYTES).await;
+            let id = ends.0.conn_id();
+            let meanwhile = async {
+                let flags = if opener == Opener::Linux { "subflow" } else { "signal" };
+                world.linux_endpoint(1, &[flags, "id", "9"]);
+                world.until_subflows(id, 2).await;
+                let remove = ["mptcp", "endpoint", "delete", "id", "9"];
+                world.topology.server().ip(&remove).expect("the kernel has it");
+                let removed = event(&mut events, |event| match event {
+                    Event::AddrRemoved(_, addr) => Some(addr),
+                    _ => None,
+                });
+                if opener == Opener::Manypath {
+                    assert_eq!(removed.await, AddrId(9));
+                }
+                reach(|| world.subflows(id) == 1, || format!("{:?}", world.info(id))).await;
+            };
+            world.finish(ends, task, BYTES, meanwhile).await.assert_multipath("Linux's address");
+            let counted = world.counted();
+            assert_eq!(counted.get("MPTcpExtRmAddrTx"), 1, "{opener:?} {task:?}: {counted}");
+            world.assert_clean("Linux's address");
+        }
+    }
+}
