@@ -42,6 +42,21 @@ impl<T: Copy + Ord> RangeSet<T> {
         }
     }
 
+    /// Takes a range out. An empty range changes nothing.
+    pub fn remove(&mut self, range: Range<T>) {
+        if range.start >= range.end {
+            return;
+        }
+        let first = self.ranges.partition_point(|r| r.end <= range.start);
+        let last = self.ranges.partition_point(|r| r.start < range.end);
+        let touched = self.ranges.get(first..last).unwrap_or_default();
+        let (Some(front), Some(back)) = (touched.first(), touched.last()) else { return };
+        let left = front.start..range.start;
+        let right = range.end..back.end;
+        let kept = [left, right].into_iter().filter(|r| r.start < r.end);
+        self.ranges.splice(first..last, kept);
+    }
+
     /// The range that holds `point`, if any.
     #[must_use]
     pub fn containing(&self, point: T) -> Option<&Range<T>> {
@@ -116,16 +131,20 @@ mod tests {
         /// The range set against the dumbest model that could work: a set of single points.
         #[test]
         fn behaves_like_a_set_of_points(
-            inserts in prop::collection::vec((0u64..64, 0u64..16, prop::option::of(0u64..80)), 0..40),
+            steps in prop::collection::vec((0u64..64, 0u64..16, 0u64..160, 0u64..20), 0..40),
             probe in (0u64..64, 0u64..32),
         ) {
             let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
-            for (start, len, cut) in inserts {
+            for (start, len, cut, hole) in steps {
                 set.insert(start..start + len);
                 model.extend(start..start + len);
-                if let Some(cut) = cut {
+                if cut < 80 {
                     set.remove_before(cut);
                     model.retain(|&p| p >= cut);
+                } else {
+                    let out = cut - 80..cut - 80 + hole;
+                    set.remove(out.clone());
+                    model.retain(|p| !out.contains(p));
                 }
                 prop_assert!(set.is_canonical(), "{set:?}");
             }

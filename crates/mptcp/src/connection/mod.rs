@@ -8,6 +8,7 @@
 mod admission;
 mod checksum;
 mod close;
+mod copies;
 mod data_recv;
 mod data_send;
 mod fastclose;

@@ -75,6 +75,9 @@ impl Connection {
     }
 
     fn feed_multipath(&mut self, now: Instant) -> Option<usize> {
+        if let Some(i) = self.feed_copy(now) {
+            return Some(i);
+        }
         let send = &self.shared.send;
         let lost = send.reinject.as_slice().first().cloned();
         let again = lost.is_some();
@@ -138,6 +141,7 @@ impl Connection {
             let len = u16::try_from(len).expect("a mapping has at most 65,535 bytes");
             manypath_wire::dss_checksum(dsn, ssn.low(), len, &payload)
         });
+        sub.state.carried = sub.state.carried.max(range.end);
         sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum, fin: false });
         for chunk in payload.into_chunks() {
             debug_assert!(data_len(&chunk) <= len);
@@ -145,14 +149,14 @@ impl Connection {
         }
         if again {
             send.reinjected += len;
-            send.reinject.remove_before(range.end);
+            send.reinject.remove(range);
         } else {
             send.nxt = range.end;
             send.wrap.on_sent(now, range.end);
         }
     }
 
-    fn path_views(&self) -> SmallVec<[PathView; 8]> {
+    pub(super) fn path_views(&self) -> SmallVec<[PathView; 8]> {
         self.subflows.iter().filter(|s| s.may_carry()).filter_map(path_view).collect()
     }
 
