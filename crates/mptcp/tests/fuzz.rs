@@ -78,8 +78,8 @@ fn options(rng: &mut Rng, raw: &Raw) -> MptcpOptions {
         5 if rng.chance(1, 8) => o.fail = Some(MpFail { dsn: DataSeq(rng.u64()) }),
         6 if rng.chance(1, 8) => o.fastclose = Some(FastClose { receiver_key: key(rng, raw) }),
         7 => {
-            o.reset =
-                Some(MpTcpRst { transient: rng.chance(1, 2), reason: ResetReason::MptcpError })
+            let transient = rng.chance(1, 2);
+            o.reset = Some(MpTcpRst { transient, reason: ResetReason::MptcpError });
         }
         _ => {}
     }

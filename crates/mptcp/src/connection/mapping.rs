@@ -99,6 +99,12 @@ impl Mappings {
         self.list.iter().find(|m| m.dsn <= at && at < m.data_end()).map(Mapping::data_end)
     }
 
+    /// The first byte of the connection from `at` on that is mapped and not released.
+    pub(crate) fn first_from(&self, at: DataOffset) -> Option<DataOffset> {
+        let behind = self.list.iter().filter(|m| at < m.data_end());
+        behind.map(|m| m.dsn.max(at)).min()
+    }
+
     /// Forgets mappings that lie wholly before `to`.
     pub(crate) fn release(&mut self, to: SubflowOffset) {
         self.released = self.released.max(to);
@@ -125,6 +131,21 @@ mod tests {
 
     fn mapping(ssn: u64, dsn: u64, len: u32) -> Mapping {
         Mapping { ssn: SubflowOffset(ssn), dsn: DataOffset(dsn), len, checksum: None, fin: false }
+    }
+
+    #[test]
+    fn what_is_carried_of_the_stream_is_found_wherever_it_lies() {
+        let mut maps = Mappings::default();
+        maps.push(mapping(1, 100, 10));
+        maps.push(mapping(11, 50, 10));
+        let first = |maps: &Mappings, at| maps.first_from(DataOffset(at)).map(|found| found.0);
+        for (at, found) in [(1, Some(50)), (55, Some(55)), (60, Some(100)), (110, None)] {
+            assert_eq!(first(&maps, at), found, "from {at}");
+        }
+        assert_eq!(maps.end_of(DataOffset(55)), Some(DataOffset(60)));
+        assert_eq!(maps.end_of(DataOffset(60)), None);
+        maps.release(SubflowOffset(21));
+        assert_eq!(first(&maps, 1), None);
     }
 
     proptest! {

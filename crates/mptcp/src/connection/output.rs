@@ -187,10 +187,16 @@ impl Connection {
         }
     }
 
-    /// Bytes from the first unacknowledged one that a data-level timeout sends again.
+    /// Bytes from the first unacknowledged one that a data-level timeout sends again: a mapping's
+    /// worth of what a subflow still carries, or all up to there of what none carries any more,
+    /// since it was acknowledged at the subflow and lost behind it.
     pub(super) fn head(&self) -> Range<DataOffset> {
         let send = &self.shared.send;
-        send.una..send.nxt.min(send.una + u64::from(MAX_MAPPING))
+        let carried = self.subflows.iter().filter_map(|s| s.state.tx.first_from(send.una)).min();
+        match carried {
+            Some(at) if at == send.una => send.una..send.nxt.min(send.una + u64::from(MAX_MAPPING)),
+            carried => send.una..carried.unwrap_or(send.nxt).min(send.nxt),
+        }
     }
 
     /// A byte beyond the closed shared window, to learn whether it has opened (RFC 9293

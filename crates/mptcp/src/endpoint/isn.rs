@@ -1,6 +1,7 @@
 //! Initial sequence numbers (RFC 9293 §3.4.1, RFC 6528): a clock plus a keyed hash of the
 //! addresses, so that they rise over successive connections of a pair and nobody else can guess.
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,9 +12,15 @@ use sha2::Sha256;
 const TICK_NANOS: u64 = 4_000;
 
 /// Makes initial sequence numbers and timestamp offsets.
-#[derive(Debug)]
 pub(super) struct IsnClock {
     secret: [u8; 32],
+}
+
+impl fmt::Debug for IsnClock {
+    /// Whoever reads a log must not be able to guess numbers (RFC 6528 §3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IsnClock(hidden)")
+    }
 }
 
 impl IsnClock {
@@ -49,6 +56,12 @@ impl IsnClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let shown = alloc::format!("{:?}", IsnClock::new([7; 32]));
+        assert_eq!(shown, "IsnClock(hidden)");
+    }
 
     #[test]
     fn numbers_rise_for_one_pair_and_differ_between_pairs() {
