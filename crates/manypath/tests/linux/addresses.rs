@@ -24,9 +24,12 @@ async fn an_address_that_linux_announces_is_joined() {
         let world = one_path(families).build();
         world.linux_endpoint(1, &["signal"]);
         let ends = world.connect(Task::Both, BYTES).await;
-        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
-        moved.assert_multipath("announced");
-        assert_eq!(moved.ours.subflows[1].remote.ip(), world.linux_addr(1, 0).ip());
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            assert_eq!(world.info(id).subflows[1].remote.ip(), world.linux_addr(1, 0).ip());
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("announced");
         let counted = world.counted();
         assert_eq!(counted.get("MPTcpExtEchoAdd"), 1, "{counted}");
         world.assert_clean("announced");
@@ -42,9 +45,12 @@ async fn an_address_that_linux_announces_with_a_port_is_joined_there() {
         let world = setup.build();
         world.linux_endpoint(1, &["signal", "port", "10100"]);
         let ends = world.connect(Task::Both, BYTES).await;
-        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
-        moved.assert_multipath("port");
-        assert_eq!(moved.ours.subflows[1].remote, world.linux_addr(1, 10100));
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            assert_eq!(world.info(id).subflows[1].remote, world.linux_addr(1, 10100));
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("port");
         let counted = world.counted();
         assert_eq!(counted.get("MPTcpExtMPJoinPortAckRx"), 1, "{counted}");
         world.assert_clean("port");
