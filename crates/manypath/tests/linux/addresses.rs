@@ -19,14 +19,17 @@ fn one_path(families: Families) -> Setup {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_linux_announces_is_joined() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
         let world = one_path(families).build();
         world.linux_endpoint(1, &["signal"]);
         let ends = world.connect(Task::Both, BYTES).await;
-        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
-        moved.assert_multipath("announced");
-        assert_eq!(moved.ours.subflows[1].remote.ip(), world.linux_addr(1, 0).ip());
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            assert_eq!(world.info(id).subflows[1].remote.ip(), world.linux_addr(1, 0).ip());
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("announced");
         let counted = world.counted();
         assert_eq!(counted.get("MPTcpExtEchoAdd"), 1, "{counted}");
         world.assert_clean("announced");
@@ -35,16 +38,19 @@ async fn an_address_that_linux_announces_is_joined() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_linux_announces_with_a_port_is_joined_there() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     // Linux finds no room for an IPv6 address and a port beside timestamps.
     for (families, timestamps) in [(Families::V4, "1"), (Families::V6, "0")] {
         let setup = one_path(families).sysctl("net/ipv4/tcp_timestamps", timestamps);
         let world = setup.build();
         world.linux_endpoint(1, &["signal", "port", "10100"]);
         let ends = world.connect(Task::Both, BYTES).await;
-        let moved = world.finish_over(2, ends, Task::Both, BYTES).await;
-        moved.assert_multipath("port");
-        assert_eq!(moved.ours.subflows[1].remote, world.linux_addr(1, 10100));
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            assert_eq!(world.info(id).subflows[1].remote, world.linux_addr(1, 10100));
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("port");
         let counted = world.counted();
         assert_eq!(counted.get("MPTcpExtMPJoinPortAckRx"), 1, "{counted}");
         world.assert_clean("port");
@@ -53,7 +59,7 @@ async fn an_address_that_linux_announces_with_a_port_is_joined_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_joins_and_echoes_every_address_that_is_announced_here() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
         let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 4];
         let world = Setup::new(Opener::Linux).families(families).links(links).build();
@@ -87,7 +93,7 @@ async fn a_path_comes(opener: Opener, task: Task) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_comes_is_used() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             a_path_comes(opener, task).await;
@@ -119,7 +125,7 @@ async fn a_path_goes(opener: Opener, task: Task, link: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_further_path_that_goes_is_withdrawn() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             a_path_goes(opener, task, 1).await;
@@ -129,7 +135,7 @@ async fn a_further_path_that_goes_is_withdrawn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_path_that_goes_is_withdrawn() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             a_path_goes(opener, task, 0).await;
@@ -139,7 +145,7 @@ async fn the_first_path_that_goes_is_withdrawn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_adds_and_removes_an_address_while_data_flows() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             let world = Setup::new(opener).spare(1).build();

@@ -48,7 +48,7 @@ async fn aborted_there(world: &World, subflows: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_that_is_open_carries_data_after_the_other_closed() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).build();
         half_closed(&world).await;
@@ -58,7 +58,7 @@ async fn a_half_that_is_open_carries_data_after_the_other_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_here_is_a_fastclose_for_linux() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).build();
         aborted_here(&world, 2).await;
@@ -70,7 +70,7 @@ async fn an_abort_here_is_a_fastclose_for_linux() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fastclose_of_linux_is_a_reset_here() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).build();
         aborted_there(&world, 2).await;
@@ -82,7 +82,7 @@ async fn a_fastclose_of_linux_is_a_reset_here() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_connections_end_in_the_same_ways() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).linux_plain().plain().build();
         half_closed(&world).await;
@@ -93,7 +93,7 @@ async fn plain_connections_end_in_the_same_ways() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_listens_connections_are_refused() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
         let world = Setup::new(Opener::Manypath).families(families).build();
         let refused = within(world.endpoint.connect(world.closed_port(Opener::Linux))).await;

@@ -45,7 +45,7 @@ pub(crate) async fn harmed(world: &World, each: impl Fn(&str, crate::task::Moved
 }
 
 async fn harmed_multipath(opener: Opener) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = Setup::new(opener).build();
     harmed(&world, |what, moved| {
         moved.assert_multipath(what);
@@ -67,7 +67,7 @@ async fn linux_opens_over_bad_links() {
 
 /// A link dies in the middle, comes back, and carries data again before the end.
 async fn cut_and_restored(opener: Opener, task: Task, link: usize) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let direction = if task == Task::Up { Direction::Up } else { Direction::Down };
     let world = Setup::new(opener).build();
     let (bytes, other) = (64 * MIB, 1 - link);

@@ -45,7 +45,7 @@ async fn all<T: 'static>(mut set: JoinSet<T>) -> Vec<T> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_answers_two_hundred_at_once() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = Setup::new(Opener::Manypath).build();
     let server = world.linux_server(Role::Echo);
     let to = world.linux_addr(0, server.addr().port());
@@ -68,7 +68,7 @@ async fn linux_answers_two_hundred_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_of_linux_are_answered_at_once() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = Setup::new(Opener::Linux).build();
     let listener = world.listen();
     let clients: Vec<_> = (0..AT_ONCE)
@@ -104,7 +104,7 @@ fn short(opener: Opener) -> World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_connections_to_linux_in_a_row() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = short(Opener::Manypath);
     let server = world.linux_server(Role::Echo);
     for n in 0..IN_A_ROW {
@@ -122,7 +122,7 @@ async fn a_thousand_connections_to_linux_in_a_row() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_connections_of_linux_in_a_row() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = short(Opener::Linux);
     let listener = world.listen();
     for n in 0..IN_A_ROW {

@@ -41,6 +41,8 @@ impl Phase {
     }
 }
 
+type MakeBox = fn() -> Middlebox;
+
 fn stripper(phase: Phase) -> Middlebox {
     middlebox::strip_mptcp(move |_, segment| phase.has(segment))
 }
@@ -54,7 +56,7 @@ fn stripping(opener: Opener, phase: Phase) -> World {
 
 /// Options vanish in a phase, on all links: both ends go on with TCP, and nothing is lost.
 async fn stripped(opener: Opener, phase: Phase, protocol: &str, tasks: &[Task]) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for &task in tasks {
         let world = stripping(opener, phase);
         let what = format!("{opener:?} {phase:?} {task:?}");
@@ -116,7 +118,7 @@ async fn linux_opens_without_options_on_everything() {
 /// Only ACKs without payload lose their options: those with data still say all that is needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_options_vanish_from_acks_nothing_is_lost() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down, Task::Both] {
             stripping(opener, Phase::Acks).transfer(task, 2 * MIB).await;
@@ -127,7 +129,7 @@ async fn where_options_vanish_from_acks_nothing_is_lost() {
 /// Options vanish on the second link only: the connection stays multipath, with one path.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_options_vanish_from_joins_the_first_path_goes_on() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for phase in [Phase::Syn, Phase::SynAck, Phase::AfterSyns, Phase::Everything] {
             let world = Setup::new(opener).build();
@@ -147,7 +149,7 @@ async fn where_options_vanish_from_joins_the_first_path_goes_on() {
 /// be told where it belongs, so it comes again on the first link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_options_vanish_from_a_running_subflow_the_other_takes_over() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             let world = Setup::new(opener).build();
@@ -164,7 +166,7 @@ async fn where_options_vanish_from_a_running_subflow_the_other_takes_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sequence_numbers_that_a_firewall_changes_do_not_matter() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let lossy = LinkConfig { loss_ppm: 2_000, ..LinkConfig::default() };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).links([lossy; 2]).build();
@@ -179,9 +181,9 @@ async fn sequence_numbers_that_a_firewall_changes_do_not_matter() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_that_are_cut_or_joined_on_the_way_keep_their_mappings() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let wide = LinkConfig { mtu: 65_000, ..LinkConfig::default() };
-    let boxes: [(&str, fn() -> Middlebox); 2] =
+    let boxes: [(&str, MakeBox); 2] =
         [("cut", || middlebox::split(500)), ("joined", middlebox::coalesce)];
     for opener in Opener::BOTH {
         for (what, middlebox) in boxes {
@@ -218,7 +220,7 @@ fn way(task: Task) -> Direction {
 /// comes again on another (RFC 8684 §3.7).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changed_payload_costs_a_subflow_and_not_the_data() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             let world = Setup::new(opener).endpoint(|builder| builder.checksum(true)).build();
@@ -248,7 +250,7 @@ async fn changed_payload_costs_a_subflow_and_not_the_data() {
 /// its infinite mapping only with the next new data, for which it waits for a DATA_ACK.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changed_payload_on_the_only_subflow_ends_multipath_and_not_the_connection() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let links = [LinkConfig::mbps(50, Duration::from_millis(5))];
         let world = Setup::new(opener).links(links).endpoint(|builder| builder.checksum(true));

@@ -25,7 +25,7 @@ fn checksum_counter() -> (Middlebox, Arc<[AtomicU64; 2]>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checksums_are_used_where_either_side_asks() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for (here, there) in [(true, false), (false, true), (true, true)] {
             let what = format!("{opener:?}, checksums here {here}, there {there}");
@@ -48,7 +48,7 @@ async fn checksums_are_used_where_either_side_asks() {
 /// Linux answers SYNs with cookies: also those of joins (RFC 8684 §3.2).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn syn_cookies_of_linux_do_not_cost_multipath() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
         let setup = Setup::new(Opener::Manypath).families(families);
         let world = setup.sysctl("net/ipv4/tcp_syncookies", "2").build();
@@ -66,7 +66,7 @@ async fn syn_cookies_of_linux_do_not_cost_multipath() {
 /// The C flag (RFC 8684 §3.1): no joins to the address that the connection began with.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_linux_denies_joins_to_its_first_address_another_is_joined() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for announces in [false, true] {
         let setup = Setup::new(Opener::Manypath);
         let world = setup.sysctl("net/mptcp/allow_join_initial_addr_port", "0").build();
@@ -74,7 +74,6 @@ async fn where_linux_denies_joins_to_its_first_address_another_is_joined() {
             world.linux_endpoint(1, &["signal"]);
         }
         let ends = world.connect(Task::Both, 8 * MIB).await;
-        let id = ends.0.conn_id();
         let meanwhile = async {
             if announces {
                 reach(|| world.joined() >= 1, || world.counted().to_string()).await;
@@ -84,7 +83,8 @@ async fn where_linux_denies_joins_to_its_first_address_another_is_joined() {
         moved.assert_multipath("C flag");
         let first = world.linux_addr(0, 0).ip();
         let at_first = moved.ours.subflows.iter().filter(|s| s.remote.ip() == first).count();
-        assert_eq!(at_first, 1, "{id:?}: {:?}", moved.ours.subflows);
+        // The first subflow may be closed already.
+        assert!(at_first <= 1, "{:?}", moved.ours.subflows);
         assert_eq!(world.joined() > 0, announces, "{}", world.counted());
         world.assert_clean("C flag");
     }
@@ -92,7 +92,7 @@ async fn where_linux_denies_joins_to_its_first_address_another_is_joined() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_linux_that_denies_joins_to_itself_still_joins() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let setup = Setup::new(Opener::Linux);
     let world = setup.sysctl("net/mptcp/allow_join_initial_addr_port", "0").build();
     let ends = world.connect(Task::Both, 8 * MIB).await;
@@ -113,7 +113,7 @@ fn fallbacks(events: &mut Events) -> Vec<FallbackReason> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_without_multipath_gets_plain_tcp_and_everybody_is_told() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let cases = [
         // Multipath was asked for and is not there; that it was not asked for is no event.
         (Families::V4, Opener::Manypath, "fell-back", &[FallbackReason::NotSupported][..]),
@@ -132,7 +132,7 @@ async fn a_peer_without_multipath_gets_plain_tcp_and_everybody_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_without_multipath_gets_plain_tcp_from_linux() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).plain().build();
         let moved = world.transfer(Task::Both, 4 * MIB).await;
@@ -149,7 +149,7 @@ async fn an_endpoint_without_multipath_gets_plain_tcp_from_linux() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kernel_that_has_multipath_switched_off_is_plain_tcp() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for (opener, protocol) in [(Opener::Manypath, "fell-back"), (Opener::Linux, "plain-tcp")] {
         let world = Setup::new(opener).linux_plain().sysctl("net/mptcp/enabled", "0").build();
         let moved = world.transfer(Task::Both, 4 * MIB).await;
@@ -160,7 +160,7 @@ async fn a_kernel_that_has_multipath_switched_off_is_plain_tcp() {
 /// What Linux does without is done without: windows of 64 KiB, no timestamps, no SACK.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn options_of_tcp_that_linux_switches_off_are_not_needed() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let options = ["net/ipv4/tcp_window_scaling", "net/ipv4/tcp_timestamps", "net/ipv4/tcp_sack"];
     for opener in Opener::BOTH {
         for option in options {

@@ -13,7 +13,7 @@ fn setup(opener: Opener) -> Setup {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_of_every_number_in_every_direction() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for families in [Families::V4, Families::V6] {
             let world = setup(opener).families(families).build();
@@ -30,7 +30,7 @@ async fn bytes_of_every_number_in_every_direction() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quarter_of_a_gibibyte() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = setup(opener).links([LinkConfig::default()]).build();
         for task in [Task::Up, Task::Down, Task::Both] {
@@ -41,7 +41,7 @@ async fn a_quarter_of_a_gibibyte() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_links() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = setup(opener).build();
         harmed(&world, |what, moved| moved.assert_single_path("plain-tcp", what)).await;

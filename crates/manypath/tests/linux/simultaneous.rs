@@ -84,7 +84,7 @@ async fn measure(opener: Opener, much: Direction, cases: &[Links]) -> Vec<u64> {
 /// Of a case in which the first result is too little the median of three counts: the processors of
 /// a machine for tests are seldom its own.
 async fn every_case(opener: Opener, much: Direction) {
-    let Ok(_turn) = machine::alone() else { return };
+    let Ok(_turn) = machine::alone().await else { return };
     let first = measure(opener, much, &CASES).await;
     for (links, first) in CASES.into_iter().zip(first) {
         let mut seen = vec![first];

@@ -16,7 +16,7 @@ fn narrow(count: usize) -> Vec<LinkConfig> {
 
 /// One, two, four and eight subflows, each of which carries data both ways.
 async fn counts(opener: Opener) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for count in [1, 2, 4, 8] {
         let world = Setup::new(opener).links(narrow(count)).build();
         let bytes = 2 * MIB * count as u64;
@@ -51,7 +51,7 @@ fn way(task: Task) -> Direction {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_idle_until_it_is_the_last() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for task in [Task::Up, Task::Down] {
         let setup = Setup::new(Opener::Manypath);
         let world = setup.paths(|link, path| if link == 1 { path.backup() } else { path }).build();
@@ -76,7 +76,7 @@ const GRACE: u64 = 4 * MIB;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_heeds_a_subflow_made_a_backup_here() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         let world = Setup::new(opener).build();
         let bytes = 24 * MIB;
@@ -108,7 +108,7 @@ async fn with_a_subflow_of_linux(task: Task, bytes: u64) -> (World, (manypath::S
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subflow_made_a_backup_by_linux_is_heeded_here() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let bytes = 24 * MIB;
     let (world, ends) = with_a_subflow_of_linux(Task::Up, bytes).await;
     let (id, mut events) = (ends.0.conn_id(), world.endpoint.events().expect("it runs"));
@@ -136,7 +136,7 @@ async fn a_subflow_made_a_backup_by_linux_is_heeded_here() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subflow_that_is_reset_loses_nothing() {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
             let world = Setup::new(opener).build();

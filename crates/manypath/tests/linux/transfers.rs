@@ -10,7 +10,7 @@ const SIZES: [u64; 4] = [0, 1, 64 * KIB, 16 * MIB];
 
 /// Every task with every size, one after the other.
 async fn every_size(families: Families, opener: Opener) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = Setup::new(opener).families(families).build();
     for task in [Task::Up, Task::Down, Task::Echo, Task::Both] {
         for bytes in SIZES {
@@ -70,7 +70,7 @@ async fn linux_opens_over_ipv6_and_joins_over_ipv4() {
 
 /// 256 MiB each way and both ways at once, as fast as it goes.
 async fn a_quarter_of_a_gibibyte(opener: Opener) {
-    let Ok(_turn) = machine::shared() else { return };
+    let Ok(_turn) = machine::shared().await else { return };
     let world = Setup::new(opener).links([LinkConfig::default(); 2]).build();
     for task in [Task::Up, Task::Down, Task::Both] {
         let what = format!("{task:?}");

@@ -20,7 +20,7 @@ use crate::task::{Moved, Peer, Task, play};
 /// The port that the endpoint listens on.
 pub(crate) const PORT: u16 = 5000;
 /// Far longer than anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who opens the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
