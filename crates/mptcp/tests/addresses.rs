@@ -267,15 +267,18 @@ fn several_addresses_are_withdrawn_at_once() {
 #[test]
 fn this_side_withdraws_several_addresses_in_one_option() {
     let mut raw = Raw::new();
-    raw.accepted();
+    let sub = raw.accepted();
     let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
     let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags, port: None };
     let addresses = (2..5).map(address).collect();
     let interface = Interface { id: IfaceId(7), mtu: 1500, addresses };
     raw.endpoint.add_interface(raw.now, interface);
     raw.drain();
-    raw.pass(200);
-    assert_eq!(raw.said().len(), 3);
+    for n in 2..5 {
+        raw.pass(1);
+        assert_eq!(raw.said().len(), 1, "the next follows the echo");
+        raw.send(sub, Flags::ACK, echo(n + 1, Ipv4Addr::new(10, 0, 3, n)), b"");
+    }
     raw.endpoint.remove_interface(raw.now, IfaceId(7));
     raw.drain();
     assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3, 4, 5]"]);
@@ -353,18 +356,25 @@ fn signals_wait_for_a_handshake_that_is_not_complete() {
 /// RFC 8684 §3, §4: "SHOULD NOT send more than two duplicate ACKs in a row" for signals alone.
 #[test]
 fn no_more_than_two_acknowledgments_in_a_row_for_signals() {
-    let mut raw = Raw::new();
-    let sub = raw.accepted();
-    let flags = AddressFlags { signal: true, subflow: false, ..AddressFlags::default() };
-    let address = |n| LocalAddress { addr: [10, 0, 3, n].into(), flags, port: None };
-    let addresses = (2..8).map(address).collect();
-    raw.endpoint.add_interface(raw.now, Interface { id: IfaceId(7), mtu: 1500, addresses });
-    raw.drain();
-    assert_eq!(raw.said().len(), 2);
-    raw.send(sub, Flags::ACK, echo(3, Ipv4Addr::new(10, 0, 3, 2)), b"");
-    assert_eq!(raw.said().len(), 2, "the row is broken by what comes");
-    raw.pass(100);
-    assert_eq!(raw.said().len(), 2, "and by time");
+    for passes in [false, true] {
+        let mut raw = Raw::new();
+        let sub = raw.accepted();
+        let conn = raw.conn.expect("it was accepted");
+        raw.endpoint.add_interface(raw.now, signalling(7, [10, 0, 3, 2]));
+        raw.drain();
+        raw.endpoint.set_backup(raw.now, conn, SubflowId(0), true).expect("it is there");
+        raw.drain();
+        assert_eq!(raw.said().len(), 2);
+        raw.endpoint.remove_interface(raw.now, IfaceId(7));
+        raw.drain();
+        assert_eq!(raw.said(), Vec::<String>::new());
+        if passes {
+            raw.pass(100);
+        } else {
+            raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+        }
+        assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 remove [3]"], "after time: {passes}");
+    }
 }
 
 /// RFC 8684 §3, §4: "MUST NOT treat it as a signal of congestion".
