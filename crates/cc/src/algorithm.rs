@@ -6,7 +6,7 @@ use core::str::FromStr;
 
 use manypath_base::{UnknownName, by_name};
 
-use crate::{Config, Controller, Cubic, Lia, NewReno};
+use crate::{Balia, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas};
 
 /// A congestion control algorithm, not yet at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,11 +17,30 @@ pub enum Algorithm {
     Cubic,
     /// [`Lia`], coupled over the paths of a connection.
     Lia,
+    /// [`Olia`], coupled, moving window to the best paths.
+    Olia,
+    /// [`Balia`], coupled, between the two.
+    Balia,
+    /// [`WVegas`], coupled by delay.
+    WVegas,
+    /// [`Ewtcp`], each path the same part of a TCP.
+    Ewtcp,
+    /// [`Coupled`], all paths as one window.
+    Coupled,
 }
 
 impl Algorithm {
     /// Every algorithm there is.
-    pub const ALL: [Self; 3] = [Self::NewReno, Self::Cubic, Self::Lia];
+    pub const ALL: [Self; 8] = [
+        Self::NewReno,
+        Self::Cubic,
+        Self::Lia,
+        Self::Olia,
+        Self::Balia,
+        Self::WVegas,
+        Self::Ewtcp,
+        Self::Coupled,
+    ];
 
     /// The name users select it by; [`Controller::name`] of what [`Algorithm::build`] makes.
     #[must_use]
@@ -30,6 +49,11 @@ impl Algorithm {
             Self::NewReno => "reno",
             Self::Cubic => "cubic",
             Self::Lia => "lia",
+            Self::Olia => "olia",
+            Self::Balia => "balia",
+            Self::WVegas => "wvegas",
+            Self::Ewtcp => "ewtcp",
+            Self::Coupled => "coupled",
         }
     }
 
@@ -40,6 +64,11 @@ impl Algorithm {
             Self::NewReno => Box::new(NewReno::new(config)),
             Self::Cubic => Box::new(Cubic::new(config)),
             Self::Lia => Box::new(Lia::new(config)),
+            Self::Olia => Box::new(Olia::new(config)),
+            Self::Balia => Box::new(Balia::new(config)),
+            Self::WVegas => Box::new(WVegas::new(config)),
+            Self::Ewtcp => Box::new(Ewtcp::new(config)),
+            Self::Coupled => Box::new(Coupled::new(config)),
         }
     }
 }

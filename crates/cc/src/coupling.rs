@@ -1,9 +1,13 @@
 //! What the coupled algorithms compute of all paths of a connection, in integers that no window
 //! and no round-trip time overflow.
 //!
-//! **Owns** who counts, and the factors that all increases share.
+//! **Owns** the sum of rates, as a path of one's own sees it: with S = SUM w_i * rtt_r / rtt_i the
+//! sum of rates X = SUM w_i / rtt_i is S / rtt_r, and whatever the formulas say of rates becomes a
+//! ratio of windows.
 
 use core::time::Duration;
+
+use manypath_base::PathId;
 
 use crate::{AckSample, FlowView, Window};
 
@@ -21,4 +25,36 @@ pub(crate) fn micros(d: Duration) -> u128 {
 /// what one TCP grows. Below 2^48.
 pub(crate) fn product(window: &Window, ack: &AckSample) -> u128 {
     u128::from(ack.acked.min(window.cwnd())) * u128::from(window.mss().bytes())
+}
+
+/// The rates of all measured paths as one of them sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rates {
+    /// Its own window, w_r.
+    pub(crate) own: u128,
+    /// SUM w_i * rtt_r / rtt_i: its rate is `own` where the rate of all is this. Not below `own`.
+    pub(crate) sum: u128,
+    /// The largest term of the sum. Not below `own`.
+    pub(crate) max: u128,
+}
+
+impl Rates {
+    /// Binary places of all three.
+    const BITS: u32 = 12;
+
+    /// `None` where the path has no row or no round-trip time yet. With its binary places a term
+    /// stays below 2^76, and 2^16 paths below 2^92.
+    pub(crate) fn seen_from(path: PathId, flows: &[FlowView]) -> Option<Self> {
+        let me = measured(flows).find(|f| f.path == path)?;
+        let term =
+            |f: &FlowView| ((u128::from(f.cwnd) << Self::BITS) * micros(me.srtt)) / micros(f.srtt);
+        let own = u128::from(me.cwnd) << Self::BITS;
+        let (sum, max) = measured(flows).map(term).fold((0, 0), |(s, m), t| (s + t, t.max(m)));
+        Some(Self { own, sum, max })
+    }
+
+    /// `part / sum` in 1/2^32.
+    pub(crate) fn of_sum(&self, part: u128) -> u128 {
+        (part << 32) / self.sum
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! **Owns** the increase in congestion avoidance: the paths of a connection together take what one
 //! TCP would take on the best of them, and no path more than a TCP would. **Invariants**: with one
-//! measured path it is [`NewReno`](crate::NewReno). **Leaves out** the rest, which RFC 6356 §3 takes from TCP as
-//! it is: slow start and decrease.
+//! measured path it is [`NewReno`](crate::NewReno). **Leaves out** the rest, which RFC 6356 §3 takes
+//! from TCP as it is: slow start and decrease.
 //!
 //! `cwnd` here is never inflated in recovery, so the sums need no `ssthresh` in its place
 //! (RFC 6356 §3).

@@ -12,22 +12,32 @@
 extern crate alloc;
 
 mod algorithm;
+mod balia;
 mod controller;
+mod coupled;
 mod coupling;
 mod cubic;
+mod ewtcp;
 mod lia;
 mod new_reno;
+mod olia;
 mod slow_start;
 #[cfg(test)]
 mod testing;
 mod window;
 mod window_based;
+mod wvegas;
 
 pub use algorithm::Algorithm;
+pub use balia::Balia;
 pub use controller::{AckSample, Config, Controller, FlowView, Signal};
+pub use coupled::Coupled;
 pub use cubic::Cubic;
+pub use ewtcp::Ewtcp;
 pub use lia::Lia;
 pub use new_reno::NewReno;
+pub use olia::Olia;
 pub use slow_start::{SlowStart, Step};
 pub use window::{Decrease, Phase, Reduced, Window};
 pub use window_based::WindowBased;
+pub use wvegas::WVegas;

@@ -54,6 +54,8 @@ pub(crate) struct Flow {
     /// Packets before this one belong to the last congestion episode.
     recovered_at: u64,
     round_ends_at: u64,
+    since_loss: u64,
+    between_losses: u64,
 }
 
 /// The end of a packet's way as its sender sees it. Ordered by time.
@@ -94,6 +96,8 @@ impl World {
             min_rtt: Duration::MAX,
             recovered_at: 0,
             round_ends_at: 0,
+            since_loss: 0,
+            between_losses: 0,
         });
         self.send(self.flows.len() - 1);
     }
@@ -167,6 +171,7 @@ impl World {
         if arrival.number >= flow.recovered_at {
             flow.recovered_at = flow.sent;
             flow.losses += 1;
+            flow.between_losses = std::mem::take(&mut flow.since_loss);
             flow.cc.on_signal(self.now, Signal::Loss, flow.in_flight, &views);
         }
         flow.in_flight -= MSS;
@@ -199,6 +204,7 @@ impl World {
         }
         flow.in_flight -= MSS;
         flow.delivered += u64::from(MSS);
+        flow.since_loss += u64::from(MSS);
     }
 
     fn views(&self, of: usize) -> Vec<FlowView> {
@@ -209,8 +215,8 @@ impl World {
             cwnd: flow.cc.cwnd(),
             srtt: flow.srtt,
             mss: Mss(1000),
-            since_loss: 0,
-            between_losses: 0,
+            since_loss: flow.since_loss,
+            between_losses: flow.between_losses,
         };
         rows.map(view).collect()
     }
