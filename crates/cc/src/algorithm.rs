@@ -6,7 +6,9 @@ use core::str::FromStr;
 
 use manypath_base::{UnknownName, by_name};
 
-use crate::{Balia, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas};
+use crate::{
+    Balia, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas, coupled_cubic,
+};
 
 /// A congestion control algorithm, not yet at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,11 +29,13 @@ pub enum Algorithm {
     Ewtcp,
     /// [`Coupled`], all paths as one window.
     Coupled,
+    /// [`coupled_cubic()`], coupled, and fast on long fat paths.
+    CoupledCubic,
 }
 
 impl Algorithm {
     /// Every algorithm there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NewReno,
         Self::Cubic,
         Self::Lia,
@@ -40,6 +44,7 @@ impl Algorithm {
         Self::WVegas,
         Self::Ewtcp,
         Self::Coupled,
+        Self::CoupledCubic,
     ];
 
     /// The name users select it by; [`Controller::name`] of what [`Algorithm::build`] makes.
@@ -54,6 +59,7 @@ impl Algorithm {
             Self::WVegas => "wvegas",
             Self::Ewtcp => "ewtcp",
             Self::Coupled => "coupled",
+            Self::CoupledCubic => "coupled-cubic",
         }
     }
 
@@ -69,6 +75,7 @@ impl Algorithm {
             Self::WVegas => Box::new(WVegas::new(config)),
             Self::Ewtcp => Box::new(Ewtcp::new(config)),
             Self::Coupled => Box::new(Coupled::new(config)),
+            Self::CoupledCubic => Box::new(coupled_cubic(config)),
         }
     }
 }

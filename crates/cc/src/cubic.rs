@@ -4,12 +4,13 @@
 //! **Owns** the cubic curve, its Reno-friendly lower bound and fast convergence. **Invariants**:
 //! in integers; the curve's clock runs only while the window limits sending, so idleness and
 //! application-limited time do not count (RFC 9438 §5.8). **Leaves out** slow start
-//! ([`Window`]).
+//! ([`Window`]), and how much of this growth one of several paths may take: a [`Haste`] says it.
 
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss};
 
+use crate::coupling::product;
 use crate::window::scale;
 use crate::{AckSample, Config, Controller, Decrease, FlowView, Phase, Reduced, Signal, Window};
 
@@ -23,9 +24,33 @@ const CUBIC_MICROS: u128 = 1_000_000_000_000_000_000;
 /// beyond 4 GB long before it, and the cube fits 128 bits.
 const FARTHEST: u128 = 10_000_000_000;
 
+/// How much of CUBIC's growth a path takes, in 1/65,536; at most the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Haste {
+    /// Part of C, the scale of the curve; at least one.
+    pub curve: u32,
+    /// Part of the growth of the Reno-friendly bound.
+    pub reno: u32,
+}
+
+impl Haste {
+    /// All of it: a path on its own.
+    pub const WHOLE: Self =
+        Self { curve: 1 << Window::FRACTION_BITS, reno: 1 << Window::FRACTION_BITS };
+
+    /// Whether the scale is so far from that of `epoch` that its curve leads nowhere sensible.
+    fn has_left(self, epoch: &Epoch) -> bool {
+        let (now, then) = (u64::from(self.curve), u64::from(epoch.scale));
+        now > 4 * then || then > 4 * now
+    }
+}
+
 /// CUBIC for one path.
 #[derive(Clone, Debug)]
 pub struct Cubic {
+    name: &'static str,
+    /// What this path may take, in view of all.
+    haste: fn(&AckSample, &[FlowView]) -> Haste,
     window: Window,
     plateau: Plateau,
     epoch: Option<Epoch>,
@@ -47,6 +72,8 @@ struct Plateau {
 #[derive(Clone, Copy, Debug)]
 struct Epoch {
     plateau: u32,
+    /// Part of C that this curve has, in 1/65,536.
+    scale: u32,
     /// Time from the beginning to the plateau, in microseconds.
     k: u128,
     /// The `t` of the curve.
@@ -57,11 +84,12 @@ struct Epoch {
 }
 
 impl Epoch {
-    fn begin(cwnd: u32, w_max: u32, mss: Mss) -> Self {
+    fn begin(cwnd: u32, w_max: u32, scale: u32, mss: Mss) -> Self {
         let plateau = w_max.max(cwnd);
         Self {
             plateau,
-            k: time_to_plateau(plateau - cwnd, mss),
+            scale,
+            k: time_to_plateau(plateau - cwnd, scale, mss),
             elapsed: Duration::ZERO,
             last_ack: None,
             w_est: u128::from(cwnd) << Window::FRACTION_BITS,
@@ -81,6 +109,7 @@ impl Epoch {
         let distance = t.abs_diff(self.k).min(FARTHEST);
         let segments = C.0 * distance * distance * distance;
         let bytes = segments * u128::from(mss.bytes()) / (C.1 * CUBIC_MICROS);
+        let bytes = (bytes * u128::from(self.scale)) >> Window::FRACTION_BITS;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if t < self.k {
             self.plateau.saturating_sub(bytes)
@@ -89,21 +118,22 @@ impl Epoch {
         }
     }
 
-    /// Moves `W_est` by an acknowledgment and returns it in bytes (RFC 9438 §4.3). Back at the
-    /// window of the last congestion it grows as Reno does.
-    fn reno(&mut self, acked: u32, cwnd: u32, prior: u32, mss: Mss) -> u32 {
+    /// Moves `W_est` by an acknowledgment, of which `product` is bytes times segment size, and
+    /// returns it in bytes (RFC 9438 §4.3). Back at the window of the last congestion it grows as
+    /// Reno does. `part` of all this is in 1/65,536.
+    fn reno(&mut self, product: u128, part: u32, cwnd: u32, prior: u32) -> u32 {
         let recovered = self.w_est >> Window::FRACTION_BITS >= u128::from(prior);
         let (num, den) = if recovered { (1, 1) } else { ALPHA };
-        let grown = num * u128::from(acked) * u128::from(mss.bytes());
-        self.w_est += (grown << Window::FRACTION_BITS) / (den * u128::from(cwnd));
+        self.w_est += num * product * u128::from(part) / (den * u128::from(cwnd));
         u32::try_from(self.w_est >> Window::FRACTION_BITS).unwrap_or(u32::MAX)
     }
 }
 
-/// K = cbrt((`W_max` - `cwnd_epoch`) / C), in microseconds (RFC 9438 §4.2).
-fn time_to_plateau(below: u32, mss: Mss) -> u128 {
+/// K = cbrt((`W_max` - `cwnd_epoch`) / C), in microseconds (RFC 9438 §4.2), for a part of C.
+fn time_to_plateau(below: u32, scale: u32, mss: Mss) -> u128 {
     let mss = u128::from(mss.bytes().max(1));
-    cube_root(u128::from(below) * C.1 * CUBIC_MICROS / (C.0 * mss))
+    let cube = u128::from(below) * C.1 * CUBIC_MICROS / (C.0 * mss);
+    cube_root((cube << Window::FRACTION_BITS) / u128::from(scale.max(1)))
 }
 
 /// The largest integer whose cube is at most `n`, bit by bit from above; for n below 2^123.
@@ -121,7 +151,18 @@ impl Cubic {
     /// A controller in slow start.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { window: Window::new(config), plateau: Plateau::default(), epoch: None, before: None }
+        Self::with("cubic", |_, _| Haste::WHOLE, config)
+    }
+
+    /// A variant of another name, whose paths take what `haste` says.
+    #[must_use]
+    pub fn with(
+        name: &'static str,
+        haste: fn(&AckSample, &[FlowView]) -> Haste,
+        config: Config,
+    ) -> Self {
+        let (window, plateau) = (Window::new(config), Plateau::default());
+        Self { name, haste, window, plateau, epoch: None, before: None }
     }
 
     /// The plateau for a window that met congestion. Where it fell short of the last one, others
@@ -136,16 +177,18 @@ impl Cubic {
     }
 
     /// Growth for an acknowledgment in congestion avoidance (RFC 9438 §4.3 to §4.5).
-    fn avoid(&mut self, ack: &AckSample) {
+    fn avoid(&mut self, ack: &AckSample, haste: Haste) {
         let (cwnd, mss) = (self.window.cwnd(), self.window.mss());
         let Plateau { w_max, prior } = self.plateau;
-        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(cwnd, w_max, mss));
+        self.epoch = self.epoch.filter(|epoch| !haste.has_left(epoch));
+        let begin = || Epoch::begin(cwnd, w_max, haste.curve, mss);
+        let epoch = self.epoch.get_or_insert_with(begin);
         epoch.advance(ack);
         if !ack.cwnd_limited {
             return;
         }
         let acked = ack.acked.min(cwnd);
-        let w_est = epoch.reno(acked, cwnd, prior, mss);
+        let w_est = epoch.reno(product(&self.window, ack), haste.reno, cwnd, prior);
         if epoch.curve(Duration::ZERO, mss) < w_est {
             self.window.grow(w_est.saturating_sub(cwnd));
             return;
@@ -159,13 +202,13 @@ impl Cubic {
 
 impl Controller for Cubic {
     fn name(&self) -> &'static str {
-        "cubic"
+        self.name
     }
 
-    fn on_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
+    fn on_ack(&mut self, ack: &AckSample, flows: &[FlowView]) {
         match self.window.slow_start(ack) {
             Phase::SlowStart => self.epoch = None,
-            Phase::Avoidance => self.avoid(ack),
+            Phase::Avoidance => self.avoid(ack, (self.haste)(ack, flows)),
         }
     }
 

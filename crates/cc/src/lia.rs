@@ -8,6 +8,8 @@
 //! `cwnd` here is never inflated in recovery, so the sums need no `ssthresh` in its place
 //! (RFC 6356 §3).
 
+use manypath_base::PathId;
+
 use crate::coupling::{measured, micros, product};
 use crate::{AckSample, Config, FlowView, Window, WindowBased};
 
@@ -27,7 +29,7 @@ impl Lia {
 
 /// Equation 2 of RFC 6356, and the sum of the windows that it goes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Coupling {
+pub(crate) struct Coupling {
     /// `alpha` in 1/65,536. It is at least 1/n for n paths (Cauchy-Schwarz), so this is exact
     /// enough, and at most `cwnd_total`.
     alpha: u64,
@@ -44,7 +46,7 @@ impl Coupling {
     /// alpha = cwnd_total * cwnd_b / (SUM rtt_b * cwnd_i / rtt_i)^2. Being the largest means
     /// rtt_b/rtt_i <= sqrt(cwnd_b/cwnd_i), so a term is at most sqrt(cwnd_b * cwnd_i), below
     /// 2^32, and with its binary places below 2^44. With 2^16 paths the square stays below 2^120.
-    fn of(flows: &[FlowView]) -> Option<Self> {
+    pub(crate) fn of(flows: &[FlowView]) -> Option<Self> {
         let best = measured(flows).reduce(|a, b| if is_better(b, a) { b } else { a })?;
         let term = |f: &FlowView| {
             ((u128::from(f.cwnd) * micros(best.srtt)) << Self::TERM_BITS) / micros(f.srtt)
@@ -54,6 +56,12 @@ impl Coupling {
         let numerator = u128::from(cwnd_total) * u128::from(best.cwnd);
         let alpha = (numerator << (Window::FRACTION_BITS + 2 * Self::TERM_BITS)) / (sum * sum);
         Some(Self { alpha: u64::try_from(alpha).unwrap_or(u64::MAX), cwnd_total })
+    }
+
+    /// What a path's increase is of a TCP's there, in 1/65,536: alpha * cwnd / `cwnd_total`.
+    pub(crate) fn part(&self, path: PathId, flows: &[FlowView]) -> u128 {
+        let own = measured(flows).find(|f| f.path == path).map_or(0, |f| f.cwnd);
+        u128::from(self.alpha) * u128::from(own) / u128::from(self.cwnd_total)
     }
 }
 

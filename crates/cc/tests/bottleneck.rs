@@ -4,7 +4,7 @@ mod model;
 
 use std::time::Duration;
 
-use manypath_cc::Algorithm;
+use manypath_cc::{Algorithm, Signal};
 use model::{Bottleneck, MSS, World};
 
 const SEEDS: std::ops::Range<u64> = 0..5;
@@ -116,4 +116,53 @@ fn cubic_on_a_long_fat_path_recovers_where_reno_cannot() {
     let cubic = shares(link, &[(Algorithm::Cubic, 0)], secs(120), 1)[0];
     let percent = cubic / (120 * 100_000);
     assert!(percent >= 85, "{percent} % of the link");
+}
+
+/// The shared bottleneck with random early drops, ten times as fast: CUBIC's curve and not its
+/// Reno-friendly bound decides.
+fn fast() -> Bottleneck {
+    Bottleneck { early: 1_000_000, ..Bottleneck::drop_tail(10_000_000, 100, 2_000_000) }
+}
+
+#[test]
+fn two_coupled_cubics_take_what_one_cubic_takes() {
+    use Algorithm::{CoupledCubic, Cubic};
+    for (name, link) in [("slow", Bottleneck::random()), ("fast", fast())] {
+        let of = |algorithm| {
+            let one = |seed| {
+                let flows = [(algorithm, 0), (algorithm, 0), (Cubic, 1)];
+                let bytes = shares(link, &flows, secs(200), seed);
+                (bytes[0] + bytes[1]) * 100 / bytes[2]
+            };
+            (0..3).map(one).sum::<u64>() / 3
+        };
+        let (coupled, uncoupled) = (of(CoupledCubic), of(Cubic));
+        assert!((80..=125).contains(&coupled), "{name}: {coupled} % of a CUBIC");
+        assert!(uncoupled >= 160, "{name}: uncoupled: {uncoupled} % of a CUBIC");
+    }
+}
+
+/// A long fat path that others have just left: how much of the next 90 seconds two subflows use,
+/// beginning with windows that three losses in a row cut.
+#[test]
+fn a_coupled_cubic_fills_a_long_fat_path_that_lia_leaves_idle() {
+    let percent = |algorithm| {
+        let link = Bottleneck::drop_tail(10_000_000, 300, 300_000);
+        let mut world = World::new(link, 1);
+        world.add(algorithm, 0);
+        world.add(algorithm, 0);
+        world.run(secs(10));
+        let start = world.now;
+        for flow in &mut world.flows {
+            for _ in 0..3 {
+                let flight = flow.cc.cwnd();
+                flow.cc.on_signal(start, Signal::Loss, flight, &[]);
+            }
+        }
+        let before: u64 = world.flows.iter().map(|f| f.delivered).sum();
+        world.run(secs(90));
+        (world.flows.iter().map(|f| f.delivered).sum::<u64>() - before) / (90 * 100_000)
+    };
+    let (lia, coupled) = (percent(Algorithm::Lia), percent(Algorithm::CoupledCubic));
+    assert!(coupled >= 60 && lia <= 20, "coupled CUBIC {coupled} %, LIA {lia} % of the link");
 }
