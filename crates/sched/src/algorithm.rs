@@ -6,7 +6,9 @@ use core::str::FromStr;
 
 use manypath_base::{UnknownName, by_name};
 
-use crate::{Blest, MinRtt, RoundRobin, Scheduler};
+use crate::{
+    Blest, Ecf, Handover, LeastLinger, MinRtt, Redundant, RoundRobin, Scheduler, Sttf, Weighted,
+};
 
 /// A scheduling algorithm, not yet at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,11 +19,33 @@ pub enum Algorithm {
     RoundRobin,
     /// [`Blest`]: the fastest path, and slower ones only where they do not block it.
     Blest,
+    /// [`Ecf`]: slower paths only where that ends what is queued earlier.
+    Ecf,
+    /// [`Sttf`]: the earliest predicted delivery.
+    Sttf,
+    /// [`LeastLinger`]: what Linux does.
+    LeastLinger,
+    /// [`Weighted`]: turns in proportion to the paths' rates.
+    Weighted,
+    /// [`Redundant`]: everything on every path.
+    Redundant,
+    /// [`Handover`]: one path at a time.
+    Handover,
 }
 
 impl Algorithm {
     /// Every algorithm there is.
-    pub const ALL: [Self; 3] = [Self::LowestRtt, Self::RoundRobin, Self::Blest];
+    pub const ALL: [Self; 9] = [
+        Self::LowestRtt,
+        Self::RoundRobin,
+        Self::Blest,
+        Self::Ecf,
+        Self::Sttf,
+        Self::LeastLinger,
+        Self::Weighted,
+        Self::Redundant,
+        Self::Handover,
+    ];
 
     /// The name users select it by; [`Scheduler::name`] of what [`Algorithm::build`] makes.
     #[must_use]
@@ -30,6 +54,12 @@ impl Algorithm {
             Self::LowestRtt => "lowest-rtt",
             Self::RoundRobin => "round-robin",
             Self::Blest => "blest",
+            Self::Ecf => "ecf",
+            Self::Sttf => "sttf",
+            Self::LeastLinger => "least-linger",
+            Self::Weighted => "weighted",
+            Self::Redundant => "redundant",
+            Self::Handover => "handover",
         }
     }
 
@@ -39,7 +69,13 @@ impl Algorithm {
         match self {
             Self::LowestRtt => "minrtt",
             Self::RoundRobin => "rr",
-            Self::Blest => self.name(),
+            Self::LeastLinger => "linux",
+            Self::Blest
+            | Self::Ecf
+            | Self::Sttf
+            | Self::Weighted
+            | Self::Redundant
+            | Self::Handover => self.name(),
         }
     }
 
@@ -49,7 +85,13 @@ impl Algorithm {
         match self {
             Self::LowestRtt => Box::new(MinRtt),
             Self::RoundRobin => Box::new(RoundRobin::default()),
-            Self::Blest => Box::new(Blest),
+            Self::Blest => Box::new(Blest::default()),
+            Self::Ecf => Box::new(Ecf::default()),
+            Self::Sttf => Box::new(Sttf),
+            Self::LeastLinger => Box::new(LeastLinger::default()),
+            Self::Weighted => Box::new(Weighted::default()),
+            Self::Redundant => Box::new(Redundant),
+            Self::Handover => Box::new(Handover::default()),
         }
     }
 }

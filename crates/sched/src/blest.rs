@@ -1,20 +1,59 @@
 //! BLEST: a slow path is left idle where its bytes would hold up the fast one (Ferlin et al.,
 //! IFIP Networking 2016).
 //!
-//! **Owns** the estimate of what the fast path could send in a round trip of the slow one.
-//! **Leaves out** the adaptation of lambda, which stays at 1.0: the views do not tell whether the
-//! window blocked.
+//! **Owns** the estimate of what the fast path could send in a round trip of the slow one, and
+//! lambda, which corrects it by experience. **Leaves out** to find out that the window blocked: the
+//! connection says so.
 
 use core::time::Duration;
 
 use manypath_base::PathId;
 
-use crate::{Demand, PathView, Scheduler, candidates, lowest_rtt};
+use crate::{Demand, PathView, Scheduler, candidates, lowest_rtt, worth_waiting};
 
 /// Lowest round-trip time first, but a slower path only where the shared window has room for its
 /// segment and for what the fast path sends meanwhile.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Blest;
+#[derive(Clone, Copy, Debug)]
+pub struct Blest {
+    /// The factor on what the fast path needs, in percent.
+    lambda: u32,
+}
+
+impl Blest {
+    /// Where lambda begins, and its least value: the estimate as it is.
+    const LEAST: u32 = 100;
+    /// Its largest value, as in the Linux implementation of its authors.
+    const MOST: u32 = 130;
+    /// What one blocking adds.
+    const UP: u32 = 4;
+    /// What each pick of a slow path takes off. **Choice:** the authors count round trips; here is
+    /// no clock.
+    const DOWN: u32 = 1;
+
+    /// Whether a segment on `slow` takes window that `fast` needs within a round trip of `slow`:
+    ///
+    /// > lambda * `MSS_F` * (`CWND_F` + (r-1)/2) * r > |M| - `MSS_S` * (`inflight_S` + 1)
+    ///
+    /// with r = `RTT_S`/`RTT_F` and the window of `fast` growing by a segment a round trip. The
+    /// paper's |M| is the whole window, a [`Demand`] tells what is left of it; the two differ by the
+    /// bytes in flight, so that the right side is what is left, plus those of `fast`, less one
+    /// segment.
+    fn would_block(self, fast: &PathView, slow: &PathView, demand: &Demand) -> bool {
+        let r = ratio(slow.srtt, fast.srtt);
+        let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
+        let average = (u128::from(fast.cwnd) << RATIO_BITS) + grown;
+        let fast_needs = (average * r) >> (2 * RATIO_BITS);
+        let left = u128::from(demand.window) + u128::from(fast.in_flight);
+        let left = left.saturating_sub(u128::from(slow.mss.bytes()));
+        fast_needs * u128::from(self.lambda) / 100 > left
+    }
+}
+
+impl Default for Blest {
+    fn default() -> Self {
+        Self { lambda: Self::LEAST }
+    }
+}
 
 /// Binary places of the ratio of two round-trip times.
 const RATIO_BITS: u32 = 16;
@@ -30,29 +69,17 @@ impl Scheduler for Blest {
     /// waits only for a path that has bytes in flight: their acknowledgment ends the wait.
     fn pick(&mut self, demand: &Demand, paths: &[PathView]) -> Option<PathId> {
         let slow = lowest_rtt(candidates(paths))?;
-        let awaited = candidates(paths).filter(|p| p.room == 0 && p.in_flight > 0);
-        let fast = awaited.min_by_key(|p| p.srtt).filter(|f| f.srtt < slow.srtt);
-        match fast {
-            Some(fast) if would_block(fast, slow, demand) => None,
-            Some(_) | None => Some(slow.id),
+        let Some(fast) = worth_waiting(slow, paths) else { return Some(slow.id) };
+        if self.would_block(fast, slow, demand) {
+            return None;
         }
+        self.lambda = self.lambda.saturating_sub(Self::DOWN).max(Self::LEAST);
+        Some(slow.id)
     }
-}
 
-/// Whether a segment on `slow` takes window that `fast` needs within a round trip of `slow`:
-///
-/// > lambda * `MSS_F` * (`CWND_F` + (r-1)/2) * r > |M| - `MSS_S` * (`inflight_S` + 1)
-///
-/// with r = `RTT_S`/`RTT_F` and the window of `fast` growing by a segment a round trip. The paper's
-/// |M| is the whole window, a [`Demand`] tells what is left of it; the two differ by the bytes in
-/// flight, so that the right side is what is left, plus those of `fast`, less one segment.
-fn would_block(fast: &PathView, slow: &PathView, demand: &Demand) -> bool {
-    let r = ratio(slow.srtt, fast.srtt);
-    let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
-    let average = (u128::from(fast.cwnd) << RATIO_BITS) + grown;
-    let fast_needs = (average * r) >> (2 * RATIO_BITS);
-    let left = u128::from(demand.window) + u128::from(fast.in_flight);
-    fast_needs > left.saturating_sub(u128::from(slow.mss.bytes()))
+    fn on_blocked(&mut self) {
+        self.lambda = (self.lambda + Self::UP).min(Self::MOST);
+    }
 }
 
 /// `longer / shorter` in 1/65,536, at least one.
@@ -89,8 +116,30 @@ mod tests {
             ("both are full", [full(fast), full(slow)], u64::MAX, None),
         ] {
             let demand = Demand { unsent: 1_000_000, window };
-            assert_eq!(Blest.pick(&demand, &paths), expected.map(PathId), "{name}");
+            assert_eq!(Blest::default().pick(&demand, &paths), expected.map(PathId), "{name}");
         }
+    }
+
+    #[test]
+    fn lambda_rises_with_each_blocking_and_falls_with_each_slow_pick() {
+        // As above 46,000 bytes at lambda 1; 47,840 at 1.04, so that 1,840 more are needed.
+        let paths = [full(path(0, 20)), path(1, 80)];
+        let picks = |blest: &mut Blest, window| {
+            blest.pick(&Demand { unsent: 1_000_000, window }, &paths).is_some()
+        };
+        let mut blest = Blest::default();
+        assert!(picks(&mut blest, 37_000), "never below 1");
+        blest.on_blocked();
+        assert!(!picks(&mut blest, 38_839));
+        assert!(picks(&mut blest, 38_840), "a pick: 1.03 now, 47,380");
+        assert!(!picks(&mut blest, 38_379));
+        assert!(picks(&mut blest, 38_380));
+        for _ in 0..100 {
+            blest.on_blocked();
+        }
+        // 1.3 * 46,000 = 59,800, less 10,000 in flight, and a segment more.
+        assert!(!picks(&mut blest, 50_799));
+        assert!(picks(&mut blest, 50_800));
     }
 
     proptest! {
@@ -100,7 +149,7 @@ mod tests {
         ) {
             let demand = Demand { unsent: 1_000_000, window };
             let lowest = MinRtt.pick(&demand, &paths);
-            match Blest.pick(&demand, &paths) {
+            match Blest::default().pick(&demand, &paths) {
                 Some(id) => {
                     prop_assert!(may_carry(&paths, id));
                     prop_assert_eq!(Some(id), lowest);

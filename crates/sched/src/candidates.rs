@@ -15,3 +15,11 @@ pub fn candidates(paths: &[PathView]) -> impl Iterator<Item = &PathView> {
 pub fn lowest_rtt<'a>(paths: impl Iterator<Item = &'a PathView>) -> Option<&'a PathView> {
     paths.filter(|p| p.room > 0).min_by_key(|p| p.srtt)
 }
+
+/// Of the paths that may carry data the fastest full one, if it is faster than `slow` and its
+/// acknowledgments will make room: the one that a scheduler may wait for. A path without bytes in
+/// flight would never end the wait.
+pub fn worth_waiting<'a>(slow: &PathView, paths: &'a [PathView]) -> Option<&'a PathView> {
+    let awaited = candidates(paths).filter(|p| p.room == 0 && p.in_flight > 0);
+    awaited.min_by_key(|p| p.srtt).filter(|fast| fast.srtt < slow.srtt)
+}

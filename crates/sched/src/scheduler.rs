@@ -47,4 +47,14 @@ pub trait Scheduler: fmt::Debug + Send {
 
     /// `None` means "not now": no path worth using has room.
     fn pick(&mut self, demand: &Demand, paths: &[PathView]) -> Option<PathId>;
+
+    /// Whether every path is to carry the whole stream. A picked path then gets the first bytes
+    /// that it has not carried itself, and one that has carried all has no room in its view.
+    fn copies(&self) -> bool {
+        false
+    }
+
+    /// The shared window was held up by data on a slow path, and the oldest of it went out again on
+    /// another: what was picked for the slow path was too much.
+    fn on_blocked(&mut self) {}
 }
