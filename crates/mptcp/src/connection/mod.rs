@@ -7,6 +7,7 @@
 
 mod checksum;
 mod close;
+mod copies;
 mod data_recv;
 mod data_send;
 mod input;

@@ -64,6 +64,9 @@ impl Connection {
     }
 
     fn feed_multipath(&mut self, now: Instant) -> Option<usize> {
+        if let Some(i) = self.feed_copy() {
+            return Some(i);
+        }
         let send = &self.shared.send;
         let lost = send.reinject.as_slice().first().cloned();
         let again = lost.is_some();
@@ -90,7 +93,7 @@ impl Connection {
 
     /// How many bytes of `range` one mapping on subflow `i` takes now, and the payload of one of
     /// its packets. Whole packets, unless the range ends first.
-    fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
+    pub(super) fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
         let sub = &self.subflows[i];
         let capable =
             sub.state.stage == Stage::Unconfirmed && sub.flow.write_offset() == SubflowOffset(1);
@@ -112,7 +115,7 @@ impl Connection {
     }
 
     /// Maps `range` to the next bytes of subflow `i`.
-    fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
+    pub(super) fn give(&mut self, i: usize, range: Range<DataOffset>, again: bool) {
         let Self { shared, subflows, .. } = self;
         let (send, sub) = (&mut shared.send, &mut subflows[i]);
         let payload = send.buffer.slice(range.start, range.end);
@@ -124,6 +127,7 @@ impl Connection {
             let len = u16::try_from(len).expect("a mapping has at most 65,535 bytes");
             manypath_wire::dss_checksum(dsn, ssn.low(), len, &payload)
         });
+        sub.state.carried = sub.state.carried.max(range.end);
         sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum, fin: false });
         for chunk in payload.into_chunks() {
             debug_assert!(data_len(&chunk) <= len);
@@ -137,7 +141,7 @@ impl Connection {
         }
     }
 
-    fn path_views(&self) -> SmallVec<[PathView; 8]> {
+    pub(super) fn path_views(&self) -> SmallVec<[PathView; 8]> {
         self.subflows.iter().filter(|s| s.may_carry()).filter_map(path_view).collect()
     }
 

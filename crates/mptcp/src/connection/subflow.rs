@@ -77,6 +77,8 @@ pub(crate) struct SubflowState {
     pub(crate) backup_local: bool,
     /// The peer asks for it to be used as a backup.
     pub(crate) backup_remote: bool,
+    /// End of the data that it was given.
+    pub(crate) carried: DataOffset,
     pub(crate) tx: Mappings,
     pub(crate) rx: Mappings,
     pub(crate) to_say: VecDeque<Signal>,
@@ -105,6 +107,7 @@ impl SubflowState {
             remote_id,
             backup_local: false,
             backup_remote: false,
+            carried: DataOffset::default(),
             tx: Mappings::default(),
             rx: Mappings::default(),
             to_say: VecDeque::new(),

@@ -97,6 +97,7 @@ impl Connection {
         } else if !self.is_repairing() {
             let head = self.head();
             self.shared.send.reinject(head);
+            self.scheduler.on_blocked();
         }
         self.arm_data_timer(now);
     }

@@ -1,0 +1,58 @@
+//! Every controller with every scheduler over two unequal lossy paths: nothing is lost, and the
+//! paths are used as the scheduler means it.
+
+mod common;
+
+use common::{World, link, ms};
+use manypath_cc::Algorithm as CongestionControl;
+use manypath_lab::LinkConfig;
+use manypath_mptcp::EndpointConfig;
+use manypath_sched::Algorithm as Scheduler;
+
+const BYTES: u64 = 2 << 20;
+
+/// 20 Mb/s in 10 ms and 10 Mb/s in 40 ms, each losing two packets in a thousand.
+fn lossy() -> [LinkConfig; 2] {
+    [link(20, ms(10)), link(10, ms(40))].map(|link| LinkConfig { loss_ppm: 2_000, ..link })
+}
+
+/// Runs a transfer to its end; bytes sent on each path.
+fn transfer(cc: CongestionControl, scheduler: Scheduler, seed: u64) -> [u64; 2] {
+    let config = EndpointConfig { congestion_control: cc, scheduler, ..EndpointConfig::default() };
+    let mut world = World::with(seed, &lossy(), &config, &EndpointConfig::default());
+    world.start(BYTES, 0);
+    let mut sent = [0, 0];
+    let end = world.now + ms(60_000);
+    while !world.server.into.finished {
+        world.run_for(ms(20));
+        for (&id, &bytes) in &world.client.sent_by_subflow() {
+            sent[usize::from(id > 0)] = bytes;
+        }
+        assert!(world.now < end, "{cc} {scheduler} seed {seed}: {}", world.describe());
+    }
+    sent
+}
+
+#[test]
+fn every_controller_works_with_every_scheduler() {
+    for cc in CongestionControl::ALL {
+        for scheduler in Scheduler::ALL {
+            let [first, second] = transfer(cc, scheduler, 1);
+            let both = first.min(second);
+            let name = format!("{cc} {scheduler}: {first} and {second}");
+            match scheduler {
+                Scheduler::Handover => assert!(first >= BYTES && second == 0, "{name}"),
+                Scheduler::Redundant => assert!(first + second > BYTES * 5 / 4, "{name}"),
+                Scheduler::LowestRtt
+                | Scheduler::RoundRobin
+                | Scheduler::Blest
+                | Scheduler::Ecf
+                | Scheduler::Sttf
+                | Scheduler::LeastLinger
+                | Scheduler::Weighted => {
+                    assert!(both > 20_000 && first + second < BYTES * 5 / 4, "{name}");
+                }
+            }
+        }
+    }
+}
