@@ -70,12 +70,16 @@ fn ack(path: usize, round_start: bool, now: Instant, flight: u32) -> AckSample {
         now,
         path: PathId(u32::try_from(path).expect("two paths")),
         acked: MSS,
+        delivered: 0,
+        lost: 0,
         prior_in_flight: flight * MSS,
+        in_flight: (flight - 1) * MSS,
         rtt: Some(RTT),
         srtt: RTT,
         min_rtt: RTT,
         round_start,
         cwnd_limited: true,
+        app_limited: false,
         delivery_rate: None,
     }
 }

@@ -18,6 +18,7 @@ mod rack;
 mod reset;
 mod rto;
 mod sack;
+mod samples;
 mod simultaneous;
 mod spurious;
 mod time_wait;
