@@ -7,7 +7,8 @@ use core::str::FromStr;
 use manypath_base::{UnknownName, by_name};
 
 use crate::{
-    Balia, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas, coupled_cubic,
+    Balia, Bbr, Config, Controller, Coupled, Cubic, Ewtcp, Lia, NewReno, Olia, WVegas,
+    coupled_cubic,
 };
 
 /// A congestion control algorithm, not yet at work.
@@ -31,11 +32,13 @@ pub enum Algorithm {
     Coupled,
     /// [`coupled_cubic()`], coupled, and fast on long fat paths.
     CoupledCubic,
+    /// [`Bbr`], each path on its own.
+    Bbr,
 }
 
 impl Algorithm {
     /// Every algorithm there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NewReno,
         Self::Cubic,
         Self::Lia,
@@ -45,6 +48,7 @@ impl Algorithm {
         Self::Ewtcp,
         Self::Coupled,
         Self::CoupledCubic,
+        Self::Bbr,
     ];
 
     /// The name users select it by; [`Controller::name`] of what [`Algorithm::build`] makes.
@@ -60,6 +64,7 @@ impl Algorithm {
             Self::Ewtcp => "ewtcp",
             Self::Coupled => "coupled",
             Self::CoupledCubic => "coupled-cubic",
+            Self::Bbr => "bbr",
         }
     }
 
@@ -76,6 +81,7 @@ impl Algorithm {
             Self::Ewtcp => Box::new(Ewtcp::new(config)),
             Self::Coupled => Box::new(Coupled::new(config)),
             Self::CoupledCubic => Box::new(coupled_cubic(config)),
+            Self::Bbr => Box::new(Bbr::new(config)),
         }
     }
 }

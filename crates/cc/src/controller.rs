@@ -32,8 +32,14 @@ pub struct AckSample {
     pub path: PathId,
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub acked: u32,
+    /// Bytes delivered on the path so far, these included.
+    pub delivered: u64,
+    /// Bytes found lost on the path so far.
+    pub lost: u64,
     /// Bytes in flight on the path before this acknowledgment.
     pub prior_in_flight: u32,
+    /// Bytes in flight on the path after it.
+    pub in_flight: u32,
     /// The newest round-trip time sample, if this acknowledgment gave one.
     pub rtt: Option<Duration>,
     /// Smoothed round-trip time.
@@ -45,6 +51,9 @@ pub struct AckSample {
     /// Whether the window, and not the application or the peer's window, limited sending; where
     /// not, the window must not grow (RFC 9293 §3.8.2, RFC 7661).
     pub cwnd_limited: bool,
+    /// Whether these bytes were sent while there was not always something to send, so that the
+    /// rate of delivery may be the application's and not the path's.
+    pub app_limited: bool,
     /// Rate at which the bytes of this acknowledgment were delivered, if known.
     pub delivery_rate: Option<Rate>,
 }
@@ -85,6 +94,10 @@ pub trait Controller: fmt::Debug + Send {
     /// New data was acknowledged, outside of loss recovery. `flows` is a read-only view of every
     /// path, this one included, so a coupled algorithm (RFC 6356) needs no shared mutable state.
     fn on_ack(&mut self, ack: &AckSample, flows: &[FlowView]);
+
+    /// The same within loss recovery, where the sender meters itself by what is delivered: for
+    /// algorithms that measure.
+    fn on_recovery_ack(&mut self, _ack: &AckSample, _flows: &[FlowView]) {}
 
     /// Congestion. `in_flight` are the bytes outstanding when it was found. After it returns,
     /// [`Controller::ssthresh`] is the new target; after [`Signal::Timeout`] the window is one

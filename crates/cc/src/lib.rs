@@ -13,6 +13,7 @@ extern crate alloc;
 
 mod algorithm;
 mod balia;
+mod bbr;
 mod controller;
 mod coupled;
 mod coupled_cubic;
@@ -31,6 +32,7 @@ mod wvegas;
 
 pub use algorithm::Algorithm;
 pub use balia::Balia;
+pub use bbr::Bbr;
 pub use controller::{AckSample, Config, Controller, FlowView, Signal};
 pub use coupled::Coupled;
 pub use coupled_cubic::coupled_cubic;

@@ -16,12 +16,16 @@ pub(crate) fn ack(acked: u32, rtt_ms: u64) -> AckSample {
         now: Instant::ZERO,
         path: PathId(0),
         acked,
+        delivered: 0,
+        lost: 0,
         prior_in_flight: 0,
+        in_flight: 0,
         rtt: Some(rtt),
         srtt: rtt,
         min_rtt: rtt,
         round_start: false,
         cwnd_limited: true,
+        app_limited: false,
         delivery_rate: None,
     }
 }

@@ -70,12 +70,16 @@ fn ack(path: usize, round_start: bool, now: Instant, flight: u32) -> AckSample {
         now,
         path: PathId(u32::try_from(path).expect("two paths")),
         acked: MSS,
+        delivered: 0,
+        lost: 0,
         prior_in_flight: flight * MSS,
+        in_flight: (flight - 1) * MSS,
         rtt: Some(RTT),
         srtt: RTT,
         min_rtt: RTT,
         round_start,
         cwnd_limited: true,
+        app_limited: false,
         delivery_rate: None,
     }
 }
@@ -122,10 +126,14 @@ fn balia_splits_as_its_fixed_point_says() {
     }
 }
 
+/// From its one segment the worse path's window grows by 1/w_total a packet until the next loss:
+/// with w_total of 80 by 1000/80 packets at a loss of 1/1000, and by 1 at 1/100.
 #[test]
 fn coupled_leaves_the_worse_path_but_for_probing() {
-    let (best, other, _) = split(Algorithm::Coupled, [4000, 1000]);
-    assert!(best > 40_000 && other <= 2_000, "{best} and {other}");
+    for (times, most) in [(4, 8_000), (40, 2_000)] {
+        let (best, other, _) = split(Algorithm::Coupled, [4000, 4000 / times]);
+        assert!(best > 60_000 && other <= most, "loss 1:{times} gives {best} and {other}");
+    }
 }
 
 /// The fluid model leaves the worse path to probing alone. Here the runs between losses, from which

@@ -14,6 +14,7 @@ mod failure;
 mod host;
 mod http;
 mod linger;
+mod names;
 mod output;
 mod pattern;
 mod progress;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
+use manypath::{CongestionControl, Scheduler};
 use serde_json::Value;
 
 /// Two subflows between two Linux hosts, one of which is cut for a while; payloads are cut short.
@@ -81,6 +82,21 @@ fn a_damaged_capture_is_shown_as_far_as_it_goes_and_fails() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).lines().count() > 50);
     assert!(text(&output.stderr).contains("damaged at byte"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_help_lists_the_algorithms_and_each_is_understood() {
+    let output = manypath(&["get", "--help"]);
+    let help = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    for cc in CongestionControl::ALL {
+        assert!(help.contains(cc.name()), "{cc} in {help}");
+    }
+    for scheduler in Scheduler::ALL {
+        assert!(help.contains(scheduler.name()), "{scheduler} in {help}");
+        let options = ["--scheduler", scheduler.name(), "--cc", CongestionControl::ALL[0].name()];
+        let output = manypath(&[&["get", "https://example.net/"], &options[..]].concat());
+        assert!(text(&output.stderr).contains("TLS is not built in"), "{output:?}");
+    }
 }
 
 #[test]

@@ -27,3 +27,8 @@ pub use endpoint::{ConnId, Endpoint, ListenerId, Transmit};
 pub use error::{ConnectError, ConnectionError, ListenError, NotOpen};
 pub use event::{Event, FallbackReason, PathDownReason};
 pub use info::{ConnectionInfo, DropCounters, Protocol, SubflowInfo};
+
+/// The examples of `docs/extending.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/extending.md")]
+struct Extending;

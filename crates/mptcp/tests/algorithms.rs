@@ -57,6 +57,21 @@ fn every_controller_works_with_every_scheduler() {
     }
 }
 
+/// COUPLED is a baseline, known not to: a loss on either path takes half of both windows from it.
+#[test]
+fn every_controller_pools_two_clean_paths() {
+    for cc in CongestionControl::ALL {
+        let config = EndpointConfig { congestion_control: cc, ..EndpointConfig::default() };
+        let links = [link(20, ms(10)), link(10, ms(40))];
+        let mut world = World::with(1, &links, &config, &EndpointConfig::default());
+        world.start(100 << 20, 0);
+        world.run_for(ms(6_000));
+        let megabits = world.server.rate(world.now - ms(4_000), world.now) / 1e6;
+        let least = if cc == CongestionControl::Coupled { 8.0 } else { 24.0 };
+        assert!(megabits > least, "{cc}: {megabits:.1} Mb/s of 28.5");
+    }
+}
+
 /// What was on the dead path goes over the other, under every scheduler: also where the other has
 /// carried some of it already.
 #[test]

@@ -56,6 +56,20 @@ pub(crate) struct Flow {
     round_ends_at: u64,
     since_loss: u64,
     between_losses: u64,
+    lost: u64,
+    paced_until: Instant,
+    /// A wake for the next paced packet is on its way.
+    waiting: bool,
+    delivered_at: Instant,
+}
+
+/// What comes to a sender.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Delivered,
+    Lost,
+    /// The pace lets the next packet go.
+    Wake,
 }
 
 /// The end of a packet's way as its sender sees it. Ordered by time.
@@ -65,7 +79,9 @@ struct Arrival {
     flow: usize,
     number: u64,
     sent_at: Instant,
-    lost: bool,
+    what: What,
+    /// Bytes delivered when it was sent, and when the last of them were.
+    before: (u64, Instant),
 }
 
 pub(crate) struct World {
@@ -98,6 +114,10 @@ impl World {
             round_ends_at: 0,
             since_loss: 0,
             between_losses: 0,
+            lost: 0,
+            paced_until: self.now,
+            waiting: false,
+            delivered_at: self.now,
         });
         self.send(self.flows.len() - 1);
     }
@@ -124,16 +144,34 @@ impl World {
     pub(crate) fn step(&mut self) {
         let Reverse(arrival) = self.arrivals.pop().expect("every flow has packets in flight");
         self.now = arrival.at;
-        if arrival.lost {
-            self.on_loss(&arrival);
-        } else {
-            self.on_ack(&arrival);
+        match arrival.what {
+            What::Delivered => self.on_ack(&arrival),
+            What::Lost => self.on_loss(&arrival),
+            What::Wake => self.flows[arrival.flow].waiting = false,
         }
         self.send(arrival.flow);
     }
 
     fn send(&mut self, index: usize) {
         while self.flows[index].in_flight + MSS <= self.flows[index].cc.cwnd() {
+            let flow = &mut self.flows[index];
+            if flow.paced_until > self.now {
+                if !std::mem::replace(&mut flow.waiting, true) {
+                    let wake = Arrival {
+                        at: flow.paced_until,
+                        flow: index,
+                        number: 0,
+                        sent_at: self.now,
+                        what: What::Wake,
+                        before: (0, self.now),
+                    };
+                    self.arrivals.push(Reverse(wake));
+                }
+                return;
+            }
+            if let Some(pace) = flow.cc.pacing_rate() {
+                flow.paced_until = self.now + pace.time_for(u64::from(MSS));
+            }
             let arrival = self.carry(index);
             self.arrivals.push(Reverse(arrival));
         }
@@ -145,6 +183,8 @@ impl World {
         let flow = &mut self.flows[index];
         let number = flow.sent;
         flow.sent += 1;
+        let since = if flow.in_flight == 0 { self.now } else { flow.delivered_at };
+        let before = (flow.delivered, since);
         flow.in_flight += MSS;
         let one = self.link.rate.time_for(u64::from(MSS));
         let jitter = u64::try_from(one.as_nanos()).expect("a packet takes less than centuries");
@@ -155,7 +195,8 @@ impl World {
             self.queue_empty_at = self.queue_empty_at.max(self.now) + one;
         }
         let at = self.queue_empty_at.max(self.now) + self.link.delay + jitter;
-        Arrival { at, flow: index, number, sent_at: self.now, lost }
+        let what = if lost { What::Lost } else { What::Delivered };
+        Arrival { at, flow: index, number, sent_at: self.now, what, before }
     }
 
     /// Whether a queue that would hold `filled` bytes drops the packet. The chance of an early
@@ -168,6 +209,7 @@ impl World {
     fn on_loss(&mut self, arrival: &Arrival) {
         let views = self.views(arrival.flow);
         let flow = &mut self.flows[arrival.flow];
+        flow.lost += u64::from(MSS);
         if arrival.number >= flow.recovered_at {
             flow.recovered_at = flow.sent;
             flow.losses += 1;
@@ -187,24 +229,33 @@ impl World {
         if round_start {
             flow.round_ends_at = flow.sent;
         }
+        flow.delivered += u64::from(MSS);
+        flow.since_loss += u64::from(MSS);
+        flow.delivered_at = self.now;
+        let (before, since) = arrival.before;
+        let rate = Rate::from_transfer(flow.delivered - before, self.now.since(since));
         let ack = AckSample {
             now: self.now,
             path: PathId(u32::try_from(arrival.flow).expect("few flows")),
             acked: MSS,
+            delivered: flow.delivered,
+            lost: flow.lost,
             prior_in_flight: flow.in_flight,
+            in_flight: flow.in_flight - MSS,
             rtt: Some(rtt),
             srtt: flow.srtt,
             min_rtt: flow.min_rtt,
             round_start,
             cwnd_limited: true,
-            delivery_rate: None,
+            app_limited: false,
+            delivery_rate: Some(rate),
         };
         if arrival.number >= flow.recovered_at {
             flow.cc.on_ack(&ack, &views);
+        } else {
+            flow.cc.on_recovery_ack(&ack, &views);
         }
         flow.in_flight -= MSS;
-        flow.delivered += u64::from(MSS);
-        flow.since_loss += u64::from(MSS);
     }
 
     fn views(&self, of: usize) -> Vec<FlowView> {

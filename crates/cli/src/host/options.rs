@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use manypath::{CongestionControl, Scheduler};
 
+use crate::names;
+
 /// Options of every command that connects or listens.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Paths")]
@@ -35,11 +37,9 @@ pub(crate) struct HostOptions {
     /// Longest IP packet in bytes; otherwise that of the interfaces
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(576..))]
     pub(crate) mtu: Option<u16>,
-    /// Congestion control: reno, cubic or lia
-    #[arg(long = "cc", value_name = "NAME", default_value = "lia")]
+    #[arg(long = "cc", value_name = "NAME", default_value = "lia", help = names::congestion_control())]
     pub(crate) congestion_control: CongestionControl,
-    /// Scheduler: lowest-rtt, round-robin or blest
-    #[arg(long, value_name = "NAME", default_value = "lowest-rtt")]
+    #[arg(long, value_name = "NAME", default_value = "lowest-rtt", help = names::scheduler())]
     pub(crate) scheduler: Scheduler,
     /// Write every packet to this pcapng file, one interface for each path
     #[arg(long, value_name = "FILE")]

@@ -35,6 +35,7 @@ impl Connection {
         let held = una..self.held_by(slow.id, una)?;
         let (len, _) = self.chunk(i, &held, fast.room);
         self.give(now, i, una..una + len, true);
+        self.scheduler.on_blocked();
         self.shared.send.hurried = una + len;
         Some(i)
     }

@@ -163,6 +163,10 @@ fn grow(
     match &mut path.episode {
         Some(Episode { cause: Cause::Loss(prr), .. }) => {
             prr.on_delivered(delivered + repeated, in_flight, ssthresh, mss);
+            if delivered > 0 {
+                let sample = path.ack_sample(now, rtt, round_start);
+                path.controller.on_recovery_ack(&sample, views);
+            }
         }
         Some(Episode { cause: Cause::Timeout, .. }) | None => {
             if delivered > 0 {

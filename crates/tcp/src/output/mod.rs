@@ -180,7 +180,10 @@ impl Flow {
 
     fn send_new(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         self.pace_at = None;
-        let range = self.sendable(ext)?;
+        let Some(range) = self.sendable(ext) else {
+            self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
+            return None;
+        };
         if range.is_empty() {
             self.start_persist(now);
             return None;

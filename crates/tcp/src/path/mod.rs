@@ -109,6 +109,8 @@ pub(crate) struct Path {
     delivered_at: Instant,
     lost_total: u64,
     rate: Rate,
+    /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
+    app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
     round_end: u64,
     /// Largest flight of the present and the last round.
@@ -154,6 +156,7 @@ impl Path {
             delivered_at: now,
             lost_total: 0,
             rate: Rate::default(),
+            app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
             since_loss: 0,
@@ -320,6 +323,18 @@ impl Path {
         flight.saturating_add(slack) >= full
     }
 
+    /// There is nothing to send though the path would take it: what is in flight does not fill it.
+    pub(crate) fn on_nothing_to_send(&mut self, now: Instant) {
+        if self.lost == 0 && self.room() > 0 && self.paced_until(now).is_none() {
+            self.app_limited_until = self.delivered + u64::from(self.in_flight);
+        }
+    }
+
+    /// Whether what was just delivered was in flight when there was nothing more to send.
+    fn is_app_limited(&self) -> bool {
+        self.tally.newest_before.is_some_and(|(before, ..)| before < self.app_limited_until)
+    }
+
     /// What the controller is told of an acknowledgment.
     pub(crate) fn ack_sample(
         &self,
@@ -331,12 +346,16 @@ impl Path {
             now,
             path: self.id,
             acked: self.tally.delivered,
+            delivered: self.delivered,
+            lost: self.lost_total,
             prior_in_flight: self.tally.prior_in_flight,
+            in_flight: self.in_flight,
             rtt,
             srtt: self.rtt.srtt().unwrap_or_default(),
             min_rtt: self.rtt.min(),
             round_start,
             cwnd_limited: self.is_cwnd_limited(),
+            app_limited: self.is_app_limited(),
             delivery_rate: Some(self.rate),
         }
     }

@@ -26,6 +26,7 @@ mod reset;
 mod resume;
 mod rto;
 mod sack;
+mod samples;
 mod simultaneous;
 mod spurious;
 mod time_wait;

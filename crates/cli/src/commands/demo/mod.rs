@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use manypath::{CongestionControl, Scheduler};
 
 use crate::failure::Failure;
+use crate::names;
 use crate::output;
 use crate::runtime;
 
@@ -52,11 +53,9 @@ pub(crate) struct Args {
     /// Seed of the data and of the links
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Congestion control: reno, cubic or lia
-    #[arg(long = "cc", value_name = "NAME", default_value = "lia")]
+    #[arg(long = "cc", value_name = "NAME", default_value = "lia", help = names::congestion_control())]
     congestion_control: CongestionControl,
-    /// Scheduler: lowest-rtt, round-robin or blest
-    #[arg(long, value_name = "NAME", default_value = "lowest-rtt")]
+    #[arg(long, value_name = "NAME", default_value = "lowest-rtt", help = names::scheduler())]
     scheduler: Scheduler,
     /// Write every packet to this pcapng file, one interface for each path
     #[arg(long, value_name = "FILE")]
