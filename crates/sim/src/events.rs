@@ -55,6 +55,14 @@ impl<W: Copy> EventQueue<W> {
         self.heap[i] = event;
     }
 
+    /// Takes out the soonest event, if it comes no later than `end`.
+    pub fn pop_until(&mut self, end: Instant) -> Option<(Instant, W)> {
+        if self.heap.first()?.at > end.as_nanos() {
+            return None;
+        }
+        self.pop()
+    }
+
     /// Takes out the soonest event.
     pub fn pop(&mut self) -> Option<(Instant, W)> {
         let last = self.heap.pop()?;

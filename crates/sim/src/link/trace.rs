@@ -9,7 +9,7 @@ use manypath_base::{Instant, len64, usize64};
 use thiserror::Error;
 
 /// Bytes that may leave at one opportunity.
-pub const OPPORTUNITY: u64 = 1_500;
+pub(super) const OPPORTUNITY: u64 = 1_500;
 
 /// Moments at which a link may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
