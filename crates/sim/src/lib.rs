@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod events;
+mod file;
 mod frame;
 mod graph;
 mod hash;
@@ -15,6 +16,7 @@ mod link;
 mod middlebox;
 mod network;
 mod session;
+mod shipped;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -22,6 +24,7 @@ mod workload;
 mod world;
 
 pub use events::EventQueue;
+pub use file::{Experiment, FileError, Outcome, Overrides, Sample, Verdict};
 pub use frame::{Content, Frame, Port};
 pub use graph::{Edge, Graph, HostConfig, Node, Way};
 pub use hash::TraceHash;
@@ -31,6 +34,7 @@ pub use link::{
 };
 pub use middlebox::{Meddling, Middlebox};
 pub use network::NetworkCounters;
+pub use shipped::shipped;
 pub use traffic::FlowStats;
 pub use workload::{FlowConfig, Workload};
 pub use world::{Change, Plan, Scheduled, World};
