@@ -10,8 +10,13 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 4] =
-    files!["1-shared-bottleneck", "2-fixed-loss", "3-torus", "7-requests-and-failover"];
+const FILES: [(&str, &str); 5] = files![
+    "1-shared-bottleneck",
+    "2-fixed-loss",
+    "3-torus",
+    "4-fat-tree",
+    "7-requests-and-failover"
+];
 
 /// The experiments that are built in, with their names.
 pub fn shipped() -> impl Iterator<Item = (&'static str, Result<Experiment, FileError>)> {

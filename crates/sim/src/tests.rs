@@ -90,6 +90,24 @@ fn requests_are_answered_after_a_round_trip() {
     assert!(completed[1..].iter().all(|(from, to)| to.since(*from) < ms(25)), "{completed:?}");
 }
 
+/// Pacing must not drive data to a slower path that the window of the fast one has room for.
+#[test]
+fn a_short_message_stays_on_the_fast_path() {
+    let workload =
+        Workload::Requests { request: 10_000, response: 100, gap: ms(200), count: Some(20) };
+    let flow = FlowConfig { workload, ..bulk(None) };
+    let mut plan = plan(&[20, 60], flow);
+    for node in &mut plan.graph.nodes {
+        node.host.as_mut().unwrap().endpoint.tcp.nagle = false;
+    }
+    let mut world = World::new(&plan, 1);
+    world.run_until(ms(8_000));
+    let completed = &world.flow_stats(0).completed;
+    let longest = completed[2..].iter().map(|(from, to)| to.since(*from)).max().unwrap();
+    // 40 ms of round trip, 9 ms of transmission, and up to half a round trip of pacing.
+    assert!(completed.len() == 20 && longest < ms(75), "{longest:?}");
+}
+
 #[test]
 fn a_stripped_option_leaves_plain_tcp() {
     let mut plan = plan(&[10, 30], bulk(Some(1 << 20)));

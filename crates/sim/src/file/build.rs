@@ -117,6 +117,7 @@ impl Stack {
             delayed_ack,
             min_rto,
             pacing,
+            nagle,
             max_burst,
             subflows_per_pair,
             cc,
@@ -145,6 +146,7 @@ impl Stack {
         tcp.delayed_ack = delayed_ack.map_or(tcp.delayed_ack, |t| t.0);
         tcp.min_rto = min_rto.map_or(tcp.min_rto, |t| t.0);
         tcp.pacing = pacing.unwrap_or(tcp.pacing);
+        tcp.nagle = nagle.unwrap_or(tcp.nagle);
         tcp.max_burst = max_burst.map_or(tcp.max_burst, |size| bytes(size.0));
         config.announces = announce.unwrap_or(config.announces);
         Ok(())

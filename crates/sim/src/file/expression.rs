@@ -40,6 +40,11 @@ pub(crate) fn cases(text: &str) -> Vec<String> {
     named.collect()
 }
 
+/// Whether an expression has names that name no case.
+pub(crate) fn needs_a_case(text: &str) -> bool {
+    tokens(text).iter().any(|t| t.contains('.') && !t.contains(':') && t.parse::<f64>().is_err())
+}
+
 fn tokens(text: &str) -> Vec<String> {
     let spaced = text.replace('(', " ( ").replace(')', " ) ").replace(',', " , ");
     spaced.split_whitespace().map(str::to_owned).collect()
@@ -212,6 +217,7 @@ mod tests {
             assert!((found - expected).abs() < 1e-9, "{text} is {found}");
         }
         assert_eq!(cases("b:x / sum(c:y.*)"), ["b", "c"]);
+        assert!(needs_a_case("b:x.y - 2 * x.y") && !needs_a_case("b:x.y * 0.5"));
     }
 
     #[test]

@@ -252,7 +252,8 @@ impl Experiment {
         let (min, max) = bounds(expect);
         let first = self.cases.keys().next().map_or("base", String::as_str);
         let case = expect.case.as_deref().unwrap_or(first);
-        let needed = expression::cases(&expect.value).into_iter().chain([case.to_owned()]);
+        let own = expression::needs_a_case(&expect.value).then(|| case.to_owned());
+        let needed = expression::cases(&expect.value).into_iter().chain(own);
         let failed = needed.into_iter().find_map(|case| failures.get(&case).cloned());
         let mut seeds: BTreeMap<u64, BTreeMap<String, _>> = BTreeMap::new();
         for outcome in outcomes {

@@ -69,6 +69,7 @@ pub(crate) struct Stack {
     pub(crate) delayed_ack: Option<Time>,
     pub(crate) min_rto: Option<Time>,
     pub(crate) pacing: Option<bool>,
+    pub(crate) nagle: Option<bool>,
     pub(crate) max_burst: Option<Size>,
     pub(crate) subflows_per_pair: Option<u32>,
     pub(crate) cc: Option<String>,
