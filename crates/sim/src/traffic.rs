@@ -95,7 +95,7 @@ impl World {
                 });
             }
             Workload::Page { objects, connections, .. } => {
-                self.open_page(flow, objects, connections)
+                self.open_page(flow, objects, connections);
             }
             Workload::Cbr { rate, bytes } => {
                 let hosts = self.flows[flow].hosts;

@@ -179,7 +179,7 @@ impl World {
         let host = frame.to.host();
         match frame.content {
             Content::Filler(flow) => {
-                self.flows[usize32(flow)].stats.received += len64(usize32(frame.bytes))
+                self.flows[usize32(flow)].stats.received += len64(usize32(frame.bytes));
             }
             Content::Datagram(datagram) => {
                 let at = &mut self.hosts[usize32(host)];
@@ -253,7 +253,7 @@ impl World {
                 Change::Restore => network.restore(way),
                 Change::Rate(rate) => {
                     network.change(*now, way, events, |c| {
-                        c.transmitter = Transmitter::Constant(*rate)
+                        c.transmitter = Transmitter::Constant(*rate);
                     });
                 }
                 Change::Delay(delay) => network.change(*now, way, events, |c| c.delay = *delay),

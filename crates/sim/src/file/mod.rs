@@ -263,7 +263,9 @@ impl Experiment {
         let value = |cases| expression::evaluate(&expect.value, Scope { cases, case });
         let measured = match failed {
             Some(why) => Err(why),
-            None => seeds.values().map(value).collect::<Result<Vec<f64>, _>>().and_then(mean),
+            None => {
+                seeds.values().map(value).collect::<Result<Vec<f64>, _>>().and_then(|v| mean(&v))
+            }
         };
         Verdict {
             name: expect.name.clone(),
@@ -276,7 +278,7 @@ impl Experiment {
     }
 }
 
-fn mean(values: Vec<f64>) -> Result<f64, String> {
+fn mean(values: &[f64]) -> Result<f64, String> {
     let count = values.iter().fold(0.0, |n, _| n + 1.0);
     if values.is_empty() {
         Err("nothing was run".to_owned())
