@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Perf(commands::perf::Args),
     /// Explain a capture file: connections, subflows, mappings, one line a segment
     Decode(commands::decode::Args),
+    /// Simulate networks with the very same code: run experiments, check published results
+    Sim(commands::sim::Args),
 }
 
 /// Reads the command line. `None`: help or the version was printed.

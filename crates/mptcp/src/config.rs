@@ -58,11 +58,14 @@ pub struct PathLimits {
     pub subflows: u32,
     /// Announced addresses of the peer that are used.
     pub add_addr_accepted: u32,
+    /// Subflows between the same two addresses, told apart by their ports: routers that spread
+    /// load by flow then carry them over different ways (RFC 8684 §3.2 tells subflows apart by the 4-tuple).
+    pub per_pair: u32,
 }
 
 impl Default for PathLimits {
     fn default() -> Self {
-        Self { subflows: 8, add_addr_accepted: 8 }
+        Self { subflows: 8, add_addr_accepted: 8, per_pair: 1 }
     }
 }
 

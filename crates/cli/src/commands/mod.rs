@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod perf;
 pub(crate) mod serve;
+pub(crate) mod sim;
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
@@ -20,5 +21,6 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, cli.json),
         Command::Perf(args) => perf::run(args, cli.json),
         Command::Decode(args) => decode::run(args, cli.json),
+        Command::Sim(args) => sim::run(args, cli.json),
     }
 }

@@ -183,16 +183,18 @@ async fn sequence_numbers_that_a_firewall_changes_do_not_matter() {
 async fn segments_that_are_cut_or_joined_on_the_way_keep_their_mappings() {
     let Ok(_turn) = machine::shared().await else { return };
     let wide = LinkConfig { mtu: 65_000, ..LinkConfig::default() };
-    let boxes: [(&str, MakeBox); 2] =
-        [("cut", || middlebox::split(500)), ("joined", middlebox::coalesce)];
+    // Small pieces that wait behind a hole at the data level can fill Linux's receive buffer, by
+    // what the kernel adds to each, and then it drops the hole's filling for ever: one link.
+    let boxes: [(&str, usize, MakeBox); 2] =
+        [("cut", 1, || middlebox::split(500)), ("joined", 2, middlebox::coalesce)];
     for opener in Opener::BOTH {
-        for (what, middlebox) in boxes {
-            let setup = Setup::new(opener).links([wide; 2]).tun_mtu(65_000);
-            let world = setup.paths(|_, path| path.mtu(1500)).build();
-            (0..2).for_each(|link| world.middlebox(link, middlebox()));
+        for (what, links, middlebox) in boxes {
+            let setup = Setup::new(opener).links(std::iter::repeat_n(wide, links));
+            let world = setup.tun_mtu(65_000).paths(|_, path| path.mtu(1500)).build();
+            (0..links).for_each(|link| world.middlebox(link, middlebox()));
             for task in [Task::Up, Task::Down, Task::Both] {
                 let ends = world.connect(task, 8 * MIB).await;
-                world.finish_over(2, ends, task, 8 * MIB).await.assert_multipath(what);
+                world.finish_over(links, ends, task, 8 * MIB).await.assert_multipath(what);
             }
             world.assert_clean(what);
         }

@@ -25,18 +25,24 @@ impl Connection {
         }
         let mss = self.typical_mss();
         self.shared.recv.advance_window(mss);
-        let first = self.feed(now).unwrap_or(0);
-        let count = self.subflows.len();
-        for i in (0..count).map(|n| (first + n) % count) {
-            if self.lacks_keys(i) {
-                continue;
+        loop {
+            let fed = self.feed(now);
+            let first = fed.unwrap_or(0);
+            let count = self.subflows.len();
+            for i in (0..count).map(|n| (first + n) % count) {
+                if self.lacks_keys(i) {
+                    continue;
+                }
+                let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
+                if let Some(transmit) = transmit {
+                    return Some((self.subflows[i].id, transmit));
+                }
             }
-            let transmit = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
-            if let Some(transmit) = transmit {
-                return Some((self.subflows[i].id, transmit));
+            // What was fed may wait for its pace; the next piece may go elsewhere at once.
+            if fed.is_none() || !self.shared.is_multipath() {
+                return None;
             }
         }
-        None
     }
 
     /// Whether data overtook the segment with the peer's key: nothing can be acknowledged before
@@ -216,7 +222,10 @@ impl Connection {
 fn path_view(sub: &Subflow) -> Option<PathView> {
     let path = sub.flow.paths().next()?;
     let unsent = u32::try_from(sub.flow.unsent()).unwrap_or(u32::MAX);
+    // What the subflow was given and holds back to pace it takes its part of the window. It must
+    // not hide the rest: else a scheduler takes the next path for what this one has room for.
     let room = sub.flow.room(path.id).saturating_sub(unsent);
+    let crumbs = unsent > 0 && room < path.mss.bytes();
     Some(PathView {
         id: path.id,
         alive: !path.suspect && !path.failed && sub.doubt.is_none(),
@@ -225,7 +234,7 @@ fn path_view(sub: &Subflow) -> Option<PathView> {
         rtt_var: path.rtt_var,
         cwnd: path.cwnd,
         in_flight: path.in_flight,
-        room: if unsent > 0 { 0 } else { room },
+        room: if crumbs { 0 } else { room },
         mss: path.mss,
         rate: path.rate,
     })

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use manypath_base::{AddrId, Instant, len32};
+use manypath_base::{AddrId, Instant, len32, usize32};
 use manypath_tcp::CloseReason;
 
 use super::path_manager::{Join, LocalEntry, RemoteEntry, Try};
@@ -84,18 +84,20 @@ impl Connection {
         out
     }
 
-    /// From each local address one subflow, to the first address of the peer of its family; from
-    /// a fullmesh one, to all.
+    /// From each local address one subflow, or as many as a pair may have, to the first address of
+    /// the peer of its family; from a fullmesh one, to all.
     fn missing_from(&self, local: &LocalEntry, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
         let same_family = |r: &&RemoteEntry| r.addr.is_ipv4() == local.addr.is_ipv4();
         let limit = if local.flags.fullmesh { usize::MAX } else { 1 };
         let used = |s: &Subflow| s.flow.local().ip() == local.addr;
-        if !local.flags.fullmesh && self.subflows.iter().any(used) {
+        let wanted = usize32(self.paths.limits().per_pair.max(1));
+        if !local.flags.fullmesh && self.subflows.iter().filter(|s| used(s)).count() >= wanted {
             return;
         }
         for remote in remotes.iter().filter(same_family).take(limit) {
-            let exists = |s: &Subflow| used(s) && s.flow.remote() == remote.addr;
-            if !self.subflows.iter().any(exists) && self.may_try(local, remote) {
+            let exists = |s: &&Subflow| used(s) && s.flow.remote() == remote.addr;
+            let there = self.subflows.iter().filter(exists).count();
+            if there < wanted && self.may_try(local, remote) {
                 out.push(join(local, remote));
             }
         }

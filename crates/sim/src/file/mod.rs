@@ -1,0 +1,326 @@
+//! Experiments as files: a network, its traffic, what happens to it, and what is expected.
+//!
+//! **Owns** reading, running and judging them. **Invariants**: what is expected is data in the
+//! file; a run depends on the file and the seed alone. **Leaves out** threads: each run is a value
+//! that can be computed anywhere.
+
+mod build;
+mod error;
+mod expression;
+mod links;
+mod measure;
+mod schema;
+mod series;
+mod topology;
+mod units;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use error::FileError;
+use error::Wrong;
+use expression::Scope;
+use measure::Snapshot;
+use schema::{Document, Expect};
+pub use series::Sample;
+
+use crate::World;
+
+/// An experiment as its file says.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    file: String,
+    text: String,
+    folder: PathBuf,
+    base: Document,
+    /// By name; a file without cases has one that is called `base`.
+    cases: BTreeMap<String, Document>,
+}
+
+/// Settings that override the file's, for trying things.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Congestion control of every flow that is not plain TCP.
+    pub cc: Option<String>,
+    /// Scheduler of every flow.
+    pub scheduler: Option<String>,
+}
+
+/// One run of one case with one seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The case.
+    pub case: String,
+    /// The seed.
+    pub seed: u64,
+    /// What was measured, by name.
+    pub values: BTreeMap<String, f64>,
+    /// Moments, where the file asks for them.
+    pub series: Vec<Sample>,
+    /// The hash of all deliveries.
+    pub trace_hash: u64,
+    /// Dispatches of queues and pipes.
+    pub events: u64,
+    /// Events of the simulation's own queue, timers of hosts included.
+    pub handled: u64,
+}
+
+/// What was expected, and what came out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// What is claimed, in words.
+    pub name: String,
+    /// The expression.
+    pub expression: String,
+    /// Smallest value that holds.
+    pub min: Option<f64>,
+    /// Largest value that holds.
+    pub max: Option<f64>,
+    /// Where the numbers come from.
+    pub source: String,
+    /// The mean over all seeds, or why there is none.
+    pub measured: Result<f64, String>,
+}
+
+impl Verdict {
+    /// Whether the measured value is within the bounds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let within =
+            |v: f64| self.min.is_none_or(|min| v >= min) && self.max.is_none_or(|max| v <= max);
+        self.measured.as_ref().is_ok_and(|&v| v.is_finite() && within(v))
+    }
+}
+
+impl Experiment {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| FileError {
+            file: file.clone(),
+            line: None,
+            key: String::new(),
+            message: error.to_string(),
+        })?;
+        Self::parse(&file, &text, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Reads the text of a file. Files named in it are looked for in `folder`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, FileError> {
+        let of_toml = |error| FileError::of_toml(file, text, &error);
+        let base: Document = toml::from_str(text).map_err(of_toml)?;
+        let table: toml::Table = toml::from_str(text).map_err(of_toml)?;
+        let mut cases = BTreeMap::new();
+        for (name, changes) in &base.case {
+            let mut merged = table.clone();
+            merge(&mut merged, changes);
+            let read = merged.try_into::<Document>();
+            let document = read.map_err(|error| {
+                let wrong = Wrong::new(format!("case.{name}"), error.message());
+                FileError::of_wrong(file, text, None, wrong)
+            })?;
+            cases.insert(name.clone(), document);
+        }
+        if cases.is_empty() {
+            cases.insert("base".to_owned(), base.clone());
+        }
+        let (file, text) = (file.to_owned(), text.to_owned());
+        let experiment = Self { file, text, folder: folder.to_owned(), base, cases };
+        experiment.check_bounds()?;
+        Ok(experiment)
+    }
+
+    fn check_bounds(&self) -> Result<(), FileError> {
+        let wrong = |key: &str, message: &str| {
+            FileError::of_wrong(&self.file, &self.text, None, Wrong::new(key, message))
+        };
+        for expect in &self.base.expect {
+            let (min, max) = bounds(expect);
+            if min.is_none() && max.is_none() {
+                let said = "expected `min`, `max`, or `equals` with `tolerance`";
+                return Err(wrong("expect", &format!("{:?}: {said}", expect.name)));
+            }
+            let named = expression::cases(&expect.value).into_iter().chain(expect.case.clone());
+            for case in named {
+                if !self.cases.contains_key(&case) {
+                    let said = format!("{:?}: no case is called {case:?}", expect.name);
+                    return Err(wrong("expect", &said));
+                }
+            }
+        }
+        let warmup = self.base.warmup.map_or(Duration::ZERO, |t| t.0);
+        if warmup >= self.base.duration.0 {
+            return Err(wrong("warmup", "expected a time before the end, which is `duration`"));
+        }
+        Ok(())
+    }
+
+    /// What it is, in a few words.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.base.title
+    }
+
+    /// What it is to show.
+    #[must_use]
+    pub fn claim(&self) -> &str {
+        &self.base.claim
+    }
+
+    /// Where that was published.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.base.source
+    }
+
+    /// Its seeds.
+    #[must_use]
+    pub fn seeds(&self) -> &[u64] {
+        &self.base.seeds
+    }
+
+    /// Its cases.
+    #[must_use]
+    pub fn cases(&self) -> Vec<&str> {
+        self.cases.keys().map(String::as_str).collect()
+    }
+
+    /// Runs one case with one seed.
+    ///
+    /// # Errors
+    /// What is wrong with the file, such as a node, a link or an algorithm that is not there.
+    ///
+    /// # Panics
+    /// If there is no such case.
+    pub fn run(&self, case: &str, seed: u64, overrides: &Overrides) -> Result<Outcome, FileError> {
+        let mut document = self.cases.get(case).expect("the caller took it from `cases`").clone();
+        document.apply(overrides);
+        let named = (case != "base" || self.base.case.contains_key(case)).then_some(case);
+        let plan = document
+            .plan(&self.folder, seed)
+            .map_err(|wrong| FileError::of_wrong(&self.file, &self.text, named, wrong))?;
+        let mut world = World::new(&plan, seed);
+        let warmup = document.warmup.map_or(Duration::ZERO, |t| t.0);
+        let mut series = Vec::new();
+        let mut advance = |world: &mut World, to: Duration| {
+            if let Some(step) = document.sample.map(|t| t.0).filter(|step| !step.is_zero()) {
+                while world.elapsed() + step <= to {
+                    world.run_until(world.elapsed() + step);
+                    series.push(Sample::take(world, &plan));
+                }
+            }
+            world.run_until(to);
+        };
+        advance(&mut world, warmup);
+        world.forget_stalls();
+        let from = Snapshot::take(&mut world, &plan);
+        advance(&mut world, document.duration.0);
+        let to = Snapshot::take(&mut world, &plan);
+        let values = measure::values(&world, &plan, &from, &to);
+        Ok(Outcome {
+            case: case.to_owned(),
+            seed,
+            values,
+            series,
+            trace_hash: world.trace_hash(),
+            events: world.counters().dispatches,
+            handled: world.handled(),
+        })
+    }
+
+    /// Holds the outcomes of all cases and seeds against what is expected. `failures` are cases
+    /// that could not be run, and why.
+    #[must_use]
+    pub fn judge(&self, outcomes: &[Outcome], failures: &BTreeMap<String, String>) -> Vec<Verdict> {
+        let judge = |expect: &Expect| self.judge_one(expect, outcomes, failures);
+        self.base.expect.iter().map(judge).collect()
+    }
+
+    fn judge_one(
+        &self,
+        expect: &Expect,
+        outcomes: &[Outcome],
+        failures: &BTreeMap<String, String>,
+    ) -> Verdict {
+        let (min, max) = bounds(expect);
+        let first = self.cases.keys().next().map_or("base", String::as_str);
+        let case = expect.case.as_deref().unwrap_or(first);
+        let own = expression::needs_a_case(&expect.value).then(|| case.to_owned());
+        let needed = expression::cases(&expect.value).into_iter().chain(own);
+        let failed = needed.into_iter().find_map(|case| failures.get(&case).cloned());
+        let mut seeds: BTreeMap<u64, BTreeMap<String, _>> = BTreeMap::new();
+        for outcome in outcomes {
+            let seed = seeds.entry(outcome.seed).or_default();
+            seed.insert(outcome.case.clone(), outcome.values.clone());
+        }
+        let value = |cases| expression::evaluate(&expect.value, Scope { cases, case });
+        let measured = match failed {
+            Some(why) => Err(why),
+            None => {
+                seeds.values().map(value).collect::<Result<Vec<f64>, _>>().and_then(|v| mean(&v))
+            }
+        };
+        Verdict {
+            name: expect.name.clone(),
+            expression: expect.value.clone(),
+            min,
+            max,
+            source: expect.source.clone(),
+            measured,
+        }
+    }
+}
+
+fn mean(values: &[f64]) -> Result<f64, String> {
+    let count = values.iter().fold(0.0, |n, _| n + 1.0);
+    if values.is_empty() {
+        Err("nothing was run".to_owned())
+    } else {
+        Ok(values.iter().sum::<f64>() / count)
+    }
+}
+
+fn bounds(expect: &Expect) -> (Option<f64>, Option<f64>) {
+    let tolerance = expect.tolerance.unwrap_or(0.0);
+    let low = expect.equals.map(|v| v - tolerance);
+    let high = expect.equals.map(|v| v + tolerance);
+    (expect.min.or(low), expect.max.or(high))
+}
+
+impl Document {
+    fn apply(&mut self, overrides: &Overrides) {
+        for flow in self.flow.values_mut() {
+            if !flow.tcp && overrides.cc.is_some() {
+                flow.cc.clone_from(&overrides.cc);
+            }
+            if overrides.scheduler.is_some() {
+                flow.scheduler.clone_from(&overrides.scheduler);
+            }
+        }
+        if overrides.scheduler.is_some() {
+            self.stack.scheduler.clone_from(&overrides.scheduler);
+        }
+    }
+}
+
+/// Puts `changes` over `base`, table by table.
+fn merge(base: &mut toml::Table, changes: &toml::Table) {
+    for (key, value) in changes {
+        match (base.get_mut(key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(changes)) => merge(base, changes),
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Files, right and wrong.
+
+use super::*;
+
+const GOOD: &str = r#"
+title = "two links"
+duration = "3s"
+warmup = "1s"
+seeds = [1, 2]
+sample = "500ms"
+
+[link.a]
+ends = ["client", "server"]
+rate = "10Mbps"
+delay = "10ms"
+queue = "1bdp"
+
+[link.b]
+ends = ["client", "server"]
+preset = "3g"
+
+[flow.mp]
+from = "client"
+to = "server"
+cc = "lia"
+
+[case.both]
+[case.one.flow.mp]
+tcp = true
+
+[[expect]]
+name = "two are more than one"
+value = "both:flow.mp.goodput - one:flow.mp.goodput"
+min = 0.5
+
+[[expect]]
+name = "not as much as that"
+value = "flow.mp.goodput"
+case = "one"
+min = 11
+"#;
+
+fn parse(text: &str) -> Result<Experiment, FileError> {
+    Experiment::parse("x.toml", text, Path::new("."))
+}
+
+#[test]
+fn an_experiment_is_run_and_judged() {
+    let experiment = parse(GOOD).unwrap();
+    let mut outcomes = Vec::new();
+    for case in experiment.cases() {
+        for &seed in experiment.seeds() {
+            outcomes.push(experiment.run(case, seed, &Overrides::default()).unwrap());
+        }
+    }
+    assert_eq!(outcomes[0].series.len(), 6);
+    let verdicts = experiment.judge(&outcomes, &BTreeMap::new());
+    let held: Vec<bool> = verdicts.iter().map(Verdict::holds).collect();
+    assert_eq!(held, [true, false], "{verdicts:?}");
+    let failures = BTreeMap::from([("one".to_owned(), "broken".to_owned())]);
+    assert_eq!(experiment.judge(&outcomes, &failures)[0].measured, Err("broken".to_owned()));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_line_and_key() {
+    let cases = [
+        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:10: rate: expected a rate"),
+        ("cc = \"lia\"", "cc = \"lila\"", "x.toml:21: flow.mp.cc: unknown congestion control"),
+        ("cc = \"lia\"", "colour = 1", "x.toml:21: colour: unknown field `colour`, expected"),
+        ("to = \"server\"", "to = \"srv\"", "x.toml:20: flow.mp.to: no link ends at a node"),
+        (
+            "tcp = true",
+            "tcp = 7",
+            "x.toml:24: case.one: invalid type: integer `7`, expected a bool",
+        ),
+        ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:4: warmup: expected a time before the end"),
+        ("min = 0.5", "", "x.toml:27: expect: \"two are more than one\": expected `min`"),
+        ("one:flow", "two:flow", "no case is called \"two\""),
+    ];
+    for (good, bad, message) in cases {
+        let text = GOOD.replacen(good, bad, 1);
+        let error = match parse(&text) {
+            Err(error) => error,
+            Ok(e) => e.run("both", 1, &Overrides::default()).expect_err(message),
+        };
+        assert!(error.to_string().contains(message), "{error}\ninstead of {message}");
+    }
+}
