@@ -24,6 +24,8 @@ use crate::role::{Report, Role};
 
 /// How long a client tries to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that may wait to be accepted, so that many at once lose no SYN.
+const BACKLOG: i32 = 1024;
 
 /// The kernel's protocol of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +86,7 @@ impl PeerConfig {
         let socket = self.socket(addr)?;
         socket.set_reuse_address(true)?;
         socket.bind(&addr.into())?;
-        socket.listen(128)?;
+        socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         Ok(socket)
     }

@@ -31,7 +31,8 @@ async fn an_address_that_linux_announces_is_joined() {
         };
         world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("announced");
         let counted = world.counted();
-        assert_eq!(counted.get("MPTcpExtEchoAdd"), 1, "{counted}");
+        // A signal on a super-segment is on each of its packets.
+        assert!(counted.get("MPTcpExtEchoAdd") >= 1, "{counted}");
         world.assert_clean("announced");
     }
 }
@@ -119,7 +120,7 @@ async fn a_path_goes(opener: Opener, task: Task, link: usize) {
     };
     world.finish(ends, task, BYTES, meanwhile).await.assert_multipath("a path went");
     let counted = world.counted();
-    assert_eq!(counted.get("MPTcpExtRmAddr"), 1, "{opener:?} {task:?} {link}: {counted}");
+    assert!(counted.get("MPTcpExtRmAddr") >= 1, "{opener:?} {task:?} {link}: {counted}");
     world.assert_clean("a path went");
 }
 
@@ -148,7 +149,9 @@ async fn linux_adds_and_removes_an_address_while_data_flows() {
     let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
         for task in [Task::Up, Task::Down] {
-            let world = Setup::new(opener).spare(1).build();
+            // Slow enough that the address comes while data flows.
+            let links = [LinkConfig::mbps(100, Duration::from_millis(5)); 2];
+            let world = Setup::new(opener).links(links).spare(1).build();
             let mut events = world.endpoint.events().expect("it runs");
             let ends = world.connect(task, BYTES).await;
             let id = ends.0.conn_id();
