@@ -70,8 +70,7 @@ fn nanos(d: Duration) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MinRtt;
-    use crate::testing::{any_may_carry, any_paths, backup, dead, full, may_carry, path};
+    use crate::testing::{any_paths, backup, dead, full, path, waits_only_for_a_faster_path};
     use proptest::prelude::*;
 
     fn pick(ecf: &mut Ecf, unsent: u64, paths: &[PathView]) -> Option<u32> {
@@ -123,21 +122,7 @@ mod tests {
             paths in any_paths(), unsent in prop_oneof![0u64..100_000, any::<u64>()],
         ) {
             let demand = Demand { unsent, window: u64::MAX };
-            let lowest = MinRtt.pick(&demand, &paths);
-            match Ecf::default().pick(&demand, &paths) {
-                Some(id) => {
-                    prop_assert!(may_carry(&paths, id));
-                    prop_assert_eq!(Some(id), lowest);
-                }
-                None if any_may_carry(&paths) => {
-                    let usable = paths.iter().find(|p| Some(p.id) == lowest).expect("is a row");
-                    let awaited = |p: &PathView| {
-                        p.alive && p.room == 0 && p.in_flight > 0 && p.srtt < usable.srtt
-                    };
-                    prop_assert!(paths.iter().any(awaited));
-                }
-                None => {}
-            }
+            waits_only_for_a_faster_path(&mut Ecf::default(), &demand, &paths)?;
         }
     }
 }

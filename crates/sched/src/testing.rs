@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use manypath_base::{Mss, PathId, Rate};
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 
-use crate::PathView;
+use crate::{Demand, MinRtt, PathView, Scheduler};
 
 /// A living regular path of ten segments of 1000 bytes, all of them free.
 pub(crate) fn path(id: u32, rtt_ms: u64) -> PathView {
@@ -61,4 +62,26 @@ pub(crate) fn may_carry(paths: &[PathView], id: PathId) -> bool {
 /// Whether there is any path that a scheduler may pick.
 pub(crate) fn any_may_carry(paths: &[PathView]) -> bool {
     paths.iter().any(|p| may_carry(paths, p.id))
+}
+
+/// Checks a pick of a scheduler that is lowest RTT but for waiting: it picks what lowest RTT picks,
+/// or waits for a faster path that is full and in use. Returns whether it waited.
+pub(crate) fn waits_only_for_a_faster_path(
+    scheduler: &mut dyn Scheduler,
+    demand: &Demand,
+    paths: &[PathView],
+) -> Result<bool, TestCaseError> {
+    let lowest = MinRtt.pick(demand, paths);
+    if let Some(id) = scheduler.pick(demand, paths) {
+        prop_assert!(may_carry(paths, id));
+        prop_assert_eq!(Some(id), lowest);
+        return Ok(false);
+    }
+    if !any_may_carry(paths) {
+        return Ok(false);
+    }
+    let usable = paths.iter().find(|p| Some(p.id) == lowest).expect("is a row");
+    let awaited = |p: &PathView| p.alive && p.room == 0 && p.in_flight > 0 && p.srtt < usable.srtt;
+    prop_assert!(paths.iter().any(awaited));
+    Ok(true)
 }
