@@ -13,6 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket};
 use std::os::fd::{AsFd, AsRawFd};
 
+/// Names are used once in a namespace: while another test starts a process, that holds every open
+/// interface for a moment, and a name given up is still in use.
 fn open(name: &str, offload: bool, addresses: &[&str]) -> Tun {
     let addresses = addresses.iter().map(|text| match text.split_once('/') {
         Some((ip, prefix)) => (address(ip), prefix.parse().expect("a prefix length")),
@@ -45,9 +47,9 @@ fn payload_len(batch: &[Datagram]) -> usize {
 
 #[test]
 fn a_syn_of_the_kernel_arrives() {
-    let Some(namespace) = Namespace::new("a_syn_of_the_kernel_arrives") else { return };
-    namespace.run(|| {
-        for offload in [true, false] {
+    for offload in [true, false] {
+        let Some(namespace) = Namespace::new("a_syn_of_the_kernel_arrives") else { return };
+        namespace.run(|| {
             let mut tun = open("mp0", offload, &["10.1.0.1/24"]);
             let (tcp4, stream) = (AddressFamily::Inet, SockType::Stream);
             let client = socket(tcp4, stream, SockFlag::SOCK_NONBLOCK, None).expect("a socket");
@@ -58,8 +60,8 @@ fn a_syn_of_the_kernel_arrives() {
             assert_eq!((ip.src, ip.dst), (address("10.1.0.1"), address("10.1.0.2")));
             assert_eq!((syn.flags, syn.dst_port), (Flags::SYN, 80));
             assert_eq!(batch[0].checksum == Checksum::Offloaded, offload);
-        }
-    });
+        });
+    }
 }
 
 /// Sends one super-segment of 60,000 bytes into `from` and returns what the kernel forwards to
@@ -91,8 +93,8 @@ fn assert_intact(batch: &[Datagram]) {
 
 #[test]
 fn a_super_segment_is_forwarded_whole_where_both_sides_offload() {
-    let Some(namespace) = Namespace::new("a_super_segment_is_forwarded_whole") else { return };
     for v6 in [false, true] {
+        let Some(namespace) = Namespace::new("a_super_segment_is_forwarded_whole") else { return };
         let batch = namespace.run(|| forward(v6, true, true));
         assert_intact(&batch);
         assert_eq!(batch.len(), 1, "IPv6: {v6}");
@@ -121,8 +123,8 @@ fn packets_that_wait_keep_their_bytes_while_others_are_received() {
 
 #[test]
 fn the_kernel_cuts_a_super_segment_for_a_plain_interface() {
-    let Some(namespace) = Namespace::new("the_kernel_cuts_a_super_segment") else { return };
     for v6 in [false, true] {
+        let Some(namespace) = Namespace::new("the_kernel_cuts_a_super_segment") else { return };
         let batch = namespace.run(|| forward(v6, true, false));
         assert_intact(&batch);
         assert_eq!(batch.len(), 60_000_usize.div_ceil(1400), "IPv6: {v6}");
@@ -132,8 +134,8 @@ fn the_kernel_cuts_a_super_segment_for_a_plain_interface() {
 
 #[test]
 fn a_plain_interface_cuts_in_software() {
-    let Some(namespace) = Namespace::new("a_plain_interface_cuts_in_software") else { return };
     for v6 in [false, true] {
+        let Some(namespace) = Namespace::new("a_plain_interface_cuts_in_software") else { return };
         let batch = namespace.run(|| forward(v6, false, true));
         assert_intact(&batch);
         assert!(batch.iter().all(|d| d.len() <= 1500), "IPv6: {v6}");
