@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use manypath_base::{Instant, PathId, SubflowOffset};
+use manypath_base::{Instant, Mss, PathId, SubflowOffset};
 use manypath_cc::FlowView;
 use manypath_wire::IcmpKind;
 
@@ -83,6 +83,12 @@ impl Flow {
         let open = matches!(self.state, State::Established | State::CloseWait);
         let open = open || self.may_send_early();
         self.path(path).filter(|_| open).map_or(0, Path::room)
+    }
+
+    /// Payload of one packet without options, on the path where that is least.
+    #[must_use]
+    pub fn mss(&self) -> Mss {
+        self.paths.iter().map(|p| p.mss).min().expect("a flow has a path")
     }
 
     /// A snapshot of each path.

@@ -351,7 +351,6 @@ impl Connection {
     }
 
     pub(super) fn typical_mss(&self) -> u32 {
-        let path = self.subflows.first().and_then(|s| s.flow.paths().next());
-        path.map_or(1, |p| p.mss.bytes())
+        self.subflows.first().map_or(1, |s| s.flow.mss().bytes())
     }
 }

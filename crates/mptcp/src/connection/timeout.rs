@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use manypath_base::Instant;
+use manypath_tcp::Flow;
 
 use super::Connection;
 use super::subflow::{Kind, Stage};
@@ -123,8 +124,7 @@ impl Connection {
         let sub = &mut self.subflows[i];
         let Kind::Join { opener: true, .. } = sub.state.kind else { return };
         if sub.state.stage == Stage::Unconfirmed && sub.state.confirm_timer.is_none() {
-            let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
-            sub.state.confirm_timer = Some(now + rto);
+            sub.state.confirm_timer = Some(now + rto(&sub.flow));
         }
     }
 
@@ -139,9 +139,14 @@ impl Connection {
             sub.down = Some(PathDownReason::JoinFailed);
             return self.end_marked(now);
         }
-        let rto = sub.flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto);
         sub.state.confirm_attempts += 1;
-        sub.state.confirm_timer = Some(now + rto * (1 << sub.state.confirm_attempts));
+        let wait = rto(&sub.flow) * (1 << sub.state.confirm_attempts);
+        sub.state.confirm_timer = Some(now + wait);
         sub.flow.request_ack();
     }
+}
+
+/// A flow's retransmission timeout.
+fn rto(flow: &Flow) -> Duration {
+    flow.paths().next().map_or(DATA_TIMEOUT_MIN, |p| p.rto)
 }

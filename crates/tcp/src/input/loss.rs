@@ -16,11 +16,14 @@ use crate::{Extension, Flow};
 /// RFC 8985 §6.2, DupThresh).
 const DUP_THRESH: u32 = 3;
 
+/// How a flow's paths look to coupled controllers; nearly always it has one.
+pub(super) type OwnViews = SmallVec<[FlowView; 1]>;
+
 impl Flow {
     /// Every path takes in what the acknowledgment said of it.
     pub(super) fn react(&mut self, now: Instant, news: &AckNews, ext: &dyn Extension) {
-        let own = self.own_views();
-        let views = ext.flow_views().unwrap_or(&own);
+        let mut own = OwnViews::new();
+        let views = self.views_of(ext, &mut own);
         let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
         let dup_acks = self.send.dup_acks;
         let Self { board, paths, events, counters, .. } = self;
@@ -59,8 +62,16 @@ impl Flow {
         }
     }
 
-    pub(crate) fn own_views(&self) -> SmallVec<[FlowView; 1]> {
-        self.paths.iter().map(Path::view).collect()
+    /// The paths that are coupled: those of the whole connection, else this flow's, put into `own`.
+    pub(super) fn views_of<'a>(
+        &self,
+        ext: &'a dyn Extension,
+        own: &'a mut OwnViews,
+    ) -> &'a [FlowView] {
+        ext.flow_views().unwrap_or_else(|| {
+            own.extend(self.views());
+            own
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 
-use super::loss::detect_losses;
+use super::loss::{OwnViews, detect_losses};
 use crate::keepalive::Due;
 use crate::path::{Cause, Episode, Frto, Health, Path, TimerKind};
 use crate::scoreboard::{Scoreboard, Status};
@@ -72,8 +72,8 @@ impl Flow {
     }
 
     fn path_timeouts(&mut self, now: Instant, ext: &dyn Extension) {
-        let own = self.own_views();
-        let views = ext.flow_views().unwrap_or(&own);
+        let mut own = OwnViews::new();
+        let views = self.views_of(ext, &mut own);
         // Without timestamps, and where new data can go nowhere else (RFC 5682 §3.1).
         let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
         let Self { board, paths, send, events, counters, .. } = self;
