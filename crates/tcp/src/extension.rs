@@ -35,6 +35,9 @@ pub struct Outgoing {
     pub attempt: u8,
     /// Bytes that are left for options; more is a bug.
     pub space: usize,
+    /// Whether the segment leaves as one packet whatever its options are. One that the device cuts
+    /// repeats its options on every packet.
+    pub whole: bool,
 }
 
 /// A segment that came in and passed TCP's acceptance tests.

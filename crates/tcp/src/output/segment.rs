@@ -130,6 +130,7 @@ impl Flow {
             len,
             attempt: draft.attempt,
             space: Options::MAX_LEN - options.len(),
+            whole: len <= self.packet_payload(draft.path, Options::MAX_LEN).bytes(),
         };
         ext.write_options(&outgoing, &mut options.mptcp);
         self.add_user_timeout(draft.phase, &mut options);

@@ -127,7 +127,9 @@ impl Seam<'_> {
             self.sub.end_row();
         }
         let alone = segment.len == 0;
-        let signal = self.sub.to_say.front().filter(|_| !alone || self.sub.may_signal_alone());
+        // Said once: what the device cuts would say it with every packet.
+        let may_signal = if alone { self.sub.may_signal_alone() } else { segment.whole };
+        let signal = self.sub.to_say.front().filter(|_| may_signal);
         if let Some(len) = signal.map(signal_len) {
             if alone {
                 self.sub.on_signal_alone(segment.now);
