@@ -64,10 +64,61 @@ fn a_wrong_checksum_on_the_only_subflow_goes_on_as_tcp() {
     let options = summed(&raw, 1, 1, b"some", false, 1);
     raw.send(sub, Flags::ACK, options, b"some");
     raw.pass(100);
-    assert_eq!(raw.said(), ["#0 ack 5 fail 1"], "what failed has no DATA_ACK");
-    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5 fail 1"], "it will not come again");
+    assert_eq!(protocol(&raw), Protocol::Multipath, "the peer does not know");
     raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
     assert_eq!(raw.read(), "somemore");
+}
+
+/// RFC 8684 §3.7: the infinite mapping comes "on the first new packet", which may be none. Until
+/// then mappings go on, and are acknowledged: a peer that answers MP_FAIL may wait for that.
+#[test]
+fn data_after_a_wrong_checksum_is_acknowledged_until_the_peer_maps_without_end() {
+    let (mut raw, mut sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5 fail 1"]);
+    sub.seq = 5;
+    let mut answer = raw.dss(Some(1), None, false);
+    answer.fail = Some(MpFail { dsn: raw.dsn(1) });
+    raw.send(sub, Flags::ACK, answer, b"");
+    let options = summed(&raw, 5, 5, b"more", false, 1);
+    raw.send(sub, Flags::ACK, options, b"more");
+    raw.pass(100);
+    assert_eq!(raw.said(), ["#0 ack 9 dss ack 9"], "said and answered, and not verified again");
+    sub.seq = 9;
+    let infinite = raw.dss(Some(1), Some((9, 9, 0)), false);
+    raw.send(sub, Flags::ACK, infinite, b"last");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    assert_eq!(raw.read(), "somemorelast");
+}
+
+/// Nothing new may come at all: the connection closes as MPTCP.
+#[test]
+fn data_fin_after_a_wrong_checksum_is_acknowledged() {
+    let (mut raw, mut sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    raw.said();
+    sub.seq = 5;
+    let mut fin = summed(&raw, 5, 0, b"", true, 0);
+    fin.fail = Some(MpFail { dsn: raw.dsn(1) });
+    raw.send(sub, Flags::ACK, fin, b"");
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 6"]);
+    assert_eq!(raw.read(), "some|");
+}
+
+/// While multipath ends, no subflow is added to it.
+#[test]
+fn no_join_is_taken_after_a_wrong_checksum() {
+    let (mut raw, sub) = checked();
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    raw.said();
+    let syn = raw.join_syn(1);
+    raw.send(raw.sub(1, 40_001, 80), Flags::SYN, syn, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
 }
 
 /// RFC 8684 §3.7: acknowledgments are lost in silence, so MP_FAIL is repeated until the peer shows
@@ -77,11 +128,11 @@ fn mp_fail_is_repeated_until_the_peer_reverts_to_tcp() {
     let (mut raw, mut sub) = checked();
     let options = summed(&raw, 1, 1, b"some", false, 1);
     raw.send(sub, Flags::ACK, options, b"some");
-    assert_eq!(raw.said(), ["#0 ack 5 fail 1"]);
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5 fail 1"]);
     sub.seq = 5;
     let options = summed(&raw, 5, 5, b"more", false, 0);
     raw.send(sub, Flags::ACK, options, b"more");
-    assert_eq!(raw.said(), ["#0 ack 9 fail 1"]);
+    assert_eq!(raw.said(), ["#0 ack 9 dss ack 9 fail 1"]);
     sub.seq = 9;
     raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
     assert_eq!(raw.said(), ["#0 ack 13"]);
@@ -284,8 +335,9 @@ fn data_that_waited_for_its_mapping_is_verified() {
         assert_eq!(raw.read(), "some");
         let map = summed(&raw, 5, 5, b"morelast", false, error);
         raw.send(Sub { seq: 13, ..sub }, Flags::ACK, map, b"");
-        assert_eq!(raw.read(), "morelast", "as MPTCP, or as TCP");
-        assert_eq!(protocol(&raw) == Protocol::Multipath, error == 0);
+        assert_eq!(raw.read(), "morelast", "TCP would have taken it");
+        let failed = raw.said().iter().any(|said| said.ends_with("fail 5"));
+        assert_eq!(failed, error == 1);
     }
 }
 

@@ -24,7 +24,7 @@ impl Connection {
     pub(crate) fn admit_join(&mut self, to: SocketAddr) -> Result<(), MpTcpRst> {
         let prohibited =
             |transient| MpTcpRst { transient, reason: ResetReason::AdministrativelyProhibited };
-        let able = self.shared.is_multipath() && self.shared.remote.is_some();
+        let able = self.shared.may_join() && self.shared.remote.is_some();
         let denied = self.shared.denies_join_id0 && to == self.local;
         if !able || self.ended.is_some() || denied {
             return Err(prohibited(false));

@@ -1,7 +1,13 @@
 //! Checksums over mapped data (RFC 8684 §3.3.1), and what follows when one does not match (§3.7).
 //!
 //! **Invariant**: where checksums were agreed, data reaches reassembly only after the whole of its
-//! mapping was verified.
+//! mapping was verified; once one has failed on the only subflow, nothing is verified any more.
+//!
+//! On the only subflow a failed checksum ends multipath, but not at once: the peer goes on with
+//! mappings and awaits DATA_ACKs, until MP_FAIL has reached it and it has new data to map without
+//! end. So data is taken and acknowledged as before (there is no other subflow on which it could
+//! come again), and TCP takes over with whichever comes first: an infinite mapping or a segment
+//! without DATA_ACK from the peer, or new data of this side once the peer has answered.
 
 use manypath_base::{DataOffset, DataSeq, Payload};
 use manypath_wire::{MpTcpRst, ResetReason, Sum};
@@ -46,12 +52,12 @@ impl Connection {
     }
 
     /// A middlebox changed the data. With other subflows this one is closed, and the data comes
-    /// again on another; alone, the connection goes on as TCP, which would have taken the data.
+    /// again on another; alone, the connection is to go on as TCP, which would have taken the data.
     fn on_checksum_failed(&mut self, i: usize, mapping: Mapping, payload: Payload) {
         let Some(remote) = self.shared.remote else { return };
         let dsn = mapping.dsn.seq(remote.idsn);
         if self.shared.may_fall_back() {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
+            self.shared.distrusted = true;
             self.deliver(i, mapping.dsn, payload);
             self.tell_failure(i, dsn);
         } else {
@@ -70,8 +76,12 @@ impl Connection {
     }
 
     /// The peer says that a checksum of ours did not match: it is answered in kind, and TCP goes
-    /// on. Where the two levels do not count alike the subflow ends.
+    /// on. Where the two levels do not count alike the subflow ends. Where this side said so first,
+    /// that was the answer.
     pub(super) fn on_fail(&mut self, i: usize) {
+        if self.shared.distrusted {
+            return;
+        }
         let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
         let Some(remote) = remote else {
             let reason = ResetReason::MiddleboxInterference;
@@ -80,6 +90,15 @@ impl Connection {
         let next = self.shared.recv.nxt().seq(remote.idsn);
         self.shared.fall_back(FallbackReason::ChecksumFailed);
         self.tell_failure(i, next);
+    }
+
+    /// Both sides know that a checksum failed, and new data is the place to say that it goes on as
+    /// TCP (RFC 8684 §3.7).
+    pub(super) fn revert(&mut self) {
+        let known = self.shared.distrusted && self.shared.telling_failure.is_none();
+        if known && self.shared.send.unsent() > 0 {
+            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        }
     }
 
     /// What waits to be verified is taken as it is: TCP would have taken it.

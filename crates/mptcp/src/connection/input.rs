@@ -142,6 +142,10 @@ impl Connection {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
                 Some(mapping) => self.take_piece(i, mapping, at, &payload),
+                None if self.shared.distrusted => {
+                    self.shared.fall_back(FallbackReason::ChecksumFailed);
+                    return self.take_plain(at, payload);
+                }
                 None if self.is_first_data(at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
@@ -166,7 +170,7 @@ impl Connection {
     ) -> usize {
         let len = usize64((mapping.end() - at).min(len64(payload.len())));
         let piece = payload.slice(0, len);
-        if self.shared.checksum {
+        if self.shared.checksum && !self.shared.distrusted {
             self.take_checked(i, mapping, piece);
         } else {
             self.deliver(i, mapping.dsn + (at - mapping.ssn), piece);

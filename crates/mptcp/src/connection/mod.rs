@@ -145,6 +145,7 @@ impl Connection {
                 views: Vec::new(),
                 fastclosing: false,
                 telling_failure: None,
+                distrusted: false,
                 joined: false,
                 skewed: false,
                 wide: false,

@@ -60,7 +60,7 @@ impl Connection {
     /// that it has the keys.
     fn wants_joins(&self) -> bool {
         !self.paths.plan.is_empty()
-            && self.shared.is_multipath()
+            && self.shared.may_join()
             && self.established
             && self.ended.is_none()
             && len32(self.subflows.len()) <= self.paths.limits().subflows

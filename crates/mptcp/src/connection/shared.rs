@@ -54,6 +54,9 @@ pub(crate) struct Shared {
     /// A checksum failed on the only subflow: MP_FAIL goes out with every segment until the peer
     /// shows that it knows.
     pub(crate) telling_failure: Option<DataSeq>,
+    /// The peer's data failed a checksum on the only subflow. Nothing is verified any more, and
+    /// multipath ends as soon as either side can say so (see `checksum`).
+    pub(crate) distrusted: bool,
     /// There was a second subflow once: the two levels no longer count alike.
     pub(crate) joined: bool,
     /// The peer sent a byte at another place of the subflow than of the stream.
@@ -108,6 +111,11 @@ impl Shared {
 
     pub(crate) fn is_multipath(&self) -> bool {
         self.mode == Mode::Multipath
+    }
+
+    /// Whether subflows may be added: not where multipath is about to end.
+    pub(crate) fn may_join(&self) -> bool {
+        self.is_multipath() && !self.distrusted
     }
 
     /// A data offset of this side's stream as it goes out.

@@ -121,11 +121,11 @@ impl Connection {
 
     /// When an announcement is to be sent or repeated.
     pub(super) fn announce_at(&self) -> Option<Instant> {
-        self.paths.announce_at().filter(|_| self.shared.is_multipath() && self.ended.is_none())
+        self.paths.announce_at().filter(|_| self.shared.may_join() && self.ended.is_none())
     }
 
     pub(super) fn announce_timeout(&mut self, now: Instant) {
-        if !self.shared.is_multipath() || self.ended.is_some() {
+        if !self.shared.may_join() || self.ended.is_some() {
             return;
         }
         while let Some(Announcement { id, addr, port }) = self.paths.next_announcement(now) {

@@ -169,6 +169,9 @@ impl Seam<'_> {
     }
 
     pub(super) fn read_open(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
+        if self.shared.distrusted {
+            self.hear_of_failure(options);
+        }
         if !self.shared.is_multipath() {
             return Verdict::Continue;
         }
@@ -218,11 +221,15 @@ impl Seam<'_> {
         [mapped, capable].iter().flatten().all(|(len, sum)| *len == 0 || sum.is_some() == agreed)
     }
 
-    /// After falling back the peer is told of a failed checksum until it shows that it knows: it
-    /// says so itself, or its segments have no DATA_ACK any more (RFC 8684 §3.7).
+    /// The peer is told of a failed checksum until it shows that it knows: it says so itself, or
+    /// its segments have no DATA_ACK any more, and then it has gone over to TCP (RFC 8684 §3.7).
     pub(super) fn hear_of_failure(&mut self, options: &MptcpOptions) {
-        if options.fail.is_some() || options.dss.is_none_or(|dss| dss.data_ack.is_none()) {
+        let reverted = options.dss.is_none_or(|dss| dss.data_ack.is_none());
+        if options.fail.is_some() || reverted {
             self.shared.telling_failure = None;
+        }
+        if self.shared.distrusted && reverted {
+            self.shared.fall_back(FallbackReason::ChecksumFailed);
         }
     }
 
@@ -234,7 +241,10 @@ impl Seam<'_> {
             return false;
         }
         if self.shared.may_fall_back() {
-            self.shared.fall_back(FallbackReason::PeerFellBack);
+            self.shared.fall_back(match self.shared.distrusted {
+                true => FallbackReason::ChecksumFailed,
+                false => FallbackReason::PeerFellBack,
+            });
             return false;
         }
         true

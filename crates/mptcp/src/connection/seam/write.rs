@@ -145,10 +145,20 @@ impl Seam<'_> {
         if segment.len > 0 {
             options.dss = Some(self.dss(segment));
         } else if self.shared.send.fin_is_next() && space >= self.shared.dss_len() {
+            space -= self.shared.dss_len();
             self.shared.send.fin_sent = true;
             options.dss = Some(self.data_fin());
         } else if space >= self.shared.dss_ack_len() {
+            space -= self.shared.dss_ack_len();
             options.dss = Some(Dss { data_ack: self.data_ack(), ..Dss::default() });
+        }
+        self.write_failure(space, options);
+    }
+
+    /// MP_FAIL, where there is room, until the peer shows that it has heard of it.
+    fn write_failure(&self, space: usize, options: &mut MptcpOptions) {
+        if space >= FAIL_LEN {
+            options.fail = self.shared.telling_failure.map(|dsn| MpFail { dsn });
         }
     }
 
@@ -176,9 +186,7 @@ impl Seam<'_> {
             return;
         }
         let mapping_len = if segment.len > 0 { INFINITE_LEN } else { 0 };
-        if segment.space >= mapping_len + FAIL_LEN {
-            options.fail = self.shared.telling_failure.map(|dsn| MpFail { dsn });
-        }
+        self.write_failure(segment.space.saturating_sub(mapping_len), options);
         if segment.len == 0 {
             return;
         }
