@@ -7,6 +7,7 @@
 //! devices are.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,15 +130,21 @@ impl std::fmt::Debug for Pair {
 }
 
 impl Pair {
-    /// Takes in what a host sent. The links count what they drop.
-    fn push(&mut self, at: Instant, direction: Direction, packets: Vec<Datagram>) {
-        let Some(middlebox) = &mut self.middlebox else {
-            for packet in packets {
-                let _counted = self.side(direction).push(at, packet.len(), packet);
-            }
-            return;
+    /// Takes in what a host sent since the last round. The links count what they drop.
+    ///
+    /// Devices do not say when packets were sent: they count as spread over the round. Where the
+    /// thread was held up for long they would else meet the queue all at once, which no link of
+    /// this rate would have seen.
+    fn push(&mut self, round: Range<Instant>, direction: Direction, packets: Vec<Datagram>) {
+        let packets = match &mut self.middlebox {
+            Some(middlebox) => middlebox(direction, packets),
+            None => packets.into_iter().map(|packet| (direction, packet)).collect(),
         };
-        for (direction, packet) in middlebox(direction, packets) {
+        let count = u32::try_from(packets.len()).unwrap_or(u32::MAX).max(1);
+        let step = round.end.since(round.start) / count;
+        let mut at = round.start;
+        for (direction, packet) in packets {
+            at += step;
             let _counted = self.side(direction).push(at, packet.len(), packet);
         }
     }
@@ -196,7 +203,8 @@ impl Emulator {
         for EmulatedLink { name, a, b, up, down } in links {
             let (up, down) = (Link::new(up, rng.fork()), Link::new(down, rng.fork()));
             let pair = Arc::new(Mutex::new(Pair { up, down, middlebox: None }));
-            running.push(Running { pair: Arc::clone(&pair), a: End::new(a), b: End::new(b) });
+            let (a, b) = (End::new(a), End::new(b));
+            running.push(Running { pair: Arc::clone(&pair), a, b, looked_at: clock::now() });
             handles.push(LinkHandle { name, pair, control: Arc::clone(&control) });
         }
         let worker = Worker { control: Arc::clone(&control), links: running, tap };
@@ -302,6 +310,8 @@ struct Running {
     pair: Arc<Mutex<Pair>>,
     a: End,
     b: End,
+    /// When the last round ended.
+    looked_at: Instant,
 }
 
 /// What the thread owns.
@@ -332,6 +342,7 @@ impl Worker {
                 for direction in Direction::BOTH {
                     link.deliver(index, direction, &mut self.tap, &mut stats);
                 }
+                link.looked_at = clock::now();
             }
         }
     }
@@ -388,7 +399,7 @@ impl Running {
             let see = |packet| tap(&Tapped { link: index, direction, point, at, packet });
             packets.iter().for_each(see);
         }
-        lock(&self.pair).push(at, direction, packets);
+        lock(&self.pair).push(self.looked_at.min(at)..at, direction, packets);
     }
 
     /// Hands what is due to the receiving device.
