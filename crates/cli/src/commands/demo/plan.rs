@@ -71,12 +71,13 @@ impl Plan {
         self.before_cut + self.cut + self.after
     }
 
-    /// Bytes that a sender must be able to keep: twice what all links carry in the longest
-    /// round trip with a full queue.
+    /// Bytes that a sender must be able to keep: what all links carry in four of the longest round
+    /// trips with a full queue, so that a repair on the slowest link, and one more where that is
+    /// lost too, stops none of the others.
     pub(super) fn send_buffer(&self) -> u32 {
         let bytes_per_ms: u64 = self.links.iter().map(|l| l.mbps * 125).sum();
         let longest = self.links.iter().map(|l| l.delay * 4).max().unwrap_or_default();
-        let bytes = bytes_per_ms * u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) * 2;
+        let bytes = bytes_per_ms * u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) * 4;
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
