@@ -69,6 +69,19 @@ impl Default for PathLimits {
     }
 }
 
+/// When a SYN is answered without keeping anything of it (RFC 4987 §3.6): what is needed of it
+/// comes back with the third segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SynCookies {
+    /// Never: of half-open connections the oldest makes way.
+    Never,
+    /// While there is no room for another half-open connection.
+    #[default]
+    WhenFull,
+    /// Always.
+    Always,
+}
+
 /// Settings of an endpoint; each connection starts with them.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
@@ -86,9 +99,11 @@ pub struct EndpointConfig {
     pub checksum: bool,
     /// Largest number of connections, the half-open ones included.
     pub max_connections: usize,
-    /// Largest number of half-open connections that came to listeners; with one more the oldest
-    /// is dropped.
+    /// Largest number of half-open connections that came to listeners.
     pub max_half_open: usize,
+    /// What becomes of one more. A connection that begins with a cookie knows the peer's MSS only
+    /// roughly, and window scale and SACK only where the peer has timestamps; ECN is off.
+    pub syn_cookies: SynCookies,
     /// Tell peers not to join to the address and port that a connection begins with, and refuse it
     /// (RFC 8684 §3.1, flag C): behind a load balancer such a join would reach another host.
     pub deny_join_initial: bool,
@@ -111,6 +126,7 @@ impl Default for EndpointConfig {
             checksum: false,
             max_connections: 1 << 20,
             max_half_open: 4_096,
+            syn_cookies: SynCookies::default(),
             deny_join_initial: false,
             fastclose_by_ack: false,
             blackhole_time: Duration::from_secs(3_600),
@@ -138,8 +154,7 @@ pub struct ConnectOptions {
 pub struct ListenOptions {
     /// Do not offer multipath: plain TCP.
     pub plain_tcp: bool,
-    /// Connections that wait to be accepted, the half-open ones included. Of the half-open the
-    /// oldest makes way for a new one.
+    /// Connections that wait to be accepted, the half-open ones included.
     pub backlog: usize,
 }
 

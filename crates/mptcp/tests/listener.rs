@@ -3,11 +3,19 @@
 mod common;
 
 use common::raw::{Raw, capable_syn};
-use manypath_mptcp::Event;
+use manypath_mptcp::{EndpointConfig, Event, SynCookies};
 use manypath_wire::{Flags, MptcpOptions};
 
 fn syn(raw: &mut Raw, port: u16) {
     raw.send(raw.sub(0, port, 80), Flags::SYN, capable_syn(), b"");
+}
+
+/// An endpoint that keeps every half-open connection for which it has room.
+fn stateful(change: impl FnOnce(&mut EndpointConfig)) -> Raw {
+    Raw::with(|config| {
+        config.syn_cookies = SynCookies::Never;
+        change(config);
+    })
 }
 
 fn incoming(raw: &Raw) -> usize {
@@ -17,7 +25,7 @@ fn incoming(raw: &Raw) -> usize {
 /// A flood leaves room for whoever completes the handshake.
 #[test]
 fn the_oldest_half_open_connection_makes_way() {
-    let mut raw = Raw::with(|config| config.max_half_open = 100);
+    let mut raw = stateful(|config| config.max_half_open = 100);
     for port in 0..1_000 {
         syn(&mut raw, 1_000 + port);
         assert!(raw.endpoint.len() <= 100);
@@ -34,7 +42,7 @@ fn the_oldest_half_open_connection_makes_way() {
 /// One that made way is answered as if it had never been.
 #[test]
 fn the_third_ack_of_a_dropped_connection_is_reset() {
-    let mut raw = Raw::with(|config| config.max_half_open = 1);
+    let mut raw = stateful(|config| config.max_half_open = 1);
     let sub = raw.half_open();
     syn(&mut raw, 50_000);
     raw.said();
@@ -45,13 +53,13 @@ fn the_third_ack_of_a_dropped_connection_is_reset() {
 /// The whole host's limit counts too, and half-open connections give way to it as well.
 #[test]
 fn no_more_connections_than_the_host_takes() {
-    let mut raw = Raw::with(|config| config.max_connections = 2);
+    let mut raw = stateful(|config| config.max_connections = 2);
     raw.accepted();
     syn(&mut raw, 50_000);
     syn(&mut raw, 50_001);
     assert_eq!((raw.endpoint.len(), raw.endpoint.drops().overflow), (2, 1));
     raw.said();
-    let mut full = Raw::with(|config| config.max_connections = 1);
+    let mut full = stateful(|config| config.max_connections = 1);
     full.accepted();
     syn(&mut full, 50_000);
     assert_eq!((full.said().len(), full.endpoint.drops().overflow), (0, 1));

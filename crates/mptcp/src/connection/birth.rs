@@ -1,9 +1,10 @@
 //! How connections and subflows begin: active and passive opens, joins both ways.
 
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, PathId, SubflowId};
-use manypath_tcp::{Flow, Opening};
+use manypath_tcp::{Flow, Opening, Received, SynOffer};
 use manypath_wire::{CapableFlags, MpCapable, MpJoin, MptcpOptions, Segment};
 
+use super::seam::Seam;
 use super::subflow::{Kind, Subflow, SubflowState};
 use super::watch::Silence;
 use super::{Birth, Connection, Joining};
@@ -29,6 +30,27 @@ impl Connection {
         let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
         conn.add_subflow(now, birth.iface, state, |o| Flow::accept(now, o, syn), birth.opening);
         conn
+    }
+
+    /// Passive open of which nothing was kept but a cookie, which `ack` brings back with the keys
+    /// and flags that were agreed (RFC 8684 §3.1). `None` if `ack` does not complete the handshake.
+    pub(crate) fn resume(
+        now: Instant,
+        mut birth: Birth,
+        offer: &SynOffer,
+        ack: Received,
+    ) -> Option<Self> {
+        let mut conn = Self::new(&mut birth);
+        if let Some(MpCapable::Ack { flags, .. }) = ack.segment.options.mptcp.capable {
+            conn.read_flags(flags);
+        }
+        let mut state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
+        let opening = conn.opening(birth.opening);
+        let mut seam = Seam { shared: &mut conn.shared, sub: &mut state };
+        let flow = Flow::resume(now, opening, offer, ack, &mut seam)?;
+        conn.push_subflow(now, birth.iface, state, flow);
+        conn.settle(now, 0);
+        Some(conn)
     }
 
     /// Opens a further subflow.
@@ -58,15 +80,30 @@ impl Connection {
         iface: IfaceId,
         state: SubflowState,
         flow: impl FnOnce(Opening) -> Flow,
-        mut opening: Opening,
+        opening: Opening,
+    ) -> SubflowId {
+        let flow = flow(self.opening(opening));
+        self.push_subflow(now, iface, state, flow)
+    }
+
+    /// What the next subflow's flow is made from.
+    fn opening(&self, mut opening: Opening) -> Opening {
+        opening.path.id = PathId::from(SubflowId(self.next_subflow));
+        // Coalescing small writes is the connection's business, not the subflow's.
+        opening.config.nagle = false;
+        opening
+    }
+
+    fn push_subflow(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        state: SubflowState,
+        flow: Flow,
     ) -> SubflowId {
         let id = SubflowId(self.next_subflow);
         self.next_subflow += 1;
         self.shared.joined |= matches!(state.kind, Kind::Join { .. });
-        opening.path.id = PathId::from(id);
-        // Coalescing small writes is the connection's business, not the subflow's.
-        opening.config.nagle = false;
-        let flow = flow(opening);
         self.subflows.push(Subflow {
             id,
             iface,
@@ -88,8 +125,12 @@ impl Connection {
     /// Puts options of the SYN that opened the connection to use.
     pub(crate) fn read_syn_options(&mut self, options: &MptcpOptions) {
         if let Some(MpCapable::Syn { flags, .. }) = options.capable {
-            self.shared.checksum |= flags.has(CapableFlags::CHECKSUM);
-            self.shared.deny_join_id0 = flags.has(CapableFlags::DENY_JOIN_ID0);
+            self.read_flags(flags);
         }
+    }
+
+    fn read_flags(&mut self, flags: CapableFlags) {
+        self.shared.checksum |= flags.has(CapableFlags::CHECKSUM);
+        self.shared.deny_join_id0 = flags.has(CapableFlags::DENY_JOIN_ID0);
     }
 }

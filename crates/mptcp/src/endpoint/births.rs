@@ -9,6 +9,7 @@ use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
 use super::demux::FourTuple;
+use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
 use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
 use crate::crypto::Identity;
@@ -62,42 +63,43 @@ impl Endpoint {
     }
 
     /// A connection that a listener takes.
-    pub(super) fn birth_of_incoming(
+    pub(super) fn birth_of_incoming(&mut self, now: Instant, arrival: Arrival, syn: &Segment) {
+        let key = self.unique_key();
+        let Some(birth) = self.birth_at_listener(now, arrival, key) else { return };
+        let mut conn = Connection::accept(now, birth, syn);
+        conn.read_syn_options(&syn.options.mptcp);
+        self.insert(now, conn, arrival.tuple, arrival.iface, Some(arrival.listener));
+    }
+
+    /// What a connection that comes to a listener is made from; `None` where the address is gone.
+    pub(super) fn birth_at_listener(
         &mut self,
         now: Instant,
-        listener: ListenerId,
-        iface: IfaceId,
-        tuple: FourTuple,
-        multipath: bool,
-        syn: &Segment,
-    ) {
-        let Some(local) =
-            self.local_entries(tuple.local.ip()).into_iter().find(|l| l.addr == tuple.local.ip())
-        else {
-            return;
-        };
+        arrival: Arrival,
+        key: Key,
+    ) -> Option<Birth> {
+        let Arrival { iface, tuple, multipath, .. } = arrival;
+        let locals = self.local_entries(tuple.local.ip());
+        let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
         let cc = self.config.congestion_control;
-        let birth = Birth {
+        Some(Birth {
             id: self.next_id(),
             role: Role::Responder,
             mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
-            key: self.unique_key(),
+            key,
             checksum: self.config.checksum,
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: self.config.scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            paths: PathManager::new(self.local_entries(tuple.local.ip()), self.config.limits),
+            paths: PathManager::new(locals, self.config.limits),
             iface,
-            opening: self.opening(now, tuple, local.mtu, cc),
-        };
-        let mut conn = Connection::accept(now, birth, syn);
-        conn.read_syn_options(&syn.options.mptcp);
-        self.insert(now, conn, tuple, iface, Some(listener));
+            opening: self.opening(now, tuple, mtu, cc),
+        })
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         now: Instant,
         conn: Connection,

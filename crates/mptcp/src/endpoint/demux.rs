@@ -41,7 +41,10 @@ impl Endpoint {
             && !segment.flags.has(Flags::ACK)
             && !segment.flags.has(Flags::RST);
         if !syn {
-            return self.answer_stray(iface, ip, &segment, None);
+            if !self.on_cookie(now, iface, tuple, &segment, ip.ecn) {
+                self.answer_stray(iface, ip, &segment, None);
+            }
+            return;
         }
         match segment.options.mptcp.join {
             Some(MpJoin::Syn { token, .. }) => {
