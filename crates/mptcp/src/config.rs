@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use bytes::Bytes;
 use manypath_base::IfaceId;
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Algorithm as SchedulerKind;
@@ -147,6 +148,11 @@ pub struct ConnectOptions {
     pub scheduler: Option<SchedulerKind>,
     /// Further addresses of the peer, known beforehand.
     pub remotes: Box<[SocketAddr]>,
+    /// Bytes that the stream begins with, to be sent on the SYN where the peer allows it (TCP Fast
+    /// Open, RFC 7413), else as soon as the peer has answered. The SYN may come twice, and the
+    /// peer's application see these bytes in two connections (RFC 7413 §2.1): whoever fills this in
+    /// says that they may be. Empty, it asks for leave to do so the next time.
+    pub early_data: Option<Bytes>,
 }
 
 /// Settings of a listener.
@@ -156,10 +162,14 @@ pub struct ListenOptions {
     pub plain_tcp: bool,
     /// Connections that wait to be accepted, the half-open ones included.
     pub backlog: usize,
+    /// Connections whose data on the SYN was taken while their handshake is not complete, at most;
+    /// 0: no Fast Open (RFC 7413 §5.1). Such a SYN may come twice, so that the same bytes begin two
+    /// connections: an application that sets this must not mind.
+    pub fast_open: usize,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { plain_tcp: false, backlog: 1024 }
+        Self { plain_tcp: false, backlog: 1024, fast_open: 0 }
     }
 }

@@ -1,7 +1,8 @@
 //! How connections and subflows begin: active and passive opens, joins both ways.
 
+use bytes::Bytes;
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, PathId, SubflowId};
-use manypath_tcp::{Flow, Opening, Received, SynOffer};
+use manypath_tcp::{FastOpen, Flow, Opening, Received, SynOffer};
 use manypath_wire::{CapableFlags, MpCapable, MpJoin, MptcpOptions, Segment};
 
 use super::seam::Seam;
@@ -10,8 +11,10 @@ use super::watch::Silence;
 use super::{Birth, Connection, Joining};
 
 impl Connection {
-    /// Active open. The initial subflow has [`SubflowId`] 0.
-    pub(crate) fn connect(now: Instant, mut birth: Birth) -> Self {
+    /// Active open of a stream that begins with `early`. The initial subflow has [`SubflowId`] 0.
+    pub(crate) fn connect(now: Instant, mut birth: Birth, early: Bytes) -> Self {
+        let has_cookie = matches!(birth.opening.fast_open, FastOpen::Use { .. });
+        let packet = birth.opening.path.mss;
         let mut conn = Self::new(&mut birth);
         let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
         conn.add_subflow(
@@ -21,12 +24,14 @@ impl Connection {
             |opening| Flow::connect(now, opening),
             birth.opening,
         );
+        conn.write_early(early, has_cookie, packet);
         conn
     }
 
     /// Passive open: `syn` came to a listener.
     pub(crate) fn accept(now: Instant, mut birth: Birth, syn: &Segment) -> Self {
         let mut conn = Self::new(&mut birth);
+        conn.read_syn_options(&syn.options.mptcp);
         let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
         conn.add_subflow(now, birth.iface, state, |o| Flow::accept(now, o, syn), birth.opening);
         conn
@@ -74,7 +79,7 @@ impl Connection {
         self.add_subflow(now, join.iface, state, |o| Flow::accept(now, o, syn), join.opening)
     }
 
-    fn add_subflow(
+    pub(super) fn add_subflow(
         &mut self,
         now: Instant,
         iface: IfaceId,
@@ -123,7 +128,7 @@ impl Connection {
     }
 
     /// Puts options of the SYN that opened the connection to use.
-    pub(crate) fn read_syn_options(&mut self, options: &MptcpOptions) {
+    pub(super) fn read_syn_options(&mut self, options: &MptcpOptions) {
         if let Some(MpCapable::Syn { flags, .. }) = options.capable {
             self.read_flags(flags);
         }

@@ -142,7 +142,7 @@ impl Connection {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
                 Some(mapping) => self.take_piece(i, mapping, at, &payload),
-                None if self.is_first_data(at) => {
+                None if self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }
@@ -176,8 +176,10 @@ impl Connection {
 
     /// Whether nothing came before on the connection: data without a mapping then says that a
     /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7).
-    fn is_first_data(&self, at: SubflowOffset) -> bool {
-        self.shared.recv.received() == 0 && at == SubflowOffset(1) && !self.shared.joined
+    fn is_first_data(&self, i: usize, at: SubflowOffset) -> bool {
+        let on_syn = self.subflows[i].state.on_syn;
+        let nothing_else = self.shared.recv.received() == on_syn.received;
+        nothing_else && at == on_syn.first_received() && !self.shared.joined
     }
 
     /// Data of subflow `i` goes to its place in the stream.
@@ -223,13 +225,14 @@ impl Connection {
             return;
         }
         let (subflow, local, remote) = (sub.id, sub.flow.local(), sub.flow.remote());
+        let kind = sub.state.kind;
         self.subflows[i].up = true;
         if !self.established {
             self.established = true;
             self.events.push_back(Event::Established(self.id));
-            if let Mode::Plain(Some(reason)) = self.shared.mode {
-                self.events.push_back(Event::FellBack(self.id, reason));
-            }
+        }
+        if let (Mode::Plain(Some(reason)), Kind::Initial) = (self.shared.mode, kind) {
+            self.events.push_back(Event::FellBack(self.id, reason));
         }
         self.paths.note_up(local.ip(), remote);
         self.stranded = None;

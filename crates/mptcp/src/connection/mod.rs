@@ -12,6 +12,7 @@ mod close;
 mod copies;
 mod data_recv;
 mod data_send;
+mod fast_open;
 mod fastclose;
 mod hurry;
 mod input;

@@ -9,6 +9,7 @@ use manypath_tcp::{Flow, Incoming};
 use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
 
 use super::checksum::Unverified;
+use super::fast_open::OnSyn;
 use super::mapping::Mappings;
 use super::removal::Doubt;
 use super::unmapped::Unmapped;
@@ -86,6 +87,7 @@ pub(crate) struct SubflowState {
     pub(crate) carried: DataOffset,
     pub(crate) tx: Mappings,
     pub(crate) rx: Mappings,
+    pub(crate) on_syn: OnSyn,
     pub(crate) to_say: VecDeque<Signal>,
     pub(crate) said: Vec<Said>,
     /// Acknowledgments in a row that were sent for signals alone.
@@ -125,6 +127,7 @@ impl SubflowState {
             carried: DataOffset::default(),
             tx: Mappings::default(),
             rx: Mappings::default(),
+            on_syn: OnSyn::default(),
             to_say: VecDeque::new(),
             said: Vec::new(),
             alone: 0,

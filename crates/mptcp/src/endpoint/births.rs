@@ -9,6 +9,7 @@ use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
 use super::demux::FourTuple;
+use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
 use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
@@ -41,7 +42,7 @@ impl Endpoint {
             (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
             (false, false) => Mode::Negotiating,
         };
-        let birth = Birth {
+        let mut birth = Birth {
             id: self.next_id(),
             role: Role::Initiator,
             mode,
@@ -56,18 +57,37 @@ impl Endpoint {
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
         };
-        let id = birth.id;
-        let conn = Connection::connect(now, birth);
+        let (id, hosts) = (birth.id, (local.addr, remote.ip()));
+        if options.early_data.is_some() {
+            birth.opening.fast_open = self.servers.plan(now, hosts);
+        }
+        let tries = birth.opening.fast_open != FastOpen::Off;
+        let early = options.early_data.clone().unwrap_or_default();
+        let conn = Connection::connect(now, birth, early);
         self.insert(now, conn, tuple, local.iface, None);
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.fast_open = tries.then_some(hosts);
+        }
         Ok(id)
     }
 
     /// A connection that a listener takes.
     pub(super) fn birth_of_incoming(&mut self, now: Instant, arrival: Arrival, syn: &Segment) {
         let key = self.unique_key();
-        let Some(birth) = self.birth_at_listener(now, arrival, key) else { return };
-        let mut conn = Connection::accept(now, birth, syn);
-        conn.read_syn_options(&syn.options.mptcp);
+        let early = self.early(now, arrival, syn);
+        let Some(mut birth) = self.birth_at_listener(now, arrival, key) else { return };
+        let conn = match early {
+            Early::Take => {
+                let listening = self.listeners.get_mut(&arrival.listener);
+                listening.map(|l| l.early.insert(birth.id));
+                Connection::accept_early(now, birth, syn.clone())
+            }
+            Early::Grant(cookie) => {
+                birth.opening.fast_open = FastOpen::Grant(cookie);
+                Connection::accept(now, birth, syn)
+            }
+            Early::No => Connection::accept(now, birth, syn),
+        };
         self.insert(now, conn, arrival.tuple, arrival.iface, Some(arrival.listener));
     }
 
@@ -114,7 +134,8 @@ impl Endpoint {
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
             listening.half_open.insert(id);
         }
-        self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
+        let entry = Entry { conn, queued: false, listener, fast_open: None, tuples };
+        self.connections.insert(id, entry);
         self.settle(now, id);
     }
 

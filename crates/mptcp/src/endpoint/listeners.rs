@@ -19,6 +19,8 @@ pub(super) struct Listener {
     pub(super) ready: VecDeque<ConnId>,
     /// Those whose handshake is not complete, the oldest first.
     pub(super) half_open: BTreeSet<ConnId>,
+    /// Those whose data on the SYN was taken, some of them complete by now.
+    pub(super) early: BTreeSet<ConnId>,
 }
 
 /// Where a connection comes to.
@@ -74,8 +76,13 @@ impl Endpoint {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        let listener =
-            Listener { addr, options, ready: VecDeque::new(), half_open: BTreeSet::new() };
+        let listener = Listener {
+            addr,
+            options,
+            ready: VecDeque::new(),
+            half_open: BTreeSet::new(),
+            early: BTreeSet::new(),
+        };
         self.listeners.insert(id, listener);
         Ok(id)
     }

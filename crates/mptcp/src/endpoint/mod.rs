@@ -11,6 +11,7 @@ mod births;
 mod blackholes;
 mod cookie;
 mod demux;
+mod fast_open;
 mod isn;
 mod listeners;
 mod secret;
@@ -30,6 +31,7 @@ use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
 use demux::FourTuple;
+use fast_open::{Granter, Servers};
 use isn::IsnClock;
 use listeners::Listener;
 use secret::Secret;
@@ -62,6 +64,8 @@ struct Entry {
     queued: bool,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
+    /// This host and the server, while it has not answered an attempt at Fast Open.
+    fast_open: Option<(IpAddr, IpAddr)>,
     /// The ends of each subflow, and the interface that it uses.
     tuples: BTreeMap<SubflowId, (FourTuple, IfaceId)>,
 }
@@ -73,6 +77,8 @@ pub struct Endpoint {
     rng: Rng,
     isns: IsnClock,
     cookies: Cookies,
+    granter: Granter,
+    servers: Servers,
     interfaces: BTreeMap<IfaceId, Interface>,
     /// Identifiers of addresses, of those too that are on no interface now.
     addr_ids: BTreeMap<IpAddr, AddrId>,
@@ -101,6 +107,8 @@ impl Endpoint {
         Self {
             config,
             cookies: Cookies::new(secret.derive("SYN cookies")),
+            granter: Granter::new(secret.derive("Fast Open")),
+            servers: Servers::default(),
             isns: IsnClock::new(secret),
             rng,
             interfaces: BTreeMap::new(),
@@ -230,7 +238,15 @@ impl Endpoint {
             let dest = entry.conn.remote_addr().ip();
             self.blackholes.learn(now, dest, answered, self.config.blackhole_time);
         }
+        if let Some(answer) = entry.conn.take_fast_open_answer()
+            && let Some(hosts) = entry.fast_open.take()
+        {
+            self.servers.on_answer(now, hosts, answer);
+        }
         while let Some(event) = entry.conn.poll_event() {
+            if let (Event::Closed(_, Some(error)), Some(hosts)) = (event, entry.fast_open) {
+                self.servers.on_failure(now, hosts, error);
+            }
             match (&event, entry.listener) {
                 (Event::Established(_), Some(listener)) => {
                     if let Some(listening) = self.listeners.get_mut(&listener) {

@@ -34,6 +34,11 @@ impl Secret {
             hash.with_ip(end.ip()).with(&end.port().to_be_bytes())
         })
     }
+
+    /// A hash of two hosts.
+    pub(super) fn hash_hosts(&self, local: IpAddr, remote: IpAddr) -> Keyed {
+        Keyed::new(self).with_ip(local).with_ip(remote)
+    }
 }
 
 /// A keyed hash in the making (HMAC-SHA-256).

@@ -37,7 +37,6 @@ impl Endpoint {
         let Some(mut birth) = self.birth_at_listener(now, arrival, key) else { return };
         birth.opening.isn = isn;
         let mut conn = Connection::accept(now, birth, &memorable(syn));
-        conn.read_syn_options(&syn.options.mptcp);
         let Some((_, mut answer)) = conn.poll_transmit(now) else { return };
         let options = &mut answer.segment.options;
         if let Some(timestamps) = &mut options.timestamps {

@@ -1,6 +1,6 @@
 //! Options that leave.
 
-use manypath_base::{DataOffset, SubflowOffset, Token, len16, usize32};
+use manypath_base::{DataOffset, Token, len16, usize32};
 use manypath_tcp::{Outgoing, Phase};
 use manypath_wire::{
     CapableFlags, Dss, DssMapping, DssNumber, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
@@ -102,7 +102,7 @@ impl Seam<'_> {
         }
         self.sub.keys_told = true;
         let data = match first {
-            Some(mapping) if mapping.ssn > SubflowOffset(1) => {
+            Some(mapping) if mapping.ssn > self.sub.on_syn.first_sent() => {
                 options.dss = Some(self.dss(segment));
                 return;
             }
@@ -159,7 +159,7 @@ impl Seam<'_> {
     fn dss(&self, segment: &Outgoing) -> Dss {
         let mapping = self.sub.tx.find(segment.start).map(|m| DssMapping {
             dsn: self.shared.local_number(m.dsn),
-            ssn: m.ssn.low(),
+            ssn: self.sub.on_syn.ssn_sent(m.ssn),
             len: len16(usize32(m.len)),
             checksum: m.checksum,
         });
@@ -189,7 +189,7 @@ impl Seam<'_> {
                 data_ack: None,
                 mapping: Some(DssMapping {
                     dsn: self.shared.local_number(DataOffset(segment.start.0)),
-                    ssn: segment.start.low(),
+                    ssn: self.sub.on_syn.ssn_sent(segment.start),
                     len: 0,
                     checksum: self.shared.checksum.then_some(0),
                 }),
