@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod address;
 mod config;
 mod connection;
 mod crypto;

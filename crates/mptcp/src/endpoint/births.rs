@@ -12,6 +12,7 @@ use super::demux::FourTuple;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
+use crate::address::is_unicast;
 use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions, FallbackReason};
@@ -29,6 +30,10 @@ impl Endpoint {
     ) -> Result<ConnId, ConnectError> {
         if self.connections.len() >= self.config.max_connections {
             return Err(ConnectError::TooMany);
+        }
+        if let Some(&many) = [remote].iter().chain(&*options.remotes).find(|a| !is_unicast(a.ip()))
+        {
+            return Err(ConnectError::NotUnicast(many));
         }
         let local = self.source_for(remote, options.local)?;
         let port = self.free_port(local.addr, remote).ok_or(ConnectError::NoPort(remote))?;
