@@ -112,7 +112,8 @@ pub struct EndpointConfig {
     /// than in RSTs, of which none may arrive (RFC 8684 §3.5, option A rather than R).
     pub fastclose_by_ack: bool,
     /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE and
-    /// answered one without (RFC 8684 §3.9.3); it doubles each time. Zero: not at all.
+    /// at once answered one without (RFC 8684 §3.9.3), twice within this time; it doubles each time
+    /// that it happens again. Zero: not at all.
     pub blackhole_time: Duration,
 }
 

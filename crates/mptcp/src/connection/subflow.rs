@@ -103,8 +103,8 @@ pub(crate) struct SubflowState {
     pub(crate) unmapped: Unmapped,
     /// Segments that came before the one with the peer's key, with their DSS.
     pub(crate) early: Vec<(Incoming, Dss)>,
-    /// A SYN without MP_CAPABLE was sent.
-    pub(crate) plain_syn: bool,
+    /// SYNs without MP_CAPABLE that were sent.
+    pub(crate) plain_syns: u8,
     /// The last segment of this side repeated the keys.
     pub(crate) keys_told: bool,
     /// A DATA_ACK has come on it: options get through (RFC 8684 §3.7).
@@ -137,7 +137,7 @@ impl SubflowState {
             unverified: Unverified::default(),
             unmapped: Unmapped::default(),
             early: Vec::new(),
-            plain_syn: false,
+            plain_syns: 0,
             keys_told: false,
             heard_data_ack: false,
             reset_reason: None,

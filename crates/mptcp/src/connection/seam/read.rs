@@ -28,12 +28,13 @@ impl Seam<'_> {
 
     fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
-            if self.sub.plain_syn {
-                self.shared.capable_answered = Some(false);
-                self.shared.fall_back(FallbackReason::SynDropped);
-            } else {
-                self.shared.fall_back(FallbackReason::NotSupported);
-            }
+            // Where the first SYN without the option was answered, and only then, the option may
+            // be why those before were not.
+            self.shared.capable_answered = (self.sub.plain_syns == 1).then_some(false);
+            self.shared.fall_back(match self.sub.plain_syns {
+                0 => FallbackReason::NotSupported,
+                1.. => FallbackReason::SynDropped,
+            });
             return Verdict::Continue;
         };
         let usable = version == VERSION

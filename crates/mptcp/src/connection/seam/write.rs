@@ -38,7 +38,7 @@ impl Seam<'_> {
             Kind::Initial if segment.attempt < SYN_ATTEMPTS => {
                 options.capable = Some(MpCapable::Syn { version: VERSION, flags: self.flags() });
             }
-            Kind::Initial => self.sub.plain_syn = true,
+            Kind::Initial => self.sub.plain_syns = self.sub.plain_syns.saturating_add(1),
             Kind::Join { nonce, .. } => {
                 let token = self.shared.remote.map_or(Token(0), |remote| remote.token);
                 let (backup, addr_id) = (self.sub.backup_local, self.sub.local_id);
