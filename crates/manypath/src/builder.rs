@@ -60,6 +60,14 @@ impl Path {
         self
     }
 
+    /// The port that is announced with its addresses, where it is not that of the connection
+    /// (RFC 8684 §3.4.1).
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.addresses.iter_mut().for_each(|address| address.port = Some(port));
+        self
+    }
+
     /// The longest IP packet that this path takes, in bytes, where that is less than the device's.
     #[must_use]
     pub fn mtu(mut self, mtu: u16) -> Self {
