@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock;
@@ -46,13 +47,16 @@ pub struct PeerConfig {
     pub congestion: Option<String>,
     /// A client's own address.
     pub bind: Option<SocketAddr>,
+    /// A client's first bytes ride on its SYN, if it has a cookie (`TCP_FASTOPEN_CONNECT`). It must
+    /// write before it reads.
+    pub fast_open: bool,
 }
 
 impl PeerConfig {
     /// The kernel's defaults.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self { transport, congestion: None, bind: None }
+        Self { transport, congestion: None, bind: None, fast_open: false }
     }
 
     /// With this congestion control.
@@ -66,6 +70,13 @@ impl PeerConfig {
     #[must_use]
     pub fn bind(mut self, addr: SocketAddr) -> Self {
         self.bind = Some(addr);
+        self
+    }
+
+    /// With TCP Fast Open, as a client.
+    #[must_use]
+    pub fn fast_open(mut self) -> Self {
+        self.fast_open = true;
         self
     }
 
@@ -95,6 +106,9 @@ impl PeerConfig {
         let socket = self.socket(to)?;
         if let Some(addr) = self.bind {
             socket.bind(&addr.into())?;
+        }
+        if self.fast_open {
+            nix::sys::socket::setsockopt(&socket, sockopt::TcpFastOpenConnect, &true)?;
         }
         socket.connect_timeout(&to.into(), CONNECT_TIMEOUT)?;
         Ok(socket)

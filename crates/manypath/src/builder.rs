@@ -12,7 +12,7 @@ use crate::capture::Capture;
 use crate::clock::{Clock, system_rng};
 use crate::devices::Devices;
 use crate::shared::{Core, Hold, State};
-use crate::{CongestionControl, Endpoint, Scheduler, TcpConfig, driver};
+use crate::{CongestionControl, Endpoint, Scheduler, SynCookies, TcpConfig, driver};
 
 /// A way into the network: a name for people, and the addresses that packets on it come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ impl Path {
     #[must_use]
     pub fn announced(mut self) -> Self {
         self.addresses.iter_mut().for_each(|address| address.flags.signal = true);
+        self
+    }
+
+    /// The port that is announced with its addresses, where it is not that of the connection
+    /// (RFC 8684 §3.4.1).
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.addresses.iter_mut().for_each(|address| address.port = Some(port));
         self
     }
 
@@ -143,6 +151,13 @@ impl EndpointBuilder {
     /// Connections at once, the half-open ones included.
     pub fn max_connections(mut self, n: usize) -> Self {
         self.config.max_connections = n;
+        self
+    }
+
+    /// When SYNs are answered without keeping anything of them (RFC 4987 §3.6); when there is no
+    /// room if not said.
+    pub fn syn_cookies(mut self, when: SynCookies) -> Self {
+        self.config.syn_cookies = when;
         self
     }
 

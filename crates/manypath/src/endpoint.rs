@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use manypath_base::IfaceId;
 use manypath_device::Device;
 use manypath_mptcp::{ConnId, ConnectOptions, ListenOptions};
@@ -72,6 +73,24 @@ impl Endpoint {
         let handle = Handle::new(Arc::clone(&self.hold), id, local, remote);
         poll_fn(|cx| handle.poll_established(cx)).await?;
         Ok(Stream::new(handle))
+    }
+
+    /// Connects, and sends `data` as the first bytes of the stream: with the SYN where the peer
+    /// allows it (TCP Fast Open, RFC 7413), which saves a round trip, else as soon as it has
+    /// answered. Empty data asks for leave to do so the next time.
+    ///
+    /// The network may repeat a SYN, and the peer's application then sees the same data in two
+    /// connections (RFC 7413 §2.1): send only what may come twice, like a GET request.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect_early(
+        &self,
+        remote: SocketAddr,
+        data: impl Into<Bytes>,
+    ) -> Result<Stream, ConnectError> {
+        let early_data = Some(data.into());
+        self.connect_with(remote, ConnectOptions { early_data, ..ConnectOptions::default() }).await
     }
 
     /// Listens on an address and port of this host; an unspecified address is every one of that

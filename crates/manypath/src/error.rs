@@ -69,6 +69,7 @@ fn begin_kind(error: manypath_mptcp::ConnectError) -> io::ErrorKind {
     use manypath_mptcp::ConnectError as E;
     match error {
         E::NoAddress(_) => io::ErrorKind::NetworkUnreachable,
+        E::NotUnicast(_) => io::ErrorKind::InvalidInput,
         E::NotLocal(_) | E::NoPort(_) => io::ErrorKind::AddrNotAvailable,
         _ => io::ErrorKind::Other,
     }

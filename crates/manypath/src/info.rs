@@ -94,6 +94,8 @@ pub struct SubflowInfo {
 pub struct EndpointInfo {
     /// Connections that are not forgotten, TIME-WAIT included.
     pub connections: u64,
+    /// Connections that began with a SYN cookie of this host (RFC 4987 §3.6).
+    pub syn_cookies: u64,
     /// Packets that a device refused.
     pub send_errors: u64,
     /// Packets that were dropped on arrival, by reason.
@@ -221,6 +223,7 @@ impl EndpointInfo {
         let malformed = malformed.iter().map(|(error, &n)| (error.to_string(), n));
         Self {
             connections: manypath_base::len64(state.endpoint.len()),
+            syn_cookies: state.endpoint.syn_cookies().accepted,
             send_errors: state.devices.send_errors(),
             dropped: ours.chain(malformed).filter(|&(_, n)| n > 0).collect(),
         }

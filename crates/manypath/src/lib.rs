@@ -62,7 +62,7 @@ pub use manypath_cc::Algorithm as CongestionControl;
 pub use manypath_device as device;
 pub use manypath_mptcp::{
     AddressFlags, ConnId, ConnectOptions, ConnectionError, Event, FallbackReason, ListenOptions,
-    ListenerId, LocalAddress, PathDownReason, PathLimits, Protocol,
+    ListenerId, LocalAddress, PathDownReason, PathLimits, Protocol, SynCookies,
 };
 pub use manypath_sched::Algorithm as Scheduler;
 pub use manypath_tcp::Config as TcpConfig;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use bytes::Bytes;
 use manypath_base::IfaceId;
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Algorithm as SchedulerKind;
@@ -69,6 +70,19 @@ impl Default for PathLimits {
     }
 }
 
+/// When a SYN is answered without keeping anything of it (RFC 4987 §3.6): what is needed of it
+/// comes back with the third segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SynCookies {
+    /// Never: of half-open connections the oldest makes way.
+    Never,
+    /// While there is no room for another half-open connection.
+    #[default]
+    WhenFull,
+    /// Always.
+    Always,
+}
+
 /// Settings of an endpoint; each connection starts with them.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
@@ -86,9 +100,11 @@ pub struct EndpointConfig {
     pub checksum: bool,
     /// Largest number of connections, the half-open ones included.
     pub max_connections: usize,
-    /// Largest number of half-open connections that came to listeners; with one more the oldest
-    /// is dropped.
+    /// Largest number of half-open connections that came to listeners.
     pub max_half_open: usize,
+    /// What becomes of one more. A connection that begins with a cookie knows the peer's MSS only
+    /// roughly, and window scale and SACK only where the peer has timestamps; ECN is off.
+    pub syn_cookies: SynCookies,
     /// Tell peers not to join to the address and port that a connection begins with, and refuse it
     /// (RFC 8684 §3.1, flag C): behind a load balancer such a join would reach another host.
     pub deny_join_initial: bool,
@@ -96,7 +112,8 @@ pub struct EndpointConfig {
     /// than in RSTs, of which none may arrive (RFC 8684 §3.5, option A rather than R).
     pub fastclose_by_ack: bool,
     /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE and
-    /// answered one without (RFC 8684 §3.9.3); it doubles each time. Zero: not at all.
+    /// at once answered one without (RFC 8684 §3.9.3), twice within this time; it doubles each time
+    /// that it happens again. Zero: not at all.
     pub blackhole_time: Duration,
 }
 
@@ -111,6 +128,7 @@ impl Default for EndpointConfig {
             checksum: false,
             max_connections: 1 << 20,
             max_half_open: 4_096,
+            syn_cookies: SynCookies::default(),
             deny_join_initial: false,
             fastclose_by_ack: false,
             blackhole_time: Duration::from_secs(3_600),
@@ -131,6 +149,11 @@ pub struct ConnectOptions {
     pub scheduler: Option<SchedulerKind>,
     /// Further addresses of the peer, known beforehand.
     pub remotes: Box<[SocketAddr]>,
+    /// Bytes that the stream begins with, to be sent on the SYN where the peer allows it (TCP Fast
+    /// Open, RFC 7413), else as soon as the peer has answered. The SYN may come twice, and the
+    /// peer's application see these bytes in two connections (RFC 7413 §2.1): whoever fills this in
+    /// says that they may be. Empty, it asks for leave to do so the next time.
+    pub early_data: Option<Bytes>,
 }
 
 /// Settings of a listener.
@@ -138,13 +161,16 @@ pub struct ConnectOptions {
 pub struct ListenOptions {
     /// Do not offer multipath: plain TCP.
     pub plain_tcp: bool,
-    /// Connections that wait to be accepted, the half-open ones included. Of the half-open the
-    /// oldest makes way for a new one.
+    /// Connections that wait to be accepted, the half-open ones included.
     pub backlog: usize,
+    /// Connections whose data on the SYN was taken while their handshake is not complete, at most;
+    /// 0: no Fast Open (RFC 7413 §5.1). Such a SYN may come twice, so that the same bytes begin two
+    /// connections: an application that sets this must not mind.
+    pub fast_open: usize,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { plain_tcp: false, backlog: 1024 }
+        Self { plain_tcp: false, backlog: 1024, fast_open: 0 }
     }
 }

@@ -13,6 +13,9 @@ pub enum ConnectError {
     /// No interface has an address of the family of the remote one.
     #[error("no local address can reach {0}: add an interface with an address of that family")]
     NoAddress(SocketAddr),
+    /// The address is multicast, broadcast or unspecified (RFC 9293 §3.9.1.1, MUST-46).
+    #[error("{0} is not the address of one host")]
+    NotUnicast(SocketAddr),
     /// The source address asked for is on no interface.
     #[error("{0} is not an address of this endpoint")]
     NotLocal(IpAddr),

@@ -89,3 +89,12 @@ pub struct DropCounters {
     /// MP_JOIN or ADD_ADDR whose HMAC did not match.
     pub bad_hmac: u64,
 }
+
+/// SYN cookies of an endpoint (RFC 4987 §3.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SynCookieCounters {
+    /// SYNs that were answered with a cookie.
+    pub sent: u64,
+    /// Connections that began with a cookie that came back.
+    pub accepted: u64,
+}

@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod address;
 mod config;
 mod connection;
 mod crypto;
@@ -21,12 +22,12 @@ mod info;
 
 pub use config::{
     AddressFlags, ConnectOptions, EndpointConfig, Interface, ListenOptions, LocalAddress,
-    PathLimits,
+    PathLimits, SynCookies,
 };
 pub use endpoint::{ConnId, Endpoint, ListenerId, Transmit};
 pub use error::{ConnectError, ConnectionError, ListenError, NotOpen};
 pub use event::{Event, FallbackReason, PathDownReason};
-pub use info::{ConnectionInfo, DropCounters, Protocol, SubflowInfo};
+pub use info::{ConnectionInfo, DropCounters, Protocol, SubflowInfo, SynCookieCounters};
 
 /// The examples of `docs/extending.md`, compiled and run.
 #[cfg(doctest)]

@@ -3,11 +3,20 @@
 mod common;
 
 use common::raw::{Raw, capable_syn};
-use manypath_mptcp::Event;
-use manypath_wire::{Flags, MptcpOptions};
+use manypath_base::AddrId;
+use manypath_mptcp::{ConnectError, ConnectOptions, EndpointConfig, Event, SynCookies};
+use manypath_wire::{AddAddr, Flags, MptcpOptions};
 
 fn syn(raw: &mut Raw, port: u16) {
     raw.send(raw.sub(0, port, 80), Flags::SYN, capable_syn(), b"");
+}
+
+/// An endpoint that keeps every half-open connection for which it has room.
+fn stateful(change: impl FnOnce(&mut EndpointConfig)) -> Raw {
+    Raw::with(|config| {
+        config.syn_cookies = SynCookies::Never;
+        change(config);
+    })
 }
 
 fn incoming(raw: &Raw) -> usize {
@@ -17,7 +26,7 @@ fn incoming(raw: &Raw) -> usize {
 /// A flood leaves room for whoever completes the handshake.
 #[test]
 fn the_oldest_half_open_connection_makes_way() {
-    let mut raw = Raw::with(|config| config.max_half_open = 100);
+    let mut raw = stateful(|config| config.max_half_open = 100);
     for port in 0..1_000 {
         syn(&mut raw, 1_000 + port);
         assert!(raw.endpoint.len() <= 100);
@@ -34,7 +43,7 @@ fn the_oldest_half_open_connection_makes_way() {
 /// One that made way is answered as if it had never been.
 #[test]
 fn the_third_ack_of_a_dropped_connection_is_reset() {
-    let mut raw = Raw::with(|config| config.max_half_open = 1);
+    let mut raw = stateful(|config| config.max_half_open = 1);
     let sub = raw.half_open();
     syn(&mut raw, 50_000);
     raw.said();
@@ -45,13 +54,13 @@ fn the_third_ack_of_a_dropped_connection_is_reset() {
 /// The whole host's limit counts too, and half-open connections give way to it as well.
 #[test]
 fn no_more_connections_than_the_host_takes() {
-    let mut raw = Raw::with(|config| config.max_connections = 2);
+    let mut raw = stateful(|config| config.max_connections = 2);
     raw.accepted();
     syn(&mut raw, 50_000);
     syn(&mut raw, 50_001);
     assert_eq!((raw.endpoint.len(), raw.endpoint.drops().overflow), (2, 1));
     raw.said();
-    let mut full = Raw::with(|config| config.max_connections = 1);
+    let mut full = stateful(|config| config.max_connections = 1);
     full.accepted();
     syn(&mut full, 50_000);
     assert_eq!((full.said().len(), full.endpoint.drops().overflow), (0, 1));
@@ -71,4 +80,59 @@ fn strays_are_reset_with_their_own_numbers() {
     assert_eq!(reset.ack.0, common::raw::ISN + 4, "data and FIN");
     raw.send(sub, Flags::RST, MptcpOptions::default(), b"");
     assert_eq!(raw.said(), Vec::<String>::new(), "a RST is not answered");
+}
+
+/// RFC 9293 §3.9.2.3, MUST-57 and MUST-63: what comes from, or goes to, more than one host or none
+/// is dropped in silence, whatever it is.
+#[test]
+fn what_is_not_from_one_host_to_one_host_is_dropped_in_silence() {
+    let many = ["255.255.255.255", "224.0.0.1", "239.1.2.3", "0.0.0.0"];
+    for flags in [Flags::SYN, Flags::ACK, Flags::SYN | Flags::ACK, Flags::FIN] {
+        for addr in many {
+            let mut raw = Raw::new();
+            let addr: std::net::IpAddr = addr.parse().unwrap();
+            let (mut from, mut to) = (raw.sub(0, 40_000, 80), raw.sub(0, 40_000, 80));
+            from.from.set_ip(addr);
+            to.to.set_ip(addr);
+            raw.send(from, flags, capable_syn(), b"");
+            raw.send(to, flags, capable_syn(), b"");
+            assert_eq!((raw.said().len(), raw.endpoint.len()), (0, 0), "{addr}");
+            assert_eq!(raw.endpoint.drops().not_local, 2, "{addr}");
+        }
+    }
+}
+
+/// RFC 9293 §3.9.1.1, MUST-46.
+#[test]
+fn connecting_to_more_than_one_host_is_refused() {
+    let mut raw = Raw::new();
+    for addr in ["255.255.255.255:80", "224.0.0.1:80", "0.0.0.0:80", "[ff02::1]:80", "[::]:80"] {
+        let addr = addr.parse().unwrap();
+        let refused = raw.endpoint.connect(raw.now, addr, &ConnectOptions::default());
+        assert_eq!(refused, Err(ConnectError::NotUnicast(addr)));
+        let known = ConnectOptions { remotes: [addr].into(), ..ConnectOptions::default() };
+        let to = "10.0.1.1:80".parse().unwrap();
+        let refused = raw.endpoint.connect(raw.now, to, &known);
+        assert_eq!(refused, Err(ConnectError::NotUnicast(addr)));
+    }
+    assert!(raw.endpoint.is_empty());
+}
+
+/// Nor does a peer make this side send a SYN to many.
+#[test]
+fn an_announced_address_of_more_than_one_host_is_not_joined() {
+    let mut raw = Raw::new();
+    let sub = raw.connected();
+    raw.said();
+    let addr = std::net::Ipv4Addr::new(224, 0, 0, 1);
+    let hmac = Some(raw.add_addr_hmac(7, addr));
+    let add = AddAddr { id: AddrId(7), addr: addr.into(), port: None, hmac };
+    let options = MptcpOptions { add_addr: Some(add), ..MptcpOptions::default() };
+    raw.send(common::raw::Sub { seq: 1, ..sub }, Flags::ACK, options, b"");
+    raw.pass(10_000);
+    let to_many = raw.out.iter().any(|packet| packet.ip.dst.is_multicast());
+    assert!(!to_many);
+    assert!(!raw.events.iter().any(|e| matches!(e, Event::AddrAnnounced(..))));
+    let said = raw.said();
+    assert!(said.concat().contains("echo 7"), "{said:?}");
 }

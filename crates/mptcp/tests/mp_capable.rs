@@ -178,7 +178,7 @@ fn a_syn_to_a_closed_port_is_refused() {
 /// The peer answers only the SYN without MP_CAPABLE; returns the connection's subflow.
 fn dropped(raw: &mut Raw) {
     let sub = raw.connecting();
-    raw.pass(20_000);
+    raw.pass(10_000);
     raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(protocol(raw), Protocol::FellBack(FallbackReason::SynDropped));
     raw.abort();
@@ -190,12 +190,13 @@ fn dropped(raw: &mut Raw) {
 fn a_destination_that_drops_the_option_is_remembered_and_forgiven() {
     let mut raw = Raw::with(|config| config.blackhole_time = ms(60_000));
     dropped(&mut raw);
+    dropped(&mut raw);
     raw.pass(39_000);
     let sub = raw.connecting();
     raw.pass(0);
     raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::KnownToDrop));
-    assert_eq!(raw.said(), ["#1 ack 1"]);
+    assert_eq!(raw.said(), ["#2 ack 1"]);
     raw.pass(22_000);
     dropped(&mut raw);
     raw.pass(110_000);
@@ -208,14 +209,37 @@ fn a_destination_that_drops_the_option_is_remembered_and_forgiven() {
     raw.abort();
     raw.said();
     dropped(&mut raw);
-    raw.pass(61_000);
     raw.connecting();
-    assert_eq!(protocol(&raw), Protocol::Negotiating);
+    assert_eq!(protocol(&raw), Protocol::Negotiating, "once is no proof");
+}
+
+/// A server that was busy for longer drops SYNs without the option as well: it is not the option.
+#[test]
+fn a_busy_server_keeps_its_multipath() {
+    let mut raw = Raw::new();
+    for _ in 0..3 {
+        let sub = raw.connecting();
+        raw.pass(10_000);
+        let plain = |p: &&manypath_wire::Packet| {
+            let manypath_wire::Transport::Tcp(syn) = &p.transport else { return false };
+            syn.options.mptcp.is_empty()
+        };
+        assert_eq!(raw.out.iter().filter(plain).count(), 1);
+        raw.pass(10_000);
+        assert_eq!(raw.out.iter().filter(plain).count(), 2, "the first was dropped too");
+        raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
+        assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::SynDropped));
+        raw.abort();
+        raw.said();
+    }
+    raw.connected();
+    assert_eq!(protocol(&raw), Protocol::Multipath);
 }
 
 #[test]
 fn a_blackhole_time_of_zero_remembers_nothing() {
     let mut raw = Raw::with(|config| config.blackhole_time = ms(0));
+    dropped(&mut raw);
     dropped(&mut raw);
     raw.connecting();
     assert_eq!(protocol(&raw), Protocol::Negotiating);

@@ -10,6 +10,7 @@ mod world;
 
 mod addresses;
 mod endings;
+mod fast_open;
 mod impaired;
 mod many;
 mod middlebox;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use manypath::{Event, Events, FallbackReason, Notice};
+use manypath::{Event, Events, FallbackReason, Notice, SynCookies};
 use manypath_lab::{LinkConfig, Middlebox, middlebox};
 
 use crate::machine;
@@ -59,6 +59,39 @@ async fn syn_cookies_of_linux_do_not_cost_multipath() {
         let counted = world.counted();
         assert!(counted.get("TcpExtSyncookiesRecv") >= 3, "{counted}");
         assert_eq!(world.joined(), 3, "{counted}");
+        world.assert_clean("cookies");
+    }
+}
+
+/// SYN cookies of this side: Linux, which brings them back, has all its options and subflows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn syn_cookies_of_this_side_do_not_cost_linux_multipath() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for families in [Families::V4, Families::V6] {
+        let setup = Setup::new(Opener::Linux).families(families);
+        let world = setup.endpoint(|builder| builder.syn_cookies(SynCookies::Always)).build();
+        for task in [Task::Up, Task::Down, Task::Both] {
+            let ends = world.connect(task, 8 * MIB).await;
+            world.finish_over(2, ends, task, 8 * MIB).await.assert_multipath("cookies");
+        }
+        assert_eq!(world.endpoint.info().expect("it runs").syn_cookies, 3);
+        assert_eq!(world.joined(), 3, "{}", world.counted());
+        world.assert_clean("cookies");
+    }
+}
+
+/// Without multipath as well, and without the timestamps that tell of window scale and SACK.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn syn_cookies_of_this_side_serve_plain_tcp_and_peers_without_timestamps() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for (timestamps, plain) in [("1", true), ("0", true), ("0", false)] {
+        let setup = Setup::new(Opener::Linux).sysctl("net/ipv4/tcp_timestamps", timestamps);
+        let setup = if plain { setup.linux_plain() } else { setup };
+        let world = setup.endpoint(|builder| builder.syn_cookies(SynCookies::Always)).build();
+        for task in [Task::Up, Task::Down] {
+            world.transfer(task, 4 * MIB).await;
+        }
+        assert_eq!(world.endpoint.info().expect("it runs").syn_cookies, 2);
         world.assert_clean("cookies");
     }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
 use manypath::{
     ConnId, ConnectOptions, ConnectionInfo, Endpoint, EndpointBuilder, Event, Events, IfaceId,
@@ -63,6 +64,7 @@ pub(crate) struct Setup {
     families: Families,
     transport: Transport,
     plain: bool,
+    fast_open: bool,
     links: Vec<LinkConfig>,
     spare: usize,
     tun: TunConfig,
@@ -80,6 +82,7 @@ impl Setup {
             families: Families::V4,
             transport: Transport::Mptcp,
             plain: false,
+            fast_open: false,
             links: vec![LinkConfig::mbps(100, ms(5)), LinkConfig::mbps(50, ms(10))],
             spare: 0,
             tun: TunConfig::default(),
@@ -101,6 +104,12 @@ impl Setup {
     /// The endpoint does not ask for multipath.
     pub(crate) fn plain(self) -> Self {
         Self { plain: true, ..self }
+    }
+
+    /// Both ends use TCP Fast Open (RFC 7413), as clients and as servers.
+    pub(crate) fn fast_open(self) -> Self {
+        // Client, server, and every listener.
+        Self { fast_open: true, ..self.sysctl("net/ipv4/tcp_fastopen", "1027") }
     }
 
     pub(crate) fn links(self, links: impl IntoIterator<Item = LinkConfig>) -> Self {
@@ -139,7 +148,7 @@ impl Setup {
 
     /// The endpoint has an address behind each link, and announces them to those who connect.
     pub(crate) fn build(self) -> World {
-        let Self { opener, families, transport, plain, links, spare, .. } = self;
+        let Self { opener, families, transport, plain, fast_open, links, spare, .. } = self;
         let (tun, sysctls, path, endpoint) = (self.tun, self.sysctls, self.path, self.endpoint);
         let builder = links.iter().enumerate();
         let builder = builder.fold(Topology::builder().seed(1), |builder, (link, config)| {
@@ -159,8 +168,17 @@ impl Setup {
         let endpoint = endpoint(Endpoint::builder()).build().expect("it starts");
         let ifaces = endpoint.add_paths(tun, paths.collect::<Vec<_>>()).expect("it runs");
         let before = topology.server().counters().expect("the kernel counts");
-        let world =
-            World { endpoint, ifaces, topology, families, opener, transport, plain, before };
+        let world = World {
+            endpoint,
+            ifaces,
+            topology,
+            families,
+            opener,
+            transport,
+            plain,
+            fast_open,
+            before,
+        };
         if families.mixed() && opener == Opener::Manypath {
             // Else nobody could know Linux's address of the other version.
             (1..links.len()).for_each(|link| world.linux_endpoint(link, &["signal"]));
@@ -179,6 +197,7 @@ pub(crate) struct World {
     pub(crate) opener: Opener,
     transport: Transport,
     plain: bool,
+    fast_open: bool,
     before: Counters,
 }
 
@@ -266,7 +285,19 @@ impl World {
             SocketAddr::V4(_) | SocketAddr::V6(_) => to,
         };
         let config = PeerConfig::new(self.transport);
+        let config = if self.fast_open { config.fast_open() } else { config };
         Client::start(self.topology.server(), &config, to, role).expect("a thread starts")
+    }
+
+    /// The endpoint connects to a server of Linux, with data for the SYN.
+    pub(crate) async fn dial_early(&self, port: u16, data: Bytes) -> Stream {
+        let options = ConnectOptions {
+            plain_tcp: self.plain,
+            early_data: Some(data),
+            ..ConnectOptions::default()
+        };
+        let to = self.linux_addr(0, port);
+        within(self.endpoint.connect_with(to, options)).await.expect("Linux accepts")
     }
 
     /// The endpoint connects to a server of Linux.
@@ -278,7 +309,9 @@ impl World {
 
     /// The endpoint listens on its first address.
     pub(crate) fn listen(&self) -> Listener {
-        let options = ListenOptions { plain_tcp: self.plain, ..ListenOptions::default() };
+        let fast_open = if self.fast_open { 16 } else { 0 };
+        let plain_tcp = self.plain;
+        let options = ListenOptions { plain_tcp, fast_open, ..ListenOptions::default() };
         let at = SocketAddr::new(self.addr(0), PORT);
         self.endpoint.listen_with(at, options).expect("the port is free")
     }

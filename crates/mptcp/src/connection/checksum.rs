@@ -35,18 +35,19 @@ impl Connection {
             return;
         }
         let payload = core::mem::take(&mut unverified.payload);
-        if self.is_genuine(mapping, &payload) {
+        if self.is_genuine(i, mapping, &payload) {
             self.deliver(i, mapping.dsn, payload);
         } else {
             self.on_checksum_failed(i, mapping, payload);
         }
     }
 
-    fn is_genuine(&self, mapping: Mapping, payload: &Payload) -> bool {
+    fn is_genuine(&self, i: usize, mapping: Mapping, payload: &Payload) -> bool {
         let Some(remote) = self.shared.remote else { return false };
         // The length as it was on the wire, DATA_FIN counted.
         let len = manypath_base::len16(payload.len() + usize::from(mapping.fin));
-        let mut sum = Sum::dss(mapping.dsn.seq(remote.idsn).0, mapping.ssn.low(), len);
+        let ssn = self.subflows[i].state.on_syn.ssn_received(mapping.ssn);
+        let mut sum = Sum::dss(mapping.dsn.seq(remote.idsn).0, ssn, len);
         sum.add_payload(payload);
         Some(sum.checksum()) == mapping.checksum
     }

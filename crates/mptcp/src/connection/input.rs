@@ -146,7 +146,7 @@ impl Connection {
                     self.shared.fall_back(FallbackReason::ChecksumFailed);
                     return self.take_plain(at, payload);
                 }
-                None if self.is_first_data(at) => {
+                None if self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }
@@ -180,8 +180,10 @@ impl Connection {
 
     /// Whether nothing came before on the connection: data without a mapping then says that a
     /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7).
-    fn is_first_data(&self, at: SubflowOffset) -> bool {
-        self.shared.recv.received() == 0 && at == SubflowOffset(1) && !self.shared.joined
+    fn is_first_data(&self, i: usize, at: SubflowOffset) -> bool {
+        let on_syn = self.subflows[i].state.on_syn;
+        let nothing_else = self.shared.recv.received() == on_syn.received;
+        nothing_else && at == on_syn.first_received() && !self.shared.joined
     }
 
     /// Data of subflow `i` goes to its place in the stream.
@@ -227,13 +229,14 @@ impl Connection {
             return;
         }
         let (subflow, local, remote) = (sub.id, sub.flow.local(), sub.flow.remote());
+        let kind = sub.state.kind;
         self.subflows[i].up = true;
         if !self.established {
             self.established = true;
             self.events.push_back(Event::Established(self.id));
-            if let Mode::Plain(Some(reason)) = self.shared.mode {
-                self.events.push_back(Event::FellBack(self.id, reason));
-            }
+        }
+        if let (Mode::Plain(Some(reason)), Kind::Initial) = (self.shared.mode, kind) {
+            self.events.push_back(Event::FellBack(self.id, reason));
         }
         self.paths.note_up(local.ip(), remote);
         self.stranded = None;

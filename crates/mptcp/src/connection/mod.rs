@@ -6,11 +6,13 @@
 //! and ports: the endpoint's.
 
 mod admission;
+mod birth;
 mod checksum;
 mod close;
 mod copies;
 mod data_recv;
 mod data_send;
+mod fast_open;
 mod fastclose;
 mod hurry;
 mod input;
@@ -35,11 +37,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use bytes::Bytes;
-use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, PathId, SubflowId, len64, usize64};
+use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, SubflowId, len64, usize64};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, Transmit};
-use manypath_wire::{MpJoin, MpTcpRst, MptcpOptions, Segment};
+use manypath_wire::MpTcpRst;
 
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
@@ -51,7 +53,7 @@ use data_recv::DataRecv;
 use data_send::DataSend;
 use seam::Seam;
 use shared::Shared;
-use subflow::{Kind, Subflow, SubflowState};
+use subflow::Subflow;
 
 /// What a connection is made from.
 #[derive(Debug)]
@@ -179,82 +181,6 @@ impl Connection {
             bad_hmac: 0,
             readable_told: false,
         }
-    }
-
-    /// Active open. The initial subflow has [`SubflowId`] 0.
-    pub(crate) fn connect(now: Instant, mut birth: Birth) -> Self {
-        let mut conn = Self::new(&mut birth);
-        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
-        conn.add_subflow(
-            now,
-            birth.iface,
-            state,
-            |opening| Flow::connect(now, opening),
-            birth.opening,
-        );
-        conn
-    }
-
-    /// Passive open: `syn` came to a listener.
-    pub(crate) fn accept(now: Instant, mut birth: Birth, syn: &Segment) -> Self {
-        let mut conn = Self::new(&mut birth);
-        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
-        conn.add_subflow(now, birth.iface, state, |o| Flow::accept(now, o, syn), birth.opening);
-        conn
-    }
-
-    /// Opens a further subflow.
-    pub(crate) fn join_out(&mut self, now: Instant, join: Joining) -> SubflowId {
-        let kind = Kind::Join { opener: true, nonce: join.nonce, peer_nonce: 0 };
-        let mut state = SubflowState::new(kind, join.local_id, join.remote_id);
-        state.backup_local = join.backup;
-        self.add_subflow(now, join.iface, state, |o| Flow::connect(now, o), join.opening)
-    }
-
-    /// Takes in a further subflow that the peer opens with `syn`.
-    pub(crate) fn join_in(&mut self, now: Instant, join: Joining, syn: &Segment) -> SubflowId {
-        let (peer_nonce, remote_id, backup) = match syn.options.mptcp.join {
-            Some(MpJoin::Syn { backup, addr_id, nonce, .. }) => (nonce, addr_id, backup),
-            Some(MpJoin::SynAck { .. } | MpJoin::Ack { .. }) | None => (0, AddrId(0), false),
-        };
-        let kind = Kind::Join { opener: false, nonce: join.nonce, peer_nonce };
-        let mut state = SubflowState::new(kind, join.local_id, remote_id);
-        state.backup_remote = backup;
-        state.backup_local = join.backup;
-        self.add_subflow(now, join.iface, state, |o| Flow::accept(now, o, syn), join.opening)
-    }
-
-    fn add_subflow(
-        &mut self,
-        now: Instant,
-        iface: IfaceId,
-        state: SubflowState,
-        flow: impl FnOnce(Opening) -> Flow,
-        mut opening: Opening,
-    ) -> SubflowId {
-        let id = SubflowId(self.next_subflow);
-        self.next_subflow += 1;
-        self.shared.joined |= matches!(state.kind, Kind::Join { .. });
-        opening.path.id = PathId::from(id);
-        // Coalescing small writes is the connection's business, not the subflow's.
-        opening.config.nagle = false;
-        let flow = flow(opening);
-        self.subflows.push(Subflow {
-            id,
-            iface,
-            flow,
-            state,
-            up: false,
-            heard_at: now,
-            silence: watch::Silence::default(),
-            last_data: DataOffset::ZERO,
-            doubt: None,
-            penalised_at: now,
-            down: None,
-        });
-        self.paths.is_stale = true;
-        self.refresh_plan();
-        id
     }
 
     /// Takes bytes to send from the front of `chunk`, as many as there is room for.
@@ -394,14 +320,6 @@ impl Connection {
             if let Some(i) = self.index(id) {
                 self.settle(now, i);
             }
-        }
-    }
-
-    /// Puts options of the SYN that opened the connection to use.
-    pub(crate) fn read_syn_options(&mut self, options: &MptcpOptions) {
-        if let Some(manypath_wire::MpCapable::Syn { flags, .. }) = options.capable {
-            self.shared.checksum |= flags.has(manypath_wire::CapableFlags::CHECKSUM);
-            self.shared.deny_join_id0 = flags.has(manypath_wire::CapableFlags::DENY_JOIN_ID0);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use manypath_base::{DataOffset, Instant, PathId, SubflowId, SubflowOffset, usize64};
+use manypath_base::{DataOffset, Instant, PathId, SubflowId, usize64};
 use manypath_sched::{Demand, PathView};
 use manypath_tcp::Transmit;
 use smallvec::SmallVec;
@@ -116,8 +116,8 @@ impl Connection {
     /// its packets. Whole packets, unless the range ends first.
     pub(super) fn chunk(&self, i: usize, range: &Range<DataOffset>, room: u32) -> (u64, u64) {
         let sub = &self.subflows[i];
-        let capable =
-            sub.state.stage == Stage::Unconfirmed && sub.flow.write_offset() == SubflowOffset(1);
+        let capable = sub.state.stage == Stage::Unconfirmed
+            && sub.flow.write_offset() == sub.state.on_syn.first_sent();
         let options = if capable { CAPABLE_DATA_LEN } else { self.shared.dss_len() };
         let options = u32::try_from(options).expect("options are at most 40 bytes");
         let (packet, burst) = sub.flow.packet_and_burst(PathId::from(sub.id), options);
@@ -138,22 +138,20 @@ impl Connection {
     /// Maps `range` to the next bytes of subflow `i`.
     pub(super) fn give(&mut self, now: Instant, i: usize, range: Range<DataOffset>, again: bool) {
         let Self { shared, subflows, .. } = self;
-        let (send, sub) = (&mut shared.send, &mut subflows[i]);
-        let payload = send.buffer.slice(range.start, range.end);
+        let sub = &mut subflows[i];
+        let payload = shared.send.buffer.slice(range.start, range.end);
         let len = range.end - range.start;
         let ssn = sub.flow.write_offset();
+        let counted = sub.state.on_syn.ssn_sent(ssn);
+        let checksum = shared.mapping_checksum(range.start, counted, &payload);
         let len32 = u32::try_from(len).expect("a mapping has at most 65,535 bytes");
-        let checksum = shared.checksum.then(|| {
-            let dsn = range.start.seq(shared.local.idsn).0;
-            let len = u16::try_from(len).expect("a mapping has at most 65,535 bytes");
-            manypath_wire::dss_checksum(dsn, ssn.low(), len, &payload)
-        });
         sub.state.carried = sub.state.carried.max(range.end);
         sub.state.tx.push(Mapping { ssn, dsn: range.start, len: len32, checksum, fin: false });
         for chunk in payload.into_chunks() {
             debug_assert!(data_len(&chunk) <= len);
             sub.flow.write(chunk);
         }
+        let send = &mut shared.send;
         if again {
             send.reinjected += len;
             send.reinject.remove(range);

@@ -9,6 +9,7 @@ use manypath_wire::{AddAddr, MpPrio};
 use super::path_manager::{Announcement, LocalEntry};
 use super::subflow::{Kind, Said, Signal};
 use super::{Connection, Role};
+use crate::address::is_unicast;
 use crate::crypto::add_addr_hmac;
 use crate::{ConnectionError, Event, NotOpen};
 
@@ -60,7 +61,8 @@ impl Connection {
         // RFC 8684 §3.4.1: without a port, that of the subflow on which it came.
         let port = add.port.unwrap_or(self.subflows[i].flow.remote().port());
         self.subflows[i].state.say(Signal::AddAddr(AddAddr { hmac: None, ..add }));
-        if self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port)) {
+        let usable = is_unicast(add.addr);
+        if usable && self.paths.on_add_addr(add.id, SocketAddr::new(add.addr, port)) {
             self.events.push_back(Event::AddrAnnounced(self.id, add.id, add.addr));
         }
     }

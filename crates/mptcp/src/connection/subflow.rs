@@ -9,6 +9,7 @@ use manypath_tcp::{Flow, Incoming};
 use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
 
 use super::checksum::Unverified;
+use super::fast_open::OnSyn;
 use super::mapping::Mappings;
 use super::removal::Doubt;
 use super::unmapped::Unmapped;
@@ -86,6 +87,7 @@ pub(crate) struct SubflowState {
     pub(crate) carried: DataOffset,
     pub(crate) tx: Mappings,
     pub(crate) rx: Mappings,
+    pub(crate) on_syn: OnSyn,
     pub(crate) to_say: VecDeque<Signal>,
     pub(crate) said: Vec<Said>,
     /// Acknowledgments in a row that were sent for signals alone.
@@ -101,8 +103,8 @@ pub(crate) struct SubflowState {
     pub(crate) unmapped: Unmapped,
     /// Segments that came before the one with the peer's key, with their DSS.
     pub(crate) early: Vec<(Incoming, Dss)>,
-    /// A SYN without MP_CAPABLE was sent.
-    pub(crate) plain_syn: bool,
+    /// SYNs without MP_CAPABLE that were sent.
+    pub(crate) plain_syns: u8,
     /// The last segment of this side repeated the keys.
     pub(crate) keys_told: bool,
     /// A DATA_ACK has come on it: options get through (RFC 8684 §3.7).
@@ -125,6 +127,7 @@ impl SubflowState {
             carried: DataOffset::default(),
             tx: Mappings::default(),
             rx: Mappings::default(),
+            on_syn: OnSyn::default(),
             to_say: VecDeque::new(),
             said: Vec::new(),
             alone: 0,
@@ -134,7 +137,7 @@ impl SubflowState {
             unverified: Unverified::default(),
             unmapped: Unmapped::default(),
             early: Vec::new(),
-            plain_syn: false,
+            plain_syns: 0,
             keys_told: false,
             heard_data_ack: false,
             reset_reason: None,

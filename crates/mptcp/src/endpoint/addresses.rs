@@ -6,8 +6,8 @@ use core::net::{IpAddr, SocketAddr};
 
 use manypath_base::{AddrId, IfaceId, Instant};
 
+use super::Endpoint;
 use super::demux::FourTuple;
-use super::{ConnId, Endpoint};
 use crate::connection::LocalEntry;
 use crate::{ConnectError, Interface};
 
@@ -51,7 +51,7 @@ impl Endpoint {
     }
 
     fn addresses_changed(&mut self, now: Instant) {
-        for id in self.connections.keys().copied().collect::<Vec<ConnId>>() {
+        for id in self.connections_where(|_| true) {
             let initial = self.connections[&id].conn.local_addr().ip();
             let locals = self.local_entries(initial);
             if let Some(entry) = self.connections.get_mut(&id) {

@@ -9,7 +9,10 @@ use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
 use super::demux::FourTuple;
+use super::fast_open::Early;
+use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
+use crate::address::is_unicast;
 use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions, FallbackReason};
@@ -28,6 +31,10 @@ impl Endpoint {
         if self.connections.len() >= self.config.max_connections {
             return Err(ConnectError::TooMany);
         }
+        if let Some(&many) = [remote].iter().chain(&*options.remotes).find(|a| !is_unicast(a.ip()))
+        {
+            return Err(ConnectError::NotUnicast(many));
+        }
         let local = self.source_for(remote, options.local)?;
         let port = self.free_port(local.addr, remote).ok_or(ConnectError::NoPort(remote))?;
         let tuple = FourTuple { local: SocketAddr::new(local.addr, port), remote };
@@ -40,7 +47,7 @@ impl Endpoint {
             (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
             (false, false) => Mode::Negotiating,
         };
-        let birth = Birth {
+        let mut birth = Birth {
             id: self.next_id(),
             role: Role::Initiator,
             mode,
@@ -55,49 +62,69 @@ impl Endpoint {
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
         };
-        let id = birth.id;
-        let conn = Connection::connect(now, birth);
+        let (id, hosts) = (birth.id, (local.addr, remote.ip()));
+        if options.early_data.is_some() {
+            birth.opening.fast_open = self.servers.plan(now, hosts);
+        }
+        let tries = birth.opening.fast_open != FastOpen::Off;
+        let early = options.early_data.clone().unwrap_or_default();
+        let conn = Connection::connect(now, birth, early);
         self.insert(now, conn, tuple, local.iface, None);
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.fast_open = tries.then_some(hosts);
+        }
         Ok(id)
     }
 
     /// A connection that a listener takes.
-    pub(super) fn birth_of_incoming(
+    pub(super) fn birth_of_incoming(&mut self, now: Instant, arrival: Arrival, syn: &Segment) {
+        let key = self.unique_key();
+        let early = self.early(now, arrival, syn);
+        let Some(mut birth) = self.birth_at_listener(now, arrival, key) else { return };
+        let conn = match early {
+            Early::Take => {
+                let listening = self.listeners.get_mut(&arrival.listener);
+                listening.map(|l| l.early.insert(birth.id));
+                Connection::accept_early(now, birth, syn.clone())
+            }
+            Early::Grant(cookie) => {
+                birth.opening.fast_open = FastOpen::Grant(cookie);
+                Connection::accept(now, birth, syn)
+            }
+            Early::No => Connection::accept(now, birth, syn),
+        };
+        self.insert(now, conn, arrival.tuple, arrival.iface, Some(arrival.listener));
+    }
+
+    /// What a connection that comes to a listener is made from; `None` where the address is gone.
+    pub(super) fn birth_at_listener(
         &mut self,
         now: Instant,
-        listener: ListenerId,
-        iface: IfaceId,
-        tuple: FourTuple,
-        multipath: bool,
-        syn: &Segment,
-    ) {
-        let Some(local) =
-            self.local_entries(tuple.local.ip()).into_iter().find(|l| l.addr == tuple.local.ip())
-        else {
-            return;
-        };
+        arrival: Arrival,
+        key: Key,
+    ) -> Option<Birth> {
+        let Arrival { iface, tuple, multipath, .. } = arrival;
+        let locals = self.local_entries(tuple.local.ip());
+        let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
         let cc = self.config.congestion_control;
-        let birth = Birth {
+        Some(Birth {
             id: self.next_id(),
             role: Role::Responder,
             mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
-            key: self.unique_key(),
+            key,
             checksum: self.config.checksum,
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: self.config.scheduler.build(),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            paths: PathManager::new(self.local_entries(tuple.local.ip()), self.config.limits),
+            paths: PathManager::new(locals, self.config.limits),
             iface,
-            opening: self.opening(now, tuple, local.mtu, cc),
-        };
-        let mut conn = Connection::accept(now, birth, syn);
-        conn.read_syn_options(&syn.options.mptcp);
-        self.insert(now, conn, tuple, iface, Some(listener));
+            opening: self.opening(now, tuple, mtu, cc),
+        })
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         now: Instant,
         conn: Connection,
@@ -112,7 +139,8 @@ impl Endpoint {
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
             listening.half_open.insert(id);
         }
-        self.connections.insert(id, Entry { conn, queued: false, listener, tuples });
+        let entry = Entry { conn, queued: false, listener, fast_open: None, tuples };
+        self.connections.insert(id, entry);
         self.settle(now, id);
     }
 

@@ -1,6 +1,10 @@
 //! Destinations that swallow SYNs with MP_CAPABLE (RFC 8684 §3.9.3): the next connections to them
 //! begin as TCP, for a time that doubles each time it happens again.
 //!
+//! **Choice:** once is no proof. A server whose queue is full drops SYNs too, and the first one that
+//! it answers may be the first without the option; only the second time in a row counts. Linux has
+//! no such patience, for all destinations together.
+//!
 //! **Invariant**: at most [`MAX`] are remembered.
 
 use alloc::collections::BTreeMap;
@@ -11,12 +15,15 @@ use manypath_base::Instant;
 
 /// Destinations that are remembered.
 const MAX: usize = 1024;
+/// Times that it must happen.
+const PROOF: u32 = 2;
 /// The time doubles so often at most.
 const MAX_DOUBLINGS: u32 = 6;
 
 /// One destination.
 #[derive(Clone, Copy, Debug)]
 struct Blackhole {
+    /// Until then it is suspected, or black.
     until: Instant,
     times: u32,
 }
@@ -35,15 +42,19 @@ impl Blackholes {
         }
     }
 
-    /// A SYN without MP_CAPABLE was answered after several with it were not.
+    /// A SYN without MP_CAPABLE was answered at once after several with it were not.
     fn on_dropped(&mut self, now: Instant, dest: IpAddr, time: Duration) {
         if self.0.len() >= MAX && !self.0.contains_key(&dest) {
             let first_out = self.0.iter().min_by_key(|(_, b)| b.until).map(|(dest, _)| *dest);
             first_out.map(|dest| self.0.remove(&dest));
         }
         let there = self.0.entry(dest).or_insert(Blackhole { until: now, times: 0 });
-        there.until = now + time.saturating_mul(1 << there.times.min(MAX_DOUBLINGS));
+        if there.times < PROOF && there.until <= now {
+            there.times = 0; // The suspicion is too old.
+        }
         there.times += 1;
+        let doublings = there.times.saturating_sub(PROOF).min(MAX_DOUBLINGS);
+        there.until = now + time.saturating_mul(1 << doublings);
     }
 
     /// MP_CAPABLE was answered.
@@ -53,7 +64,7 @@ impl Blackholes {
 
     /// Whether a connection is to begin as TCP.
     pub(super) fn is_black(&self, now: Instant, dest: IpAddr) -> bool {
-        self.0.get(&dest).is_some_and(|b| now < b.until)
+        self.0.get(&dest).is_some_and(|b| b.times >= PROOF && now < b.until)
     }
 }
 
@@ -67,6 +78,7 @@ mod tests {
     fn the_time_doubles_until_an_answer_comes() {
         let (mut holes, dest) = (Blackholes::default(), IpAddr::from([10, 0, 0, 1]));
         let mut now = Instant::ZERO;
+        holes.on_dropped(now, dest, HOUR);
         for hours in [1, 2, 4, 8, 16, 32, 64, 64] {
             assert!(!holes.is_black(now, dest));
             holes.on_dropped(now, dest, HOUR);
@@ -75,7 +87,23 @@ mod tests {
         }
         holes.on_answered(dest);
         holes.on_dropped(now, dest, HOUR);
-        assert!(!holes.is_black(now + HOUR, dest));
+        assert!(!holes.is_black(now, dest), "it begins anew");
+    }
+
+    /// A server that is busy now and then does not lose its multipath.
+    #[test]
+    fn once_is_no_proof_however_often_it_is() {
+        let (mut holes, dest) = (Blackholes::default(), IpAddr::from([10, 0, 0, 1]));
+        for hours in 0..10 {
+            holes.on_dropped(Instant::ZERO + HOUR * hours, dest, HOUR);
+            assert!(!holes.is_black(Instant::ZERO + HOUR * hours, dest), "an hour apart");
+        }
+        for n in 0..10 {
+            let now = Instant::ZERO + HOUR * 20 + Duration::from_secs(n);
+            holes.on_dropped(now, dest, HOUR);
+            assert!(!holes.is_black(now, dest), "answers in between");
+            holes.on_answered(dest);
+        }
     }
 
     #[test]
@@ -87,6 +115,7 @@ mod tests {
         }
         assert_eq!(holes.0.len(), MAX);
         let now = Instant::ZERO + Duration::from_secs(3_000);
+        holes.on_dropped(now, IpAddr::from(2_999u32.to_be_bytes()), HOUR);
         assert!(holes.is_black(now, IpAddr::from(2_999u32.to_be_bytes())));
     }
 }

@@ -6,6 +6,7 @@ use manypath_base::{IfaceId, Instant, SubflowId};
 use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
 
 use super::{ConnId, Endpoint};
+use crate::address::is_unicast;
 
 /// The two ends of a subflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,11 @@ impl Endpoint {
         ip: &IpHeader,
         segment: Segment,
     ) {
+        // RFC 9293 §3.9.2.3, MUST-57 and MUST-63: in silence.
+        if !is_unicast(ip.src) || !is_unicast(ip.dst) {
+            self.drops.not_local += 1;
+            return;
+        }
         let tuple = FourTuple {
             local: SocketAddr::new(ip.dst, segment.dst_port),
             remote: SocketAddr::new(ip.src, segment.src_port),
@@ -33,7 +39,7 @@ impl Endpoint {
                 return self.pass_to_subflow(now, id, subflow, segment, ip.ecn);
             }
         }
-        if self.iface_of(ip.dst).is_none() || ip.src.is_unspecified() || ip.src.is_multicast() {
+        if self.iface_of(ip.dst).is_none() {
             self.drops.not_local += 1;
             return;
         }
@@ -41,7 +47,10 @@ impl Endpoint {
             && !segment.flags.has(Flags::ACK)
             && !segment.flags.has(Flags::RST);
         if !syn {
-            return self.answer_stray(iface, ip, &segment, None);
+            if !self.on_cookie(now, iface, tuple, &segment, ip.ecn) {
+                self.answer_stray(iface, ip, &segment, None);
+            }
+            return;
         }
         match segment.options.mptcp.join {
             Some(MpJoin::Syn { token, .. }) => {

@@ -8,7 +8,7 @@ use manypath_wire::{CapableFlags, IpHeader, MpCapable, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, ListenerId};
-use crate::{ListenError, ListenOptions};
+use crate::{ListenError, ListenOptions, SynCookies};
 
 /// One listener.
 #[derive(Debug)]
@@ -19,6 +19,18 @@ pub(super) struct Listener {
     pub(super) ready: VecDeque<ConnId>,
     /// Those whose handshake is not complete, the oldest first.
     pub(super) half_open: BTreeSet<ConnId>,
+    /// Those whose data on the SYN was taken, some of them complete by now.
+    pub(super) early: BTreeSet<ConnId>,
+}
+
+/// Where a connection comes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    pub(super) listener: ListenerId,
+    pub(super) iface: IfaceId,
+    pub(super) tuple: FourTuple,
+    /// The peer asks for multipath, and the listener offers it.
+    pub(super) multipath: bool,
 }
 
 /// What a new connection finds.
@@ -64,8 +76,13 @@ impl Endpoint {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        let listener =
-            Listener { addr, options, ready: VecDeque::new(), half_open: BTreeSet::new() };
+        let listener = Listener {
+            addr,
+            options,
+            ready: VecDeque::new(),
+            half_open: BTreeSet::new(),
+            early: BTreeSet::new(),
+        };
         self.listeners.insert(id, listener);
         Ok(id)
     }
@@ -81,8 +98,7 @@ impl Endpoint {
         if self.listeners.remove(&listener).is_none() {
             return;
         }
-        let waiting = self.connections.iter().filter(|(_, e)| e.listener == Some(listener));
-        for id in waiting.map(|(id, _)| *id).collect::<alloc::vec::Vec<_>>() {
+        for id in self.connections_where(|entry| entry.listener == Some(listener)) {
             if let Some(entry) = self.connections.get_mut(&id) {
                 entry.listener = None;
             }
@@ -127,6 +143,13 @@ impl Endpoint {
         oldest.map_or(Room::None, |id| Room::Instead(*id))
     }
 
+    /// The listener that takes what comes to an address: one for that alone before one for all.
+    pub(super) fn listener_at(&self, local: SocketAddr) -> Option<ListenerId> {
+        let exact = self.listeners.iter().find(|(_, l)| l.addr == local);
+        let found = exact.or_else(|| self.listeners.iter().find(|(_, l)| l.takes(local)));
+        found.map(|(id, _)| *id)
+    }
+
     /// A SYN that begins a connection (RFC 9293 §3.10.7.2).
     pub(super) fn on_syn(
         &mut self,
@@ -136,25 +159,45 @@ impl Endpoint {
         tuple: FourTuple,
         syn: &Segment,
     ) {
-        let exact = self.listeners.iter().find(|(_, l)| l.addr == tuple.local);
-        let found = exact.or_else(|| self.listeners.iter().find(|(_, l)| l.takes(tuple.local)));
-        let Some((&id, listener)) = found else {
+        let Some(id) = self.listener_at(tuple.local) else {
             return self.answer_stray(iface, ip, syn, None);
         };
-        let multipath = !listener.options.plain_tcp && offers_multipath(syn);
-        match self.room_for_one(id) {
-            Room::Free => {}
-            Room::Instead(oldest) => {
+        let multipath = !self.listeners[&id].options.plain_tcp && offers_multipath(syn);
+        let arrival = Arrival { listener: id, iface, tuple, multipath };
+        match (self.room_for_one(id), self.config.syn_cookies) {
+            (Room::Free, SynCookies::Never | SynCookies::WhenFull) => {}
+            (Room::Free | Room::Instead(_), SynCookies::Always)
+            | (Room::Instead(_), SynCookies::WhenFull) => {
+                return self.answer_with_cookie(now, arrival, syn);
+            }
+            (Room::Instead(oldest), SynCookies::Never) => {
                 self.drops.overflow += 1;
                 self.forget(oldest);
             }
             // Silence: the peer's retransmission may find room.
-            Room::None => {
+            (Room::None, SynCookies::Never | SynCookies::WhenFull | SynCookies::Always) => {
                 self.drops.overflow += 1;
                 return;
             }
         }
-        self.birth_of_incoming(now, id, iface, tuple, multipath, syn);
+        self.birth_of_incoming(now, arrival, syn);
+    }
+
+    /// Whether a listener has room for a connection that is complete already; a half-open one
+    /// makes way for it.
+    pub(super) fn make_room(&mut self, listener: ListenerId) -> bool {
+        match self.room_for_one(listener) {
+            Room::Free => true,
+            Room::Instead(oldest) => {
+                self.drops.overflow += 1;
+                self.forget(oldest);
+                true
+            }
+            Room::None => {
+                self.drops.overflow += 1;
+                false
+            }
+        }
     }
 }
 

@@ -9,12 +9,17 @@ mod addresses;
 mod api;
 mod births;
 mod blackholes;
+mod cookie;
 mod demux;
+mod fast_open;
 mod isn;
 mod listeners;
+mod secret;
 mod stray;
+mod syn_cookies;
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
@@ -24,9 +29,12 @@ use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 use crate::connection::Connection;
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
+use cookie::Cookies;
 use demux::FourTuple;
+use fast_open::{Granter, Servers};
 use isn::IsnClock;
 use listeners::Listener;
+use secret::Secret;
 
 /// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
@@ -56,6 +64,8 @@ struct Entry {
     queued: bool,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
+    /// This host and the server, while it has not answered an attempt at Fast Open.
+    fast_open: Option<(IpAddr, IpAddr)>,
     /// The ends of each subflow, and the interface that it uses.
     tuples: BTreeMap<SubflowId, (FourTuple, IfaceId)>,
 }
@@ -66,6 +76,9 @@ pub struct Endpoint {
     config: EndpointConfig,
     rng: Rng,
     isns: IsnClock,
+    cookies: Cookies,
+    granter: Granter,
+    servers: Servers,
     interfaces: BTreeMap<IfaceId, Interface>,
     /// Identifiers of addresses, of those too that are on no interface now.
     addr_ids: BTreeMap<IpAddr, AddrId>,
@@ -90,9 +103,13 @@ impl Endpoint {
     /// keys, nonces and sequence numbers come from it.
     #[must_use]
     pub fn new(config: EndpointConfig, mut rng: Rng) -> Self {
+        let secret = Secret::new(rng.bytes());
         Self {
             config,
-            isns: IsnClock::new(rng.bytes()),
+            cookies: Cookies::new(secret.derive("SYN cookies")),
+            granter: Granter::new(secret.derive("Fast Open")),
+            servers: Servers::default(),
+            isns: IsnClock::new(secret),
             rng,
             interfaces: BTreeMap::new(),
             addr_ids: BTreeMap::new(),
@@ -200,16 +217,16 @@ impl Endpoint {
         out: manypath_tcp::Transmit,
     ) -> Option<Transmit> {
         let &(tuple, iface) = self.connections.get(&id)?.tuples.get(&subflow)?;
-        let ip = IpHeader {
-            src: tuple.local.ip(),
-            dst: tuple.remote.ip(),
-            ecn: out.ecn,
-            dscp: out.dscp,
-            hop_limit: out.hop_limit,
-            flow_label: 0,
-        };
-        let packet = Packet { ip, transport: Transport::Tcp(out.segment) };
-        Some(Transmit { iface, datagram: packet.emit(out.gso_mss, Checksum::Offloaded) })
+        Some(transmit(tuple, iface, out))
+    }
+
+    /// Connections in the order in which they began: what is done to many of them is the same in
+    /// every run.
+    fn connections_where(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<ConnId> {
+        let found = self.connections.iter().filter(|(_, entry)| wanted(entry));
+        let mut ids: Vec<ConnId> = found.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Brings the endpoint in line after a call into a connection: events, joins, turn to send.
@@ -221,7 +238,15 @@ impl Endpoint {
             let dest = entry.conn.remote_addr().ip();
             self.blackholes.learn(now, dest, answered, self.config.blackhole_time);
         }
+        if let Some(answer) = entry.conn.take_fast_open_answer()
+            && let Some(hosts) = entry.fast_open.take()
+        {
+            self.servers.on_answer(now, hosts, answer);
+        }
         while let Some(event) = entry.conn.poll_event() {
+            if let (Event::Closed(_, Some(error)), Some(hosts)) = (event, entry.fast_open) {
+                self.servers.on_failure(now, hosts, error);
+            }
             match (&event, entry.listener) {
                 (Event::Established(_), Some(listener)) => {
                     if let Some(listening) = self.listeners.get_mut(&listener) {
@@ -253,4 +278,18 @@ impl Endpoint {
         let at = entry.conn.poll_timeout().map(|at| at.max(now));
         self.timers.set(id, at);
     }
+}
+
+/// A segment as a packet between two ends.
+fn transmit(tuple: FourTuple, iface: IfaceId, out: manypath_tcp::Transmit) -> Transmit {
+    let ip = IpHeader {
+        src: tuple.local.ip(),
+        dst: tuple.remote.ip(),
+        ecn: out.ecn,
+        dscp: out.dscp,
+        hop_limit: out.hop_limit,
+        flow_label: 0,
+    };
+    let packet = Packet { ip, transport: Transport::Tcp(out.segment) };
+    Transmit { iface, datagram: packet.emit(out.gso_mss, Checksum::Offloaded) }
 }

@@ -7,7 +7,7 @@ use manypath_wire::{
 
 use super::{Endpoint, HOP_LIMIT, Transmit};
 
-/// Answers that wait to be sent; beyond, strays are only counted.
+/// Answers that wait to be sent; beyond, nothing is answered.
 const MAX_ANSWERS: usize = 256;
 
 impl Endpoint {
@@ -20,7 +20,7 @@ impl Endpoint {
         reason: Option<MpTcpRst>,
     ) {
         self.drops.stray += 1;
-        if segment.flags.has(Flags::RST) || self.answers.len() >= MAX_ANSWERS {
+        if segment.flags.has(Flags::RST) {
             return;
         }
         let reset = reset_for(segment, reason);
@@ -34,7 +34,13 @@ impl Endpoint {
         };
         let packet = Packet { ip, transport: Transport::Tcp(reset) };
         let datagram = packet.emit(None, Checksum::Offloaded);
-        self.answers.push_back(Transmit { iface, datagram });
+        self.queue_answer(Transmit { iface, datagram });
+    }
+
+    pub(super) fn queue_answer(&mut self, answer: Transmit) {
+        if self.answers.len() < MAX_ANSWERS {
+            self.answers.push_back(answer);
+        }
     }
 }
 

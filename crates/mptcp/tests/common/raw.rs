@@ -73,6 +73,8 @@ pub(crate) struct Raw {
     pub(crate) key: Key,
     /// Numbers are sent with 8 bytes.
     pub(crate) wide: bool,
+    /// The Fast Open option of the peer's SYNs and SYN/ACKs.
+    pub(crate) fast_open: Option<Vec<u8>>,
     subs: Vec<Sub>,
     pub(crate) out: Vec<Packet>,
 }
@@ -116,6 +118,7 @@ impl Raw {
             accepted: vec![],
             key: Key([0; 8]),
             wide: false,
+            fast_open: None,
             subs: vec![],
             out: vec![],
         }
@@ -363,6 +366,7 @@ impl Raw {
             urgent: 0,
             options: Options {
                 mss: flags.has(Flags::SYN).then_some(1_000),
+                fast_open: self.fast_open.clone().filter(|_| flags.has(Flags::SYN)).map(Into::into),
                 mptcp,
                 ..Options::default()
             },
@@ -477,6 +481,9 @@ impl Raw {
         }
         if s.flags.has(Flags::ACK) {
             write!(text, " ack {}", s.ack.0.wrapping_sub(ISN)).unwrap();
+        }
+        if let Some(cookie) = &s.options.fast_open {
+            write!(text, " fo {}", cookie.len()).unwrap();
         }
         text + &self.show_options(&s.options.mptcp)
     }

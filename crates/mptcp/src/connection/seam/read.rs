@@ -1,6 +1,6 @@
 //! What options that come mean.
 
-use manypath_base::{DataOffset, SubflowOffset};
+use manypath_base::DataOffset;
 use manypath_tcp::{Extension, Incoming, Verdict};
 use manypath_wire::{
     CapableFlags, Dss, DssNumber, MpCapable, MpJoin, MpTcpRst, MptcpOptions, ResetReason,
@@ -28,12 +28,13 @@ impl Seam<'_> {
 
     fn read_capable_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         let Some(MpCapable::SynAck { version, flags, sender_key }) = options.capable else {
-            if self.sub.plain_syn {
-                self.shared.capable_answered = Some(false);
-                self.shared.fall_back(FallbackReason::SynDropped);
-            } else {
-                self.shared.fall_back(FallbackReason::NotSupported);
-            }
+            // Where the first SYN without the option was answered, and only then, the option may
+            // be why those before were not.
+            self.shared.capable_answered = (self.sub.plain_syns == 1).then_some(false);
+            self.shared.fall_back(match self.sub.plain_syns {
+                0 => FallbackReason::NotSupported,
+                1.. => FallbackReason::SynDropped,
+            });
             return Verdict::Continue;
         };
         let usable = version == VERSION
@@ -49,7 +50,8 @@ impl Seam<'_> {
         self.shared.remote = Some(Identity::new(sender_key));
         self.shared.mode = Mode::Multipath;
         self.shared.capable_answered = Some(true);
-        self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
+        self.settle_data_of_syn(segment.ack);
+        self.shared.send.edge = self.shared.send.una + u64::from(segment.window);
         self.sub.stage = Stage::Unconfirmed;
         Verdict::Continue
     }
@@ -87,7 +89,7 @@ impl Seam<'_> {
                 let announces = options.add_addr.is_some_and(|add| add.hmac.is_some());
                 if options.dss.is_some() || announces {
                     self.confirm();
-                } else if options.is_empty() && (segment.len > 0 || segment.ack > SubflowOffset(1))
+                } else if options.is_empty() && (segment.len > 0 || self.acknowledges_data(segment))
                 {
                     // RFC 8684 §3.7: the peer did not answer in kind.
                     return self.options_vanished();
@@ -125,7 +127,7 @@ impl Seam<'_> {
             Some(MpCapable::Ack { sender_key, receiver_key, .. })
                 if receiver_key == self.shared.local.key && sender_key != receiver_key =>
             {
-                let remote = Identity::new(sender_key);
+                let remote = self.sub.on_syn.peer(Identity::new(sender_key));
                 self.shared.remote = Some(remote);
                 self.shared.mode = Mode::Multipath;
                 self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
@@ -147,7 +149,7 @@ impl Seam<'_> {
     /// A segment with DSS that has overtaken the one with the keys.
     fn is_early(&mut self, segment: &Incoming, options: &MptcpOptions) -> bool {
         let Some(dss) = options.dss else { return false };
-        let overtook = segment.start > SubflowOffset(1) || segment.len == 0;
+        let overtook = segment.start > self.sub.on_syn.first_received() || segment.len == 0;
         if overtook && self.sub.early.len() < MAX_EARLY {
             self.sub.early.push((segment.clone(), dss));
             return true;
@@ -177,16 +179,17 @@ impl Seam<'_> {
         }
         if options.dss.is_some_and(|dss| dss.data_ack.is_some()) {
             self.sub.heard_data_ack = true;
-        } else if options.is_empty() && !self.sub.heard_data_ack && segment.ack > SubflowOffset(1) {
+        } else if options.is_empty() && !self.sub.heard_data_ack && self.acknowledges_data(segment)
+        {
             return self.options_vanished();
         }
         if !self.has_agreed_checksums(options) {
             return reset(ResetReason::MptcpError);
         }
         if let Some(MpCapable::Ack { data: Some((len, checksum)), .. }) = options.capable {
-            let first = DataOffset(1);
-            let (ssn, len) = (SubflowOffset(1), len.into());
-            self.map(Mapping { ssn, dsn: first, len, checksum, fin: false });
+            let ssn = self.sub.on_syn.first_received();
+            let (dsn, len) = (DataOffset(ssn.0), len.into());
+            self.map(Mapping { ssn, dsn, len, checksum, fin: false });
         }
         if let Some(dss) = &options.dss {
             self.read_dss(segment, dss);
@@ -196,6 +199,11 @@ impl Seam<'_> {
         }
         self.read_signals(options);
         Verdict::Continue
+    }
+
+    /// Whether a segment acknowledges data that has a mapping.
+    fn acknowledges_data(&self, segment: &Incoming) -> bool {
+        segment.ack > self.sub.on_syn.first_sent()
     }
 
     /// Data was acknowledged by a segment without options before any DATA_ACK came: the path takes
@@ -272,7 +280,7 @@ impl Seam<'_> {
             shared.recv.finish_at(dsn + u64::from(len));
             self.sub.said.push(Said::DataFin);
         }
-        let ssn = SubflowOffset::from_low(mapping.ssn, segment.start);
+        let ssn = self.sub.on_syn.received_at(mapping.ssn, segment.start);
         if let Some(ssn) = ssn.filter(|_| len > 0) {
             self.map(Mapping { ssn, dsn, len, checksum: mapping.checksum, fin: dss.data_fin });
         }

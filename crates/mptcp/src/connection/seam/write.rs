@@ -1,6 +1,6 @@
 //! Options that leave.
 
-use manypath_base::{DataOffset, SubflowOffset, Token, len16, usize32};
+use manypath_base::{DataOffset, Token, len16, usize32};
 use manypath_tcp::{Outgoing, Phase};
 use manypath_wire::{
     CapableFlags, Dss, DssMapping, DssNumber, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
@@ -38,7 +38,7 @@ impl Seam<'_> {
             Kind::Initial if segment.attempt < SYN_ATTEMPTS => {
                 options.capable = Some(MpCapable::Syn { version: VERSION, flags: self.flags() });
             }
-            Kind::Initial => self.sub.plain_syn = true,
+            Kind::Initial => self.sub.plain_syns = self.sub.plain_syns.saturating_add(1),
             Kind::Join { nonce, .. } => {
                 let token = self.shared.remote.map_or(Token(0), |remote| remote.token);
                 let (backup, addr_id) = (self.sub.backup_local, self.sub.local_id);
@@ -102,7 +102,7 @@ impl Seam<'_> {
         }
         self.sub.keys_told = true;
         let data = match first {
-            Some(mapping) if mapping.ssn > SubflowOffset(1) => {
+            Some(mapping) if mapping.ssn > self.sub.on_syn.first_sent() => {
                 options.dss = Some(self.dss(segment));
                 return;
             }
@@ -171,7 +171,7 @@ impl Seam<'_> {
     fn dss(&self, segment: &Outgoing) -> Dss {
         let mapping = self.sub.tx.find(segment.start).map(|m| DssMapping {
             dsn: self.shared.local_number(m.dsn),
-            ssn: m.ssn.low(),
+            ssn: self.sub.on_syn.ssn_sent(m.ssn),
             len: len16(usize32(m.len)),
             checksum: m.checksum,
         });
@@ -199,7 +199,7 @@ impl Seam<'_> {
                 data_ack: None,
                 mapping: Some(DssMapping {
                     dsn: self.shared.local_number(DataOffset(segment.start.0)),
-                    ssn: segment.start.low(),
+                    ssn: self.sub.on_syn.ssn_sent(segment.start),
                     len: 0,
                     checksum: self.shared.checksum.then_some(0),
                 }),
