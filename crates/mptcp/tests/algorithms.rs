@@ -42,7 +42,7 @@ fn every_controller_works_with_every_scheduler() {
             let name = format!("{cc} {scheduler}: {first} and {second}");
             match scheduler {
                 Scheduler::Handover => assert!(first >= BYTES && second == 0, "{name}"),
-                Scheduler::Redundant => assert!(first + second > BYTES * 5 / 4, "{name}"),
+                Scheduler::Redundant => assert!(first + second > BYTES * 9 / 8, "{name}"),
                 Scheduler::LowestRtt
                 | Scheduler::RoundRobin
                 | Scheduler::Blest

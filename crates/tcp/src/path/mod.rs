@@ -102,6 +102,8 @@ pub(crate) struct Path {
     marked_until: Option<SubflowOffset>,
     /// New data waits until then.
     paced_until: Instant,
+    /// Bytes that may leave before the pace counts.
+    unpaced: u32,
     ack_delay: Duration,
     next_index: u64,
     last_sent: Instant,
@@ -149,6 +151,7 @@ impl Path {
             reduction_untold: false,
             marked_until: None,
             paced_until: now,
+            unpaced: 0,
             ack_delay: config.delayed_ack,
             next_index: 0,
             last_sent: now,

@@ -1,5 +1,7 @@
 //! Pacing: new data leaves spread over the round trip instead of in bursts, so that a window that
-//! opens all at once does not overflow a short queue (RFC 9002 §7.7 has the same for QUIC).
+//! opens all at once does not overflow a short queue (RFC 9002 §7.7 has the same for QUIC). On an
+//! empty path the initial window leaves at once: every network is used to that (RFC 6928), and
+//! short answers are not to wait for a pace.
 //!
 //! **Leaves out** retransmissions: recovery meters itself by what is delivered.
 
@@ -25,11 +27,16 @@ impl Path {
         })
     }
 
-    /// New data went out: when the next may. A timer that ran late is made good by as much as the
+    /// New data goes out: when the next may. A timer that ran late is made good by as much as the
     /// burst just sent.
     pub(crate) fn on_paced(&mut self, bytes: u32, now: Instant) {
         let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
-        let takes = rate.time_for(bytes.into());
+        if !self.is_outstanding() {
+            self.unpaced = manypath_cc::Config::new(self.mss).initial_window;
+        }
+        let paced = bytes.saturating_sub(self.unpaced);
+        self.unpaced = self.unpaced.saturating_sub(bytes);
+        let takes = rate.time_for(paced.into());
         self.paced_until = self.paced_until.max(now - takes) + takes;
     }
 
