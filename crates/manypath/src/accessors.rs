@@ -29,6 +29,45 @@ macro_rules! accessors {
             pub fn info(&self) -> std::io::Result<$crate::ConnectionInfo> {
                 self.handle().info()
             }
+
+            /// Sends small pieces at once (`TCP_NODELAY`), or again holds them back while data is
+            /// in flight (RFC 9293 §3.7.4).
+            ///
+            /// # Errors
+            /// When the endpoint has stopped.
+            pub fn set_nodelay(&self, on: bool) -> std::io::Result<()> {
+                self.handle().set(|endpoint, now, id| endpoint.set_nodelay(now, id, on))
+            }
+
+            /// Holds back less than a packet, for 200 ms at most, until uncorked or closed
+            /// (`TCP_CORK`).
+            ///
+            /// # Errors
+            /// When the endpoint has stopped.
+            pub fn set_cork(&self, on: bool) -> std::io::Result<()> {
+                self.handle().set(|endpoint, now, id| endpoint.set_cork(now, id, on))
+            }
+
+            /// Probes every subflow, later ones too, while it is idle, or no longer (RFC 9293
+            /// §3.8.4). One that does not answer ends, and with the last one the connection.
+            ///
+            /// # Errors
+            /// When the endpoint has stopped.
+            pub fn set_keepalive(
+                &self,
+                keepalive: Option<$crate::Keepalive>,
+            ) -> std::io::Result<()> {
+                self.handle().set(|endpoint, now, id| endpoint.set_keepalive(now, id, keepalive))
+            }
+
+            /// How long data may stay unacknowledged, on a subflow and on all together, before it
+            /// is given up (RFC 9293 §3.8.3, `TCP_USER_TIMEOUT`).
+            ///
+            /// # Errors
+            /// When the endpoint has stopped.
+            pub fn set_user_timeout(&self, timeout: std::time::Duration) -> std::io::Result<()> {
+                self.handle().set(|endpoint, now, id| endpoint.set_user_timeout(now, id, timeout))
+            }
         }
     };
 }

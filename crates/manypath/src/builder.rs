@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use manypath_base::{IfaceId, Instant};
 use manypath_device::Device;
@@ -12,7 +13,7 @@ use crate::capture::Capture;
 use crate::clock::{Clock, system_rng};
 use crate::devices::Devices;
 use crate::shared::{Core, Hold, State};
-use crate::{CongestionControl, Endpoint, Scheduler, SynCookies, TcpConfig, driver};
+use crate::{CongestionControl, Endpoint, Keepalive, Scheduler, SynCookies, TcpConfig, driver};
 
 /// A way into the network: a name for people, and the addresses that packets on it come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +146,19 @@ impl EndpointBuilder {
     /// Send small segments at once (RFC 9293 §3.7.4, TCP_NODELAY).
     pub fn nodelay(mut self, on: bool) -> Self {
         self.config.tcp.nagle = !on;
+        self
+    }
+
+    /// Probe every subflow while it is idle (RFC 9293 §3.8.4); not if not said.
+    pub fn keepalive(mut self, keepalive: Keepalive) -> Self {
+        self.config.tcp.keepalive = Some(keepalive);
+        self
+    }
+
+    /// How long data may stay unacknowledged before a connection is given up (RFC 9293 §3.8.3);
+    /// five minutes if not said.
+    pub fn user_timeout(mut self, timeout: Duration) -> Self {
+        self.config.tcp.user_timeout = timeout;
         self
     }
 

@@ -109,11 +109,24 @@ impl OwnedWriteHalf {
     ///
     /// # Errors
     /// When the connection failed, or this side closed its half.
-    pub async fn write_owned(&mut self, mut bytes: Bytes) -> io::Result<()> {
+    pub async fn write_owned(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.give(bytes, false).await
+    }
+
+    /// [`OwnedWriteHalf::write_owned`], and more is about to be written: less than a packet waits
+    /// for it, for 200 ms at most (`MSG_MORE`).
+    ///
+    /// # Errors
+    /// When the connection failed, or this side closed its half.
+    pub async fn write_more(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.give(bytes, true).await
+    }
+
+    async fn give(&mut self, mut bytes: Bytes, more: bool) -> io::Result<()> {
         while !bytes.is_empty() {
             poll_fn(|cx| {
                 let budget = ready!(coop::poll_proceed(cx));
-                ready!(self.handle.poll_give(cx, &mut bytes))?;
+                ready!(self.handle.poll_give(cx, &mut bytes, more))?;
                 budget.made_progress();
                 Poll::Ready(io::Result::Ok(()))
             })
@@ -153,7 +166,7 @@ impl AsyncWrite for OwnedWriteHalf {
         let budget = ready!(coop::poll_proceed(cx));
         ready!(this.handle.poll_room(cx))?;
         let mut chunk = this.copier.copy(bufs);
-        let given = ready!(this.handle.poll_give(cx, &mut chunk))?;
+        let given = ready!(this.handle.poll_give(cx, &mut chunk, false))?;
         budget.made_progress();
         Poll::Ready(Ok(given))
     }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use manypath_base::SubflowId;
-use manypath_mptcp::{ConnId, ConnectionError, NotOpen};
+use manypath_base::{Instant, SubflowId};
+use manypath_mptcp::{ConnId, ConnectionError, Endpoint, NotOpen};
 
 use crate::error::{Stopped, connection_error};
 use crate::shared::{Conn, End, Hold, State, keep};
@@ -124,11 +124,22 @@ impl Handle {
     }
 
     /// Gives as much of `chunk` as there is room for, at least a byte, and says how much.
-    pub(crate) fn poll_give(&self, cx: &Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<usize>> {
+    /// `more` is about to be given.
+    pub(crate) fn poll_give(
+        &self,
+        cx: &Context<'_>,
+        chunk: &mut Bytes,
+        more: bool,
+    ) -> Poll<io::Result<usize>> {
         self.hold.with(|state, now| {
             let mut given = 0;
             while !chunk.is_empty() {
-                match state.endpoint.write(now, self.id, chunk) {
+                let wrote = if more {
+                    state.endpoint.write_more(now, self.id, chunk)
+                } else {
+                    state.endpoint.write(now, self.id, chunk)
+                };
+                match wrote {
                     // Asking once more makes sure that `Writable` follows.
                     Ok(0) => {
                         self.conn(state).full = true;
@@ -161,6 +172,15 @@ impl Handle {
     pub(crate) fn set_backup(&self, subflow: SubflowId, backup: bool) -> io::Result<()> {
         let set = self.hold.with(|s, now| s.endpoint.set_backup(now, self.id, subflow, backup));
         set?.map_err(|e| io::Error::new(io::ErrorKind::NotConnected, e))
+    }
+
+    /// Changes a setting.
+    pub(crate) fn set(
+        &self,
+        change: impl FnOnce(&mut Endpoint, Instant, ConnId) -> Result<(), NotOpen>,
+    ) -> io::Result<()> {
+        let set = self.hold.with(|state, now| change(&mut state.endpoint, now, self.id))?;
+        set.map_err(|e| io::Error::new(io::ErrorKind::NotConnected, e))
     }
 
     /// A snapshot.

@@ -65,4 +65,4 @@ pub use manypath_mptcp::{
     ListenerId, LocalAddress, PathDownReason, PathLimits, Protocol, SynCookies,
 };
 pub use manypath_sched::Algorithm as Scheduler;
-pub use manypath_tcp::Config as TcpConfig;
+pub use manypath_tcp::{Config as TcpConfig, Keepalive};

@@ -54,6 +54,14 @@ impl Stream {
         self.write.write_owned(bytes).await
     }
 
+    /// As [`OwnedWriteHalf::write_more`].
+    ///
+    /// # Errors
+    /// When the connection failed, or this side closed its half.
+    pub async fn write_more(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.write.write_more(bytes).await
+    }
+
     /// Closes this side's half and waits until the peer has everything and has closed its own;
     /// what still comes is thrown away.
     ///

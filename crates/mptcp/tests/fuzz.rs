@@ -5,8 +5,9 @@
 
 mod common;
 
-use common::raw::{Raw, Sub};
+use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
 use manypath_base::{AddrId, DataSeq, Key, Rng, Token};
+use manypath_mptcp::{ConnectOptions, ListenOptions, SynCookies};
 use manypath_wire::{
     AddAddr, CapableFlags, Dss, DssMapping, DssNumber, FastClose, Flags, MpCapable, MpFail, MpJoin,
     MpPrio, MpTcpRst, MptcpOptions, RemoveAddr, ResetReason,
@@ -124,6 +125,37 @@ fn segment(rng: &mut Rng, raw: &mut Raw, sub: &mut Sub) {
     raw.send(sent, flags, options, &BYTES[..len]);
 }
 
+/// A connection that the peer began with bytes on the SYN.
+fn early_server(raw: &mut Raw, bytes: usize) -> Sub {
+    let at = raw.endpoint.listener_addr(raw.listener).unwrap();
+    raw.endpoint.close_listener(raw.now, raw.listener);
+    let options = ListenOptions { fast_open: 4, ..ListenOptions::default() };
+    raw.listener = raw.endpoint.listen(at, options).unwrap();
+    let (mut cookie, mut sub) = (vec![], raw.sub(0, 40_000, 80));
+    for port in [39_999, 40_000] {
+        raw.fast_open = Some(cookie);
+        sub = raw.sub(0, port, 80);
+        raw.send(sub, Flags::SYN, capable_syn(), &BYTES[..bytes]);
+        let answer = raw.take();
+        (sub.seq, sub.ack, sub.isn) = (answer.ack.0 - common::raw::ISN, 1, answer.seq.0);
+        cookie = answer.options.fast_open.unwrap_or_default().to_vec();
+    }
+    sub
+}
+
+/// A connection of the endpoint that begins with bytes on the SYN.
+fn early_client(raw: &mut Raw, bytes: usize) -> Sub {
+    let early_data = Some(bytes::Bytes::from_static(&BYTES[..bytes]));
+    let options = ConnectOptions { early_data, ..ConnectOptions::default() };
+    let sub = raw.connecting_with(&options);
+    raw.fast_open = Some(vec![3; 6]);
+    raw.send(sub, Flags::SYN | Flags::ACK, capable_syn_ack(), b"");
+    raw.abort();
+    raw.release();
+    raw.said();
+    raw.connecting_with(&options)
+}
+
 fn run(seed: u64) {
     let mut rng = Rng::seeded(seed);
     let mut raw = Raw::with(|config| {
@@ -131,8 +163,13 @@ fn run(seed: u64) {
         config.fastclose_by_ack = seed.is_multiple_of(3);
         config.deny_join_initial = seed.is_multiple_of(7);
         config.limits.subflows = 1 + (seed % 8) as u32;
+        if seed.is_multiple_of(4) {
+            config.syn_cookies = SynCookies::Always;
+        }
     });
-    let mut subs = match seed % 6 {
+    let mut subs = match seed % 8 {
+        6 => vec![early_server(&mut raw, seed as usize % 900)],
+        7 => vec![early_client(&mut raw, seed as usize % 1_400)],
         0 => vec![raw.half_open()],
         1 => vec![raw.connecting()],
         2 => vec![raw.connected()],

@@ -3,7 +3,7 @@
 mod common;
 
 use common::raw::{Raw, capable_syn};
-use manypath_base::AddrId;
+use manypath_base::{AddrId, IfaceId};
 use manypath_mptcp::{ConnectError, ConnectOptions, EndpointConfig, Event, SynCookies};
 use manypath_wire::{AddAddr, Flags, MptcpOptions};
 
@@ -135,4 +135,23 @@ fn an_announced_address_of_more_than_one_host_is_not_joined() {
     assert!(!raw.events.iter().any(|e| matches!(e, Event::AddrAnnounced(..))));
     let said = raw.said();
     assert!(said.concat().contains("echo 7"), "{said:?}");
+}
+
+/// The same inputs have the same outputs: connections are gone through in the order in which they
+/// began.
+#[test]
+fn connections_hear_in_order_that_an_address_is_gone() {
+    let mut raw = Raw::new();
+    let to = "10.0.1.1:80".parse().unwrap();
+    for _ in 0..50 {
+        raw.endpoint.connect(raw.now, to, &ConnectOptions::default()).unwrap();
+    }
+    raw.drain();
+    raw.endpoint.remove_interface(raw.now, IfaceId(0));
+    raw.drain();
+    let closed = raw.events.iter().filter_map(|event| match event {
+        Event::Closed(id, _) => Some(id.0),
+        _ => None,
+    });
+    assert_eq!(closed.collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use common::{PORT, World, addr, ms, simple_interface};
 use manypath_base::{IfaceId, Rng};
 use manypath_lab::LinkConfig;
-use manypath_mptcp::{ConnectOptions, EndpointConfig, Event};
+use manypath_mptcp::{ConnectOptions, EndpointConfig, Event, SynCookies};
 
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,10 @@ fn run(seed: u64) {
         (config.tcp.recv_buffer, config.tcp.recv_buffer_max) = (20_000, 20_000);
         config.send_buffer_max = 30_000;
     }
-    let mut world = World::with(seed, &links, &config, &EndpointConfig::default());
+    let syn_cookies =
+        if seed.is_multiple_of(3) { SynCookies::Always } else { SynCookies::default() };
+    let server = EndpointConfig { syn_cookies, ..EndpointConfig::default() };
+    let mut world = World::with(seed, &links, &config, &server);
     let plain_tcp = rng.chance(1, 8);
     let options = ConnectOptions { plain_tcp, ..ConnectOptions::default() };
     world.open(&options);

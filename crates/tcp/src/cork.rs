@@ -7,9 +7,10 @@ use manypath_base::Instant;
 /// How long a partial segment is held at most: as long as `TCP_CORK` does in common systems.
 const HELD: Duration = Duration::from_millis(200);
 
-/// Whether partial segments wait, and since when one does.
+/// Whether partial segments wait, and since when one does. Whoever joins writes of several flows has
+/// one of its own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cork {
+pub struct Cork {
     /// The application corked the flow.
     on: bool,
     /// The last write said that more follows.
@@ -20,36 +21,53 @@ pub(crate) struct Cork {
 }
 
 impl Cork {
-    pub(crate) fn set(&mut self, on: bool) {
+    /// The application corks, or lets go.
+    pub fn set(&mut self, on: bool) {
         self.on = on;
         self.until = None;
     }
 
-    pub(crate) fn on_write(&mut self, more: bool) {
+    /// The application wrote, and says whether more follows.
+    pub fn on_write(&mut self, more: bool) {
         self.more = more;
     }
 
+    /// Whether the application corked.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Whether the last write said that more follows.
+    #[must_use]
+    pub const fn expects_more(&self) -> bool {
+        self.more
+    }
+
     /// Whether a partial segment is to wait.
-    pub(crate) fn holds(&mut self, now: Instant) -> bool {
+    pub fn holds(&mut self, now: Instant) -> bool {
         let holds = (self.on || self.more) && !self.expired;
         self.until = if holds { self.until.or(Some(now + HELD)) } else { None };
         holds
     }
 
     /// Data went out.
-    pub(crate) fn on_sent(&mut self) {
+    pub fn on_sent(&mut self) {
         self.until = None;
         self.expired = false;
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
         if self.until.is_some_and(|at| at <= now) {
             self.until = None;
             self.expired = true;
         }
     }
 
-    pub(crate) const fn timeout(&self) -> Option<Instant> {
+    /// Until when a partial segment waits.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Instant> {
         self.until
     }
 }

@@ -42,6 +42,7 @@ mod timestamps;
 mod user_timeout;
 
 pub use config::{Config, PathConfig};
+pub use cork::Cork;
 pub use ecn::EcnMode;
 pub use event::{CloseReason, Event};
 pub use extension::{Extension, Incoming, Outgoing, Phase, Plain, Verdict};

@@ -1,13 +1,15 @@
 //! Addresses that are announced, added and removed, on either side (RFC 8684 §3.4).
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use manypath::{AddrId, Event, Path};
+use manypath::{AddrId, AddressFlags, ConnId, Event, Path};
 use manypath_lab::{Direction, LinkConfig};
 
 use crate::machine;
 use crate::task::{MIB, Task};
-use crate::world::{Families, Opener, Setup, event, reach};
+use crate::world::{Families, Opener, Setup, World, event, reach};
 
 /// Long enough for addresses to come and go meanwhile.
 const BYTES: u64 = 32 * MIB;
@@ -69,6 +71,65 @@ async fn linux_joins_and_echoes_every_address_that_is_announced_here() {
         let signals = ["AddAddr", "EchoAddTx"].map(|n| counted.get(&format!("MPTcpExt{n}")));
         assert_eq!(signals, [3, 3], "{counted}");
         world.assert_clean("announced here");
+    }
+}
+
+/// RFC 8684 §3.4.1: the address is announced with a port, and Linux joins there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linux_joins_at_the_port_that_is_announced_here() {
+    let Ok(_turn) = machine::shared().await else { return };
+    // An IPv6 address and a port find no room beside timestamps.
+    for (families, timestamps) in [(Families::V4, "1"), (Families::V6, "0")] {
+        let setup = Setup::new(Opener::Linux).families(families);
+        let setup = setup.sysctl("net/ipv4/tcp_timestamps", timestamps);
+        let world = setup.paths(|link, path| if link == 1 { path.port(10_100) } else { path });
+        let world = world.build();
+        let ends = world.connect(Task::Both, BYTES).await;
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            let announced = std::net::SocketAddr::new(world.addr(1), 10_100);
+            assert_eq!(world.info(id).subflows[1].local, announced);
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("our port");
+        let counted = world.counted();
+        assert!(counted.get("MPTcpExtPortAdd") >= 1, "{counted}");
+        assert_eq!(counted.get("MPTcpExtEchoAddTx"), 1, "{counted}");
+        world.assert_clean("our port");
+    }
+}
+
+/// Every pair of addresses that a connection has subflows between.
+fn pairs(world: &World, id: ConnId) -> BTreeSet<(IpAddr, IpAddr)> {
+    let subflows = world.info(id).subflows;
+    subflows.iter().map(|s| (s.local.ip(), s.remote.ip())).collect()
+}
+
+/// Full mesh: whoever opens joins from each of its addresses to each of the other side's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_mesh_has_every_pair_of_addresses() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let mesh = AddressFlags { fullmesh: true, ..AddressFlags::default() };
+        let world = match opener {
+            Opener::Manypath => Setup::new(opener).paths(move |_, path| path.flags(mesh)).build(),
+            Opener::Linux => Setup::new(opener).build(),
+        };
+        match opener {
+            Opener::Manypath => world.linux_endpoint(1, &["signal"]),
+            Opener::Linux => {
+                (0..2).for_each(|link| world.linux_endpoint(link, &["subflow", "fullmesh"]));
+            }
+        }
+        let ends = world.connect(Task::Both, BYTES).await;
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 4).await;
+            assert_eq!(pairs(&world, id).len(), 4, "{opener:?}: {:?}", world.info(id));
+        };
+        world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("full mesh");
+        assert_eq!(world.joined(), 3, "{opener:?}: {}", world.counted());
+        world.assert_clean("full mesh");
     }
 }
 

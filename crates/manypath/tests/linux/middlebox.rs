@@ -115,6 +115,31 @@ async fn linux_opens_without_options_on_everything() {
     stripped(Opener::Linux, Phase::Everything, "plain-tcp", ALL).await;
 }
 
+/// Removes options from the third segment of handshakes, once for each connection.
+fn third_ack_stripper() -> Middlebox {
+    let mut due = false;
+    middlebox::strip_mptcp(move |_, segment| {
+        let (syn, ack) = (segment.flags.has(Flags::SYN), segment.flags.has(Flags::ACK));
+        let third = due && ack && !syn;
+        due = syn && ack || due && !third;
+        third
+    })
+}
+
+/// RFC 8684 §3.1: where the third segment has no MP_CAPABLE, the session MUST fall back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_third_ack_alone_loses_its_options_it_is_tcp() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        for &task in ALL {
+            let world = Setup::new(opener).build();
+            world.middlebox(0, third_ack_stripper());
+            let moved = world.transfer(task, 2 * MIB).await;
+            moved.assert_single_path("fell-back", &format!("{opener:?} {task:?}"));
+        }
+    }
+}
+
 /// Only ACKs without payload lose their options: those with data still say all that is needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_options_vanish_from_acks_nothing_is_lost() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use manypath::{Event, PathDownReason, SubflowId};
 use manypath_lab::{Direction, LinkConfig, middlebox};
+use manypath_wire::Segment;
 
 use crate::machine;
 use crate::task::{KIB, MIB, Peer, Task};
@@ -67,6 +68,40 @@ async fn a_backup_is_idle_until_it_is_the_last() {
         };
         world.finish(ends, task, bytes, meanwhile).await.assert_multipath("backup");
         assert!(carried(1) > 4 * MIB, "{task:?}: the backup carried {} bytes", carried(1));
+        world.assert_clean("backup");
+    }
+}
+
+/// The B flag in a join of Linux (RFC 8684 §3.2). Both subflows end at one address here, so it is
+/// a box that stops the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_linux_opens_is_idle_until_it_is_the_last() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for task in [Task::Up, Task::Down] {
+        let quiet = manypath::AddressFlags::default();
+        let world = Setup::new(Opener::Linux).paths(move |_, path| path.flags(quiet)).build();
+        world.linux_endpoint(1, &["subflow", "backup"]);
+        let bytes = 16 * MIB;
+        let ends = world.connect(task, bytes).await;
+        let id = ends.0.conn_id();
+        let carried = |n| {
+            let subflows = world.info(id).subflows;
+            let found = subflows.iter().find(|s| s.id == n);
+            found.map_or(0, |s| s.bytes_sent + s.bytes_received)
+        };
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            assert!(world.info(id).subflows.iter().any(|s| s.id == 1 && s.backup));
+            reach(|| carried(0) > 8 * MIB, || "half of it".to_owned()).await;
+            assert!(carried(1) < 64 * KIB, "{task:?}: the backup carried {} bytes", carried(1));
+            let first = world.info(id).remote.port();
+            let of_first =
+                move |segment: &Segment| [segment.src_port, segment.dst_port].contains(&first);
+            world.middlebox(0, middlebox::discard(move |_, segment| of_first(segment)));
+            let what = || format!("{task:?}: the backup carried {} bytes", carried(1));
+            reach(|| carried(1) > 4 * MIB, what).await;
+        };
+        world.finish(ends, task, bytes, meanwhile).await.assert_multipath("backup");
         world.assert_clean("backup");
     }
 }

@@ -94,8 +94,7 @@ impl Connection {
     /// What the next subflow's flow is made from.
     fn opening(&self, mut opening: Opening) -> Opening {
         opening.path.id = PathId::from(SubflowId(self.next_subflow));
-        // Coalescing small writes is the connection's business, not the subflow's.
-        opening.config.nagle = false;
+        self.switches.apply(&mut opening.config);
         opening
     }
 

@@ -286,9 +286,26 @@ impl Connection {
             };
             self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
         }
-        if self.subflows.is_empty() && self.ended.is_none() {
-            self.on_last_subflow_closed(now, reason, &sub);
+        if self.ended.is_some() {
+            return;
         }
+        if self.subflows.is_empty() {
+            self.on_last_subflow_closed(now, reason, &sub);
+        } else if sub.up && self.shared.is_multipath() && !self.subflows.iter().any(|s| s.up) {
+            // Attempts are all that is left. Others may always be under way when one fails.
+            self.strand(now, reason);
+        }
+    }
+
+    /// Nothing carries data any more: the connection waits for a subflow, but not for ever.
+    fn strand(&mut self, now: Instant, reason: CloseReason) {
+        let error = match reason {
+            CloseReason::Reset(rst) if rst.is_none_or(|rst| !rst.transient) => {
+                ConnectionError::Reset
+            }
+            _ => ConnectionError::NoPath,
+        };
+        self.stranded.get_or_insert((now + STRANDED, error));
     }
 
     fn on_last_subflow_closed(&mut self, now: Instant, reason: CloseReason, last: &Subflow) {
@@ -296,14 +313,7 @@ impl Connection {
             return self.end(None);
         }
         if self.shared.is_multipath() && self.may_come_back(reason, last) {
-            let error = match reason {
-                CloseReason::Reset(rst) if rst.is_none_or(|rst| !rst.transient) => {
-                    ConnectionError::Reset
-                }
-                _ => ConnectionError::NoPath,
-            };
-            self.stranded.get_or_insert((now + STRANDED, error));
-            return;
+            return self.strand(now, reason);
         }
         if let Some((_, error)) = self.stranded {
             return self.end(Some(error));

@@ -26,6 +26,7 @@ mod shared;
 mod signals;
 mod snapshot;
 mod subflow;
+mod switches;
 mod timeout;
 mod unmapped;
 mod watch;
@@ -34,7 +35,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, SubflowId, len64, usize64};
@@ -54,6 +54,7 @@ use data_send::DataSend;
 use seam::Seam;
 use shared::Shared;
 use subflow::Subflow;
+use switches::Switches;
 
 /// What a connection is made from.
 #[derive(Debug)]
@@ -97,9 +98,7 @@ pub(crate) struct Connection {
     scheduler: Box<dyn Scheduler>,
     congestion_control: CongestionControl,
     send_buffer_max: u64,
-    nagle: bool,
-    /// How long the peer may acknowledge nothing (RFC 9293 §3.8.3, R2).
-    user_timeout: Duration,
+    switches: Switches,
     /// When a peer that only has to close is waited for no longer.
     linger_until: Option<Instant>,
     /// No subflow is left, and how it ends if none comes until then.
@@ -162,8 +161,7 @@ impl Connection {
             ),
             congestion_control: birth.congestion_control,
             send_buffer_max: birth.send_buffer_max,
-            nagle: config.nagle,
-            user_timeout: config.user_timeout,
+            switches: Switches::new(config),
             linger_until: None,
             stranded: None,
             confirmed: false,
@@ -183,14 +181,16 @@ impl Connection {
         }
     }
 
-    /// Takes bytes to send from the front of `chunk`, as many as there is room for.
-    pub(crate) fn write(&mut self, chunk: &mut Bytes) -> Result<usize, NotOpen> {
+    /// Takes bytes to send from the front of `chunk`, as many as there is room for; `more` are about
+    /// to be written.
+    pub(crate) fn write(&mut self, chunk: &mut Bytes, more: bool) -> Result<usize, NotOpen> {
         if self.ended.is_some() || self.shared.send.closing {
             return Err(NotOpen);
         }
         let room = self.send_buffer_max.saturating_sub(self.shared.send.buffer.len());
         let taken = usize64(room).min(chunk.len());
         self.shared.send.blocked = taken < chunk.len();
+        self.switches.on_write(more);
         self.shared.send.buffer.push(chunk.split_to(taken));
         Ok(taken)
     }

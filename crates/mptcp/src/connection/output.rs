@@ -66,11 +66,12 @@ impl Connection {
 
     fn feed_plain(&mut self) -> Option<usize> {
         let flow = &mut self.subflows.first_mut()?.flow;
+        let more = self.switches.tell(flow);
         let send = &mut self.shared.send;
         if send.unsent() > 0 && flow.unsent() < PLAIN_AHEAD {
             let end = send.buffer.end().min(send.nxt + PLAIN_AHEAD);
             for chunk in send.buffer.slice(send.nxt, end).into_chunks() {
-                flow.write(chunk);
+                if more { flow.write_more(chunk) } else { flow.write(chunk) }
             }
             send.nxt = end;
         }
@@ -104,10 +105,13 @@ impl Connection {
         let i = self.index(SubflowId::from(picked))?;
         let room = views.iter().find(|v| v.id == picked).map_or(0, |v| v.room);
         let (len, packet) = self.chunk(i, &range, room);
-        if !again && self.holds_back(len, packet) {
+        if !again && (self.holds_back(len, packet) || self.is_corked(now, len, packet)) {
             return self.hurry(now, &views);
         }
         self.give(now, i, range.start..range.start + len, again);
+        if !again {
+            self.switches.on_sent();
+        }
         self.arm_data_timer(now);
         Some(i)
     }
@@ -132,7 +136,14 @@ impl Connection {
         let send = &self.shared.send;
         let last = send.closing && len == send.unsent();
         let cut_by_window = len < send.unsent();
-        len < packet && send.una < send.nxt && !last && (self.nagle || cut_by_window)
+        len < packet && send.una < send.nxt && !last && (self.switches.has_nagle() || cut_by_window)
+    }
+
+    /// Whether the end of the queue waits because the application said that more follows.
+    fn is_corked(&mut self, now: Instant, len: u64, packet: u64) -> bool {
+        let send = &self.shared.send;
+        let partial = len < packet && len == send.unsent() && !send.closing;
+        partial && self.switches.is_corked(now)
     }
 
     /// Maps `range` to the next bytes of subflow `i`.

@@ -44,6 +44,7 @@ impl Connection {
         self.watch_timeout(now);
         self.doubt_timeout(now);
         self.fastclose_timeout(now);
+        self.switches.handle_timeout(now);
     }
 
     /// When [`Connection::handle_timeout`] is to be called next.
@@ -59,6 +60,7 @@ impl Connection {
             self.watch_at(),
             self.doubt_at(),
             self.fastclose.map(|wait| wait.next),
+            self.switches.timeout(),
         ];
         let signals = self.subflows.iter().filter_map(|s| s.state.alone_again);
         flows.chain(confirms).chain(signals).chain(own.into_iter().flatten()).min()
@@ -96,7 +98,7 @@ impl Connection {
             // A peer that answers may keep its window closed for ever (RFC 9293 §3.8.6.1).
             send.stalled_since = Some(now);
         }
-        if send.stalled_since.is_some_and(|since| now.since(since) >= self.user_timeout) {
+        if send.stalled_since.is_some_and(|since| now.since(since) >= self.switches.user_timeout) {
             return self.give_up(now, ConnectionError::TimedOut);
         }
         if send.fin_is_next() {

@@ -1,7 +1,10 @@
 //! What applications call.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use manypath_base::{Instant, SubflowId};
+use manypath_tcp::Keepalive;
 
 use super::{ConnId, Endpoint};
 use crate::connection::Connection;
@@ -15,7 +18,21 @@ impl Endpoint {
     /// # Errors
     /// If the connection is gone or this half of it closed.
     pub fn write(&mut self, now: Instant, id: ConnId, chunk: &mut Bytes) -> Result<usize, NotOpen> {
-        self.call(now, id, |conn| conn.write(chunk))?
+        self.call(now, id, |conn| conn.write(chunk, false))?
+    }
+
+    /// [`Endpoint::write`], and more is about to be written: less than a packet waits for it, for
+    /// 200 ms at most.
+    ///
+    /// # Errors
+    /// As [`Endpoint::write`].
+    pub fn write_more(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        chunk: &mut Bytes,
+    ) -> Result<usize, NotOpen> {
+        self.call(now, id, |conn| conn.write(chunk, true))?
     }
 
     /// The next bytes in order, without copying; `Ok(None)` is "nothing now", an empty chunk the
@@ -58,6 +75,51 @@ impl Endpoint {
         backup: bool,
     ) -> Result<(), NotOpen> {
         self.call(now, id, |conn| conn.set_backup(subflow, backup))?
+    }
+
+    /// Sends small pieces at once, or again holds them back while data is in flight (Nagle's
+    /// algorithm, RFC 9293 §3.7.4, MUST-17).
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn set_nodelay(&mut self, now: Instant, id: ConnId, on: bool) -> Result<(), NotOpen> {
+        self.call(now, id, |conn| conn.set_nodelay(on))
+    }
+
+    /// Holds back less than a packet, for 200 ms at most, until uncorked or closed.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn set_cork(&mut self, now: Instant, id: ConnId, on: bool) -> Result<(), NotOpen> {
+        self.call(now, id, |conn| conn.set_cork(on))
+    }
+
+    /// Probes every subflow while it is idle, or no longer (RFC 9293 §3.8.4). One that does not
+    /// answer ends, and with the last one the connection.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn set_keepalive(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        keepalive: Option<Keepalive>,
+    ) -> Result<(), NotOpen> {
+        self.call(now, id, |conn| conn.set_keepalive(now, keepalive))
+    }
+
+    /// How long data may stay unacknowledged, on a subflow and on all together (RFC 9293 §3.8.3,
+    /// MUST-21).
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn set_user_timeout(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        timeout: Duration,
+    ) -> Result<(), NotOpen> {
+        self.call(now, id, |conn| conn.set_user_timeout(timeout))
     }
 
     /// A snapshot of a connection.

@@ -3,7 +3,7 @@
 //!
 //! **Choice:** once is no proof. A server whose queue is full drops SYNs too, and the first one that
 //! it answers may be the first without the option; only the second time in a row counts. Linux has
-//! no such patience, for all destinations together.
+//! no such patience, and takes all destinations for one.
 //!
 //! **Invariant**: at most [`MAX`] are remembered.
 
