@@ -3,6 +3,7 @@
 mod check;
 mod list;
 mod run;
+mod sweep;
 
 use clap::Subcommand;
 
@@ -26,6 +27,8 @@ enum Command {
     Run(run::Args),
     /// Run the built-in experiments with all their seeds and hold them against what was published
     Check(check::Args),
+    /// Run an experiment with every combination of some values, on all cores, into one table
+    Sweep(sweep::Args),
 }
 
 /// Runs the command.
@@ -37,5 +40,6 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         Command::List => list::run(json),
         Command::Run(args) => run::run(args, json),
         Command::Check(args) => check::run(args, json),
+        Command::Sweep(args) => sweep::run(args, json),
     }
 }
