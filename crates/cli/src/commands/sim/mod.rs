@@ -2,6 +2,7 @@
 
 mod check;
 mod list;
+mod report;
 mod run;
 mod sweep;
 
@@ -27,6 +28,8 @@ enum Command {
     Run(run::Args),
     /// Run the built-in experiments with all their seeds and hold them against what was published
     Check(check::Args),
+    /// Make one page of plots: rates, windows, queues, shares, distributions
+    Report(report::Args),
     /// Run an experiment with every combination of some values, on all cores, into one table
     Sweep(sweep::Args),
 }
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         Command::List => list::run(json),
         Command::Run(args) => run::run(args, json),
         Command::Check(args) => check::run(args, json),
+        Command::Report(args) => report::run(args, json),
         Command::Sweep(args) => sweep::run(args, json),
     }
 }
