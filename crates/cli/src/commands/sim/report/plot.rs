@@ -171,7 +171,7 @@ impl Plot<'_> {
 pub(super) fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
     const ROW: f64 = 26.0;
     const NAMES: f64 = 150.0;
-    const NOTES: f64 = 130.0;
+    const NOTES: f64 = 175.0;
     let mut out = figure_start(title);
     let count = bars.iter().fold(0.0, |n, _| n + 1.0);
     let height = count * ROW + 30.0;
