@@ -24,7 +24,10 @@ mod workload;
 mod world;
 
 pub use events::EventQueue;
-pub use file::{Experiment, FileError, Outcome, Overrides, Sample, Verdict};
+pub use file::{
+    Experiment, FileError, FlowSeries, LinkSeries, Outcome, Overrides, Series, SubflowSeries,
+    Verdict,
+};
 pub use frame::{Content, Frame, Port};
 pub use graph::{Edge, Graph, HostConfig, Node, Way};
 pub use hash::TraceHash;

@@ -165,8 +165,7 @@ impl World {
             Workload::Requests { request, .. } => session.ask(self.now, request.max(1)),
             Workload::OnOff { on, off } => {
                 session.on = !session.on;
-                let written = session.sides[0].written;
-                session.sides[0].allowed = if session.on { u64::MAX } else { written };
+                session.sides[0].allowed = session.sides[0].written;
                 let mean = if session.on { on } else { off };
                 let at = self.now + exponential(&mut flow.rng, mean);
                 self.events.push(at, What::Session(number));
@@ -177,8 +176,22 @@ impl World {
             | Workload::Arrivals { .. } => {}
         }
         let host = session.hosts[0];
+        self.allow_ahead(number);
         self.write(number, 0);
         self.settle_and_deliver(host);
+    }
+
+    /// Lets a client that has a period of data write so far ahead of the acknowledgments that the
+    /// network never waits for it, and not the whole send buffer: that would fill the pauses.
+    fn allow_ahead(&mut self, number: u32) {
+        /// Beyond two windows, in bytes.
+        const AHEAD: u64 = 64 << 10;
+        let session = &mut self.sessions[usize32(number)];
+        let Some(conn) = session.sides[0].conn.filter(|_| session.on) else { return };
+        let endpoint = &self.hosts[usize32(session.hosts[0])].endpoint;
+        let Some(info) = endpoint.info(conn) else { return };
+        let windows: u64 = info.subflows.iter().map(|s| u64::from(s.path.cwnd)).sum();
+        session.sides[0].allowed = info.bytes_acknowledged + 2 * windows + AHEAD;
     }
 
     pub(crate) fn on_event(&mut self, host: u32, event: Event) {
@@ -262,6 +275,10 @@ impl World {
         }
         if let Some(sizes) = exchange(flow.config.workload) {
             self.on_exchange(number, side, sizes);
+        } else if session.on && side == 1 {
+            // What has been read is acknowledged at once, and that lets the client send.
+            self.allow_ahead(number);
+            self.write(number, 0);
         }
         if ended {
             self.on_end(number, side);

@@ -17,6 +17,7 @@ const PLAN_SEED: u64 = 0x706c_616e;
 impl Document {
     /// The plan for one seed. Files named in it are looked for in `folder`.
     pub(super) fn plan(&self, folder: &Path, seed: u64) -> Result<Plan, Wrong> {
+        self.check_sense()?;
         let mut graph = Graph::default();
         if let Some(topology) = &self.topology {
             topology.add(&mut graph, folder)?;
@@ -28,7 +29,8 @@ impl Document {
         for (name, flow) in &self.flow {
             flow.add(name, &graph, &mut rng, &mut flows)?;
         }
-        let events = self.event.iter().map(|event| event.scheduled(&graph));
+        let events = self.event.iter().enumerate();
+        let events = events.map(|(i, event)| event.scheduled(&graph, &format!("event.{i}")));
         let changes = events.collect::<Result<Vec<_>, _>>()?;
         Ok(Plan { graph, flows, changes })
     }
@@ -46,7 +48,8 @@ impl Document {
                 }
                 (None, Some(edge)) => edge,
                 (None, None) => {
-                    return Err(Wrong::new(key, "expected `ends`, the two nodes that it joins"));
+                    let said = "expected `ends`, the two nodes that it joins";
+                    return Err(Wrong::new(key, said));
                 }
                 (Some(_), Some(_)) => {
                     let said = "the topology has a link of this name: expected no `ends`";
@@ -173,6 +176,10 @@ impl Flow {
             (Some(Pattern::Permutation), None, None) => permutation(graph, rng),
             _ => return Err(Wrong::new(key, "expected either `from` and `to`, or `pattern`")),
         };
+        if pairs.is_empty() {
+            let said = "there are no hosts for it: `pairs` joins s0 to d0 and so on";
+            return Err(Wrong::new(format!("{key}.pattern"), said));
+        }
         let cc = self.cc.as_ref().map(|name| algorithm(name, format!("{key}.cc"))).transpose()?;
         let scheduler = self.scheduler.as_ref();
         let scheduler = scheduler.map(|name| algorithm(name, format!("{key}.scheduler")));
@@ -248,9 +255,9 @@ fn permutation(graph: &Graph, rng: &mut Rng) -> Vec<(usize, usize)> {
 }
 
 impl Event {
-    fn scheduled(&self, graph: &Graph) -> Result<Scheduled, Wrong> {
+    fn scheduled(&self, graph: &Graph, key: &str) -> Result<Scheduled, Wrong> {
         let Self { at, link, cut, restore, rate, delay, loss } = self;
-        let edge = edge(graph, link, "event.link")?;
+        let edge = edge(graph, link, &format!("{key}.link"))?;
         let rate = rate.and_then(|speed| speed.0).map(Change::Rate);
         let loss = loss.map(|chance| match chance.0 {
             0 => Change::Loss(Loss::None),
@@ -266,10 +273,7 @@ impl Event {
         let mut said = all.into_iter().flatten();
         match (said.next(), said.next()) {
             (Some(change), None) => Ok(Scheduled { at: at.0, edge, change }),
-            _ => Err(Wrong::new(
-                "event",
-                "expected one of `cut`, `restore`, `rate`, `delay`, `loss`",
-            )),
+            _ => Err(Wrong::new(key, "expected one of `cut`, `restore`, `rate`, `delay`, `loss`")),
         }
     }
 }

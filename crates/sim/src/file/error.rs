@@ -1,6 +1,9 @@
 //! What is wrong with an experiment file: file, line, key, and what was expected.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::de::DeserializeOwned;
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +44,53 @@ impl Wrong {
     }
 }
 
+/// Reads a text; what is wrong is at the place that the reader names.
+pub(crate) fn read_text<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileError> {
+    let of_toml = |path: &str, error: &toml::de::Error| FileError::of_toml(file, text, path, error);
+    let reader = toml::Deserializer::parse(text).map_err(|error| of_toml("", &error))?;
+    serde_path_to_error::deserialize(reader)
+        .map_err(|error| of_toml(&error.path().to_string(), error.inner()))
+}
+
+/// Reads a table that was made of a text, for the case `case` if there is one.
+pub(crate) fn read_table<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    case: Option<&str>,
+    table: toml::Table,
+) -> Result<T, FileError> {
+    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let message = error.inner().message().replace('\n', " ");
+        let key = full_key(&error.path().to_string(), &message);
+        FileError::of_wrong(file, text, case, Wrong::new(key, message))
+    })
+}
+
+/// The key that an error is about: `event.1.link` for `event[1].link`, and a field that is missing
+/// by its own name. Empty if it is the whole file.
+fn full_key(path: &str, message: &str) -> String {
+    let path = if path == "." { String::new() } else { path.replace('[', ".").replace(']', "") };
+    let missing = message.strip_prefix("missing field `").and_then(|m| m.split('`').next());
+    match missing {
+        Some(field) if path.is_empty() => field.to_owned(),
+        Some(field) => format!("{path}.{field}"),
+        None => path,
+    }
+}
+
 impl FileError {
     /// An error of the reader, at the place that it names.
-    pub(crate) fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+    fn of_toml(file: &str, text: &str, path: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map(|span| span.start.min(text.len()));
         let line = at.map(|at| text[..at].matches('\n').count() + 1);
         let content = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-        let key = content.split('=').next().unwrap_or_default().trim().to_owned();
-        Self { file: file.to_owned(), line, key, message: error.message().replace('\n', " ") }
+        let message = error.message().replace('\n', " ");
+        let mut key = full_key(path, &message);
+        if key.is_empty() {
+            // A text that cannot be read has no keys yet.
+            content.split('=').next().unwrap_or_default().trim().clone_into(&mut key);
+        }
+        Self { file: file.to_owned(), line, key, message }
     }
 
     /// Something wrong at a key, with the line where it stands, in the case `case` if there is one.
@@ -71,19 +113,26 @@ impl FileError {
     }
 }
 
-/// The line on which a key such as `flow.mp.cc` stands, or else the table that it is in, with the
-/// length of that name.
+/// The line on which a key such as `flow.mp.cc` or `event.1.link` stands, or else the table that it
+/// is in, with the length of that name.
 fn place_of(text: &str, key: &str) -> Option<(usize, usize)> {
-    let mut table = "";
+    let mut table = String::new();
+    let mut items: BTreeMap<&str, usize> = BTreeMap::new();
     let mut best: Option<(usize, usize)> = None;
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         let header = line.strip_prefix('[').and_then(|l| l.split(']').next());
         let name = line.split('=').next().unwrap_or_default().trim();
-        let path = match header {
-            Some(header) => {
-                table = header.trim_start_matches('[');
-                table.to_owned()
+        let path = match header.map(|h| (h, h.strip_prefix('['))) {
+            Some((_, Some(list))) => {
+                let count = items.entry(list).or_default();
+                table = format!("{list}.{count}");
+                *count += 1;
+                table.clone()
+            }
+            Some((header, None)) => {
+                header.clone_into(&mut table);
+                table.clone()
             }
             None if name.is_empty() || !line.contains('=') => continue,
             None if table.is_empty() => name.to_owned(),
@@ -112,5 +161,9 @@ mod tests {
         assert_eq!(line_of("flow.a.from"), Some(3));
         assert_eq!(line_of("case.b.flow.a.cc"), Some(6));
         assert_eq!(line_of("link.a"), None);
+        let text = "[[event]]\nlink = \"a\"\n[[expect]]\n[[event]]\nat = \"1s\"\nlink = \"b\"\n";
+        let line_of = |key| place_of(text, key).map(|(_, line)| line);
+        assert_eq!((line_of("event.0.link"), line_of("event.1.link")), (Some(2), Some(6)));
+        assert_eq!((line_of("event.1"), line_of("expect.0.min")), (Some(4), Some(3)));
     }
 }

@@ -9,10 +9,12 @@ mod error;
 mod expression;
 mod links;
 mod measure;
+mod sane;
 mod schema;
 mod series;
 mod topology;
 mod units;
+mod vary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,9 @@ use error::Wrong;
 use expression::Scope;
 use measure::Snapshot;
 use schema::{Document, Expect};
-pub use series::Sample;
+use series::Sample;
+pub use series::{FlowSeries, LinkSeries, Series, SubflowSeries};
+use units::Time;
 
 use crate::World;
 
@@ -33,6 +37,8 @@ pub struct Experiment {
     file: String,
     text: String,
     folder: PathBuf,
+    /// What stands in the file, or was put in its place.
+    table: toml::Table,
     base: Document,
     /// By name; a file without cases has one that is called `base`.
     cases: BTreeMap<String, Document>,
@@ -45,6 +51,8 @@ pub struct Overrides {
     pub cc: Option<String>,
     /// Scheduler of every flow.
     pub scheduler: Option<String>,
+    /// Time between two moments of the series, where the file says none.
+    pub sample: Option<Duration>,
 }
 
 /// One run of one case with one seed.
@@ -56,8 +64,8 @@ pub struct Outcome {
     pub seed: u64,
     /// What was measured, by name.
     pub values: BTreeMap<String, f64>,
-    /// Moments, where the file asks for them.
-    pub series: Vec<Sample>,
+    /// Over time; without moments if nobody asks for them.
+    pub series: Series,
     /// The hash of all deliveries.
     pub trace_hash: u64,
     /// Dispatches of queues and pipes.
@@ -114,25 +122,29 @@ impl Experiment {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, FileError> {
-        let of_toml = |error| FileError::of_toml(file, text, &error);
-        let base: Document = toml::from_str(text).map_err(of_toml)?;
-        let table: toml::Table = toml::from_str(text).map_err(of_toml)?;
+        let table = error::read_text::<toml::Table>(file, text)?;
+        error::read_text::<Document>(file, text)?;
+        Self::assemble(file, text, folder, table)
+    }
+
+    fn assemble(
+        file: &str,
+        text: &str,
+        folder: &Path,
+        table: toml::Table,
+    ) -> Result<Self, FileError> {
+        let base: Document = error::read_table(file, text, None, table.clone())?;
         let mut cases = BTreeMap::new();
         for (name, changes) in &base.case {
             let mut merged = table.clone();
             merge(&mut merged, changes);
-            let read = merged.try_into::<Document>();
-            let document = read.map_err(|error| {
-                let wrong = Wrong::new(format!("case.{name}"), error.message());
-                FileError::of_wrong(file, text, None, wrong)
-            })?;
-            cases.insert(name.clone(), document);
+            cases.insert(name.clone(), error::read_table(file, text, Some(name), merged)?);
         }
         if cases.is_empty() {
             cases.insert("base".to_owned(), base.clone());
         }
         let (file, text) = (file.to_owned(), text.to_owned());
-        let experiment = Self { file, text, folder: folder.to_owned(), base, cases };
+        let experiment = Self { file, text, folder: folder.to_owned(), table, base, cases };
         experiment.check_bounds()?;
         Ok(experiment)
     }
@@ -141,17 +153,18 @@ impl Experiment {
         let wrong = |key: &str, message: &str| {
             FileError::of_wrong(&self.file, &self.text, None, Wrong::new(key, message))
         };
-        for expect in &self.base.expect {
+        for (number, expect) in self.base.expect.iter().enumerate() {
+            let key = format!("expect.{number}");
             let (min, max) = bounds(expect);
             if min.is_none() && max.is_none() {
                 let said = "expected `min`, `max`, or `equals` with `tolerance`";
-                return Err(wrong("expect", &format!("{:?}: {said}", expect.name)));
+                return Err(wrong(&key, &format!("{:?}: {said}", expect.name)));
             }
             let named = expression::cases(&expect.value).into_iter().chain(expect.case.clone());
             for case in named {
                 if !self.cases.contains_key(&case) {
                     let said = format!("{:?}: no case is called {case:?}", expect.name);
-                    return Err(wrong("expect", &said));
+                    return Err(wrong(&format!("{key}.value"), &said));
                 }
             }
         }
@@ -178,6 +191,12 @@ impl Experiment {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.base.source
+    }
+
+    /// How long it takes, in virtual time.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.base.duration.0
     }
 
     /// Its seeds.
@@ -228,7 +247,7 @@ impl Experiment {
             case: case.to_owned(),
             seed,
             values,
-            series,
+            series: Series::new(&series, &world, &plan),
             trace_hash: world.trace_hash(),
             events: world.counters().dispatches,
             handled: world.handled(),
@@ -296,6 +315,7 @@ fn bounds(expect: &Expect) -> (Option<f64>, Option<f64>) {
 
 impl Document {
     fn apply(&mut self, overrides: &Overrides) {
+        self.sample = self.sample.or(overrides.sample.map(Time));
         for flow in self.flow.values_mut() {
             if !flow.tcp && overrides.cc.is_some() {
                 flow.cc.clone_from(&overrides.cc);

@@ -53,7 +53,7 @@ fn an_experiment_is_run_and_judged() {
             outcomes.push(experiment.run(case, seed, &Overrides::default()).unwrap());
         }
     }
-    assert_eq!(outcomes[0].series.len(), 6);
+    assert_eq!(outcomes[0].series.at, [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
     let verdicts = experiment.judge(&outcomes, &BTreeMap::new());
     let held: Vec<bool> = verdicts.iter().map(Verdict::holds).collect();
     assert_eq!(held, [true, false], "{verdicts:?}");
@@ -64,17 +64,21 @@ fn an_experiment_is_run_and_judged() {
 #[test]
 fn what_is_wrong_is_named_with_line_and_key() {
     let cases = [
-        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:10: rate: expected a rate"),
+        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:10: link.a.rate: expected a rate"),
         ("cc = \"lia\"", "cc = \"lila\"", "x.toml:21: flow.mp.cc: unknown congestion control"),
-        ("cc = \"lia\"", "colour = 1", "x.toml:21: colour: unknown field `colour`, expected"),
+        (
+            "cc = \"lia\"",
+            "colour = 1",
+            "x.toml:21: flow.mp.colour: unknown field `colour`, expected",
+        ),
         ("to = \"server\"", "to = \"srv\"", "x.toml:20: flow.mp.to: no link ends at a node"),
         (
             "tcp = true",
             "tcp = 7",
-            "x.toml:24: case.one: invalid type: integer `7`, expected a bool",
+            "x.toml:25: case.one.flow.mp.tcp: invalid type: integer `7`, expected a bool",
         ),
         ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:4: warmup: expected a time before the end"),
-        ("min = 0.5", "", "x.toml:27: expect: \"two are more than one\": expected `min`"),
+        ("min = 0.5", "", "x.toml:27: expect.0: \"two are more than one\": expected `min`"),
         ("one:flow", "two:flow", "no case is called \"two\""),
     ];
     for (good, bad, message) in cases {

@@ -109,18 +109,22 @@ fn fat_tree(graph: &mut Graph, k: u32, ways: &[LinkConfig; 2]) {
     }
 }
 
-/// A host's number in base `ports`; without the digit of a level it names the switch there.
+/// A host's number in base `ports`; without the digit of a level it names the switch there. Servers
+/// of this network forward for others: a relay in each does that, at no cost, and its host has an
+/// address for each level.
 fn bcube(graph: &mut Graph, ports: u32, levels: u32, ways: &[LinkConfig; 2]) {
     let count = ports.pow(levels);
     let hosts: Vec<usize> = (0..count).map(|i| host(graph, format!("h{i}"))).collect();
+    let relays: Vec<usize> = (0..count).map(|i| graph.node(format!("relay{i}"), None)).collect();
     for level in 0..levels {
         let weight = ports.pow(level);
         let switches: Vec<usize> =
             (0..count / ports).map(|i| graph.node(format!("switch{level}.{i}"), None)).collect();
-        for (i, &h) in (0..count).zip(&hosts) {
+        for (i, (&h, &relay)) in (0..count).zip(hosts.iter().zip(&relays)) {
             let number = i / (weight * ports) * weight + i % weight;
             let switch = switches[manypath_base::usize32(number)];
-            join(graph, format!("h{i}.{level}"), [h, switch], ways);
+            join(graph, format!("h{i}.{level}"), [relay, switch], ways);
+            graph.link(format!("h{i}-relay.{level}"), [h, relay], access());
         }
     }
 }
@@ -152,7 +156,8 @@ mod tests {
     fn networks_have_the_size_of_their_papers() {
         assert_eq!(built(|g, w| fat_tree(g, 8, w)), (128, 80, 384));
         assert_eq!(built(|g, w| torus(g, 5, w)), (10, 10, 25));
-        assert_eq!(built(|g, w| bcube(g, 5, 3, w)), (125, 75, 375));
+        // 75 switches of the paper, and a relay in each server with three ports to its host.
+        assert_eq!(built(|g, w| bcube(g, 5, 3, w)), (125, 75 + 125, 375 + 375));
         assert_eq!(built(|g, w| dumbbell(g, 2, w)), (4, 2, 5));
         assert_eq!(built(|g, w| dual_homed(g, 3, w)), (4, 1, 5));
     }
@@ -161,7 +166,8 @@ mod tests {
     fn every_switch_of_a_cube_joins_as_many_hosts_as_it_has_ports() {
         let mut graph = Graph::default();
         bcube(&mut graph, 4, 2, &[access(), access()]);
-        let switches = (0..graph.nodes.len()).filter(|&n| graph.nodes[n].host.is_none());
+        let switches =
+            (0..graph.nodes.len()).filter(|&n| graph.nodes[n].name.starts_with("switch"));
         assert!(switches.into_iter().all(|n| graph.ways_out(n).len() == 4));
     }
 }

@@ -30,7 +30,7 @@ pub enum TraceError {
         found: String,
     },
     /// A time is earlier than the one before.
-    #[error("line {line}: times must not go back")]
+    #[error("line {line}: expected no earlier time than on the line before")]
     Backwards {
         /// Number of the line, from 1.
         line: usize,
@@ -115,7 +115,7 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         let error = |text: &str| Trace::parse(text).unwrap_err().to_string();
         assert_eq!(error("1\nx"), "line 2: expected a time in milliseconds, found \"x\"");
-        assert_eq!(error("5\n4"), "line 2: times must not go back");
+        assert_eq!(error("5\n4"), "line 2: expected no earlier time than on the line before");
         assert_eq!(error("0\n"), "expected at least one time after 0");
     }
 }

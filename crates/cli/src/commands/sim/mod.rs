@@ -2,7 +2,9 @@
 
 mod check;
 mod list;
+mod report;
 mod run;
+mod sweep;
 
 use clap::Subcommand;
 
@@ -26,6 +28,10 @@ enum Command {
     Run(run::Args),
     /// Run the built-in experiments with all their seeds and hold them against what was published
     Check(check::Args),
+    /// Make one page of plots: rates, windows, queues, shares, distributions
+    Report(report::Args),
+    /// Run an experiment with every combination of some values, on all cores, into one table
+    Sweep(sweep::Args),
 }
 
 /// Runs the command.
@@ -37,5 +43,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         Command::List => list::run(json),
         Command::Run(args) => run::run(args, json),
         Command::Check(args) => check::run(args, json),
+        Command::Report(args) => report::run(args, json),
+        Command::Sweep(args) => sweep::run(args, json),
     }
 }

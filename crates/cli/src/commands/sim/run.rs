@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use manypath_sim::{Experiment, Outcome, Overrides, Sample};
+use manypath_sim::{Experiment, Outcome, Overrides};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -29,6 +29,14 @@ pub(super) struct Args {
     /// Run this case only
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
+    /// Take windows, queues and rates down every so many seconds, where the file says none
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    sample: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    time.filter(|t| !t.is_zero()).ok_or_else(|| "expected seconds above 0, such as 0.1".to_owned())
 }
 
 /// Runs the file and prints what was measured.
@@ -38,7 +46,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let usage = |error: manypath_sim::FileError| Failure::Usage(error.to_string());
     let experiment = Experiment::load(&args.file).map_err(usage)?;
-    let overrides = Overrides { cc: args.cc.clone(), scheduler: args.scheduler.clone() };
+    let Args { cc, scheduler, sample, .. } = args;
+    let overrides = Overrides { cc: cc.clone(), scheduler: scheduler.clone(), sample: *sample };
     let seed = args.seed.or(experiment.seeds().first().copied()).unwrap_or(1);
     let wanted = |case: &&str| args.case.as_deref().is_none_or(|name| name == *case);
     let cases: Vec<&str> = experiment.cases().into_iter().filter(wanted).collect();
@@ -70,12 +79,6 @@ fn per_second(events: u64, wall: Duration) -> u64 {
 }
 
 fn as_json(outcome: &Outcome, wall: Duration) -> Value {
-    let sample = |s: &Sample| {
-        json!({
-            "at": s.at.as_secs_f64(), "received": s.received, "windows": s.windows,
-            "links": s.links,
-        })
-    };
     json!({
         "case": outcome.case,
         "seed": outcome.seed,
@@ -85,7 +88,7 @@ fn as_json(outcome: &Outcome, wall: Duration) -> Value {
         "handled": outcome.handled,
         "wall_s": wall.as_secs_f64(),
         "values": outcome.values,
-        "series": outcome.series.iter().map(sample).collect::<Vec<_>>(),
+        "series": outcome.series,
     })
 }
 
