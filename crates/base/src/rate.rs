@@ -44,9 +44,11 @@ impl Rate {
     /// How long `bytes` take at this rate, rounded up to a nanosecond; [`Duration::MAX`] at rate 0.
     #[must_use]
     pub fn time_for(self, bytes: u64) -> Duration {
-        match self.0 {
-            0 => Duration::MAX,
-            rate => {
+        match (self.0, bytes.checked_mul(1_000_000_000)) {
+            (0, _) => Duration::MAX,
+            // What fits an IP packet, and a good deal more: 128 bits are slow to divide.
+            (rate, Some(parts)) => Duration::from_nanos(parts.div_ceil(rate)),
+            (rate, None) => {
                 let ns = (u128::from(bytes) * 1_000_000_000).div_ceil(u128::from(rate));
                 Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
             }
@@ -77,5 +79,16 @@ mod tests {
         assert_eq!(rate.bytes_in(Duration::from_millis(2)), 3_000);
         assert_eq!(Rate::from_transfer(1_500, Duration::from_millis(1)), rate);
         assert_eq!(Rate::default().time_for(1), Duration::MAX);
+    }
+
+    #[test]
+    fn amounts_beyond_64_bits_of_parts_take_their_time_too() {
+        let most_in_64_bits = u64::MAX / 1_000_000_000;
+        for bytes in [most_in_64_bits, most_in_64_bits + 1] {
+            let time = Rate::from_bytes_per_sec(7_000_000_000).time_for(bytes);
+            let exact = (u128::from(bytes) * 1_000_000_000).div_ceil(7_000_000_000);
+            assert_eq!(time.as_nanos(), exact, "{bytes}");
+        }
+        assert_eq!(Rate::from_bytes_per_sec(1).time_for(u64::MAX), Duration::from_nanos(u64::MAX));
     }
 }

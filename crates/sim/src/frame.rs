@@ -1,7 +1,7 @@
 //! What travels through a simulated network.
 
 use manypath_base::Mss;
-use manypath_wire::Datagram;
+use manypath_wire::{Datagram, Sum};
 
 use crate::Carried;
 use crate::hash::mix;
@@ -120,27 +120,76 @@ impl Carried for Box<Frame> {
         }
         header[ECN_AT] |= 3;
         header[CHECKSUM_AT..CHECKSUM_AT + 2].fill(0);
-        let sum = header[..20]
-            .chunks(2)
-            .fold(0u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-        let folded = (sum & 0xffff) + (sum >> 16);
-        let [_, _, a, b] = (!((folded & 0xffff) + (folded >> 16))).to_be_bytes();
-        header[CHECKSUM_AT] = a;
-        header[CHECKSUM_AT + 1] = b;
+        let mut sum = Sum::new();
+        sum.add(&header[..20]);
+        let checksum = sum.checksum().to_be_bytes();
+        header[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&checksum);
         true
     }
 }
 
-/// Cuts a super-segment into packets, as [`manypath_wire::segment`] does, but leaves the checksums
-/// to the device that the network does not have: it harms no bits.
+/// Cuts a super-segment into packets. Their TCP checksums stay as they are, left to a device as on
+/// a TUN with checksum offload: this network harms no bits.
 pub(crate) fn packets(datagram: Datagram, mut each: impl FnMut(Datagram)) {
     let whole = |mss: Mss| datagram.payload.len() <= usize::from(mss.0);
     match datagram.gso_mss {
-        Some(mss) if !whole(mss) => {
-            for packet in manypath_wire::segment(datagram) {
-                each(packet);
-            }
-        }
+        Some(mss) if !whole(mss) => manypath_wire::segment_offloaded(datagram).for_each(each),
         Some(_) | None => each(Datagram { gso_mss: None, ..datagram }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    use manypath_base::{Payload, SeqNum};
+    use manypath_wire::{Checksum, Ecn, Flags, IpHeader, Options, Packet, Segment, Transport};
+
+    fn packet(ecn: Ecn, bytes: usize) -> Packet {
+        let addr = |host| Ipv4Addr::from(Port::new(host, 0).addr()).into();
+        let (src, dst) = (addr(1), addr(2));
+        let ip = IpHeader { src, dst, ecn, dscp: 0, hop_limit: 64, flow_label: 0 };
+        let segment = Segment {
+            src_port: 1,
+            dst_port: 2,
+            seq: SeqNum(1_000),
+            ack: SeqNum(7),
+            flags: Flags::ACK,
+            window: 9,
+            urgent: 0,
+            options: Options::default(),
+            payload: Payload::from(bytes::Bytes::from(vec![5; bytes])),
+        };
+        Packet { ip, transport: Transport::Tcp(segment) }
+    }
+
+    /// A reader checks the sum of every IPv4 header, so that a marked packet must have a right one.
+    #[test]
+    fn a_mark_is_what_a_reader_finds_and_others_stay_unmarked() {
+        for (before, after) in
+            [(Ecn::Ect0, Ecn::Ce), (Ecn::Ce, Ecn::Ce), (Ecn::NotEct, Ecn::NotEct)]
+        {
+            let sent = packet(before, 10).emit(None, Checksum::Complete);
+            let mut frame = Box::new(Frame::of(sent).unwrap());
+            assert_eq!(frame.mark_congestion(), before != Ecn::NotEct);
+            let Content::Datagram(marked) = frame.content else { panic!("it was a datagram") };
+            assert_eq!(Packet::parse(&marked).unwrap().ip.ecn, after);
+        }
+        assert!(!Box::new(Frame::filler(0, Port(0), 100)).mark_congestion());
+    }
+
+    #[test]
+    fn a_super_segment_is_cut_and_nobody_sums_its_payload() {
+        let whole = packet(Ecn::NotEct, 2_500).emit(Some(Mss(1_000)), Checksum::Offloaded);
+        let mut cut = Vec::new();
+        packets(whole, |packet| cut.push(packet));
+        let read = |d: &Datagram| match Packet::parse(d).unwrap().transport {
+            Transport::Tcp(segment) => (segment.seq.0, segment.payload.len()),
+            Transport::Icmp(_) => panic!("it was TCP"),
+        };
+        assert!(cut.iter().all(|d| d.checksum == Checksum::Offloaded));
+        let cut: Vec<_> = cut.iter().map(read).collect();
+        assert_eq!(cut, [(1_000, 1_000), (2_000, 1_000), (3_000, 500)]);
     }
 }

@@ -10,12 +10,16 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 5] = files![
+const FILES: [(&str, &str); 9] = files![
     "1-shared-bottleneck",
     "2-fixed-loss",
     "3-torus",
     "4-fat-tree",
-    "7-requests-and-failover"
+    "5-scenario-c",
+    "6-staircase",
+    "7-requests-and-failover",
+    "8-receive-buffer",
+    "9-blest",
 ];
 
 /// The experiments that are built in, with their names.

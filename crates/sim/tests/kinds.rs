@@ -57,7 +57,7 @@ fn hosts_of_a_cube_use_an_interface_at_every_level() {
     assert!(total(&many) > 1.15 * total(&one), "{} to {}", total(&many), total(&one));
     for host in 0..9 {
         let goodput = many[&format!("flow.f.{host}.goodput")];
-        assert!(goodput > 2.0, "servers relay, so that {host} reaches its goal: {goodput}");
+        assert!(goodput > 1.0, "servers relay, so that {host} reaches its goal: {goodput}");
     }
     assert!(many.keys().any(|name| name.starts_with("flow.f.8.sub1.")));
 }

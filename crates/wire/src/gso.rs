@@ -22,15 +22,28 @@ const ID_AT: usize = 4;
 /// super-segment comes out alone, with its checksum completed; what is not TCP comes out as it is.
 pub fn segment(d: Datagram) -> Segments {
     let cut = d.gso_mss.is_some() || d.checksum == Checksum::Offloaded;
-    match if cut { Cutter::new(&d) } else { None } {
-        Some(cutter) => Segments(State::Cut(cutter)),
-        None => Segments(State::Whole(Some(d))),
-    }
+    Segments::new(d, cut, Checksum::Complete)
+}
+
+/// As [`segment`], for a carrier that harms no bits: the packets of a super-segment whose TCP
+/// checksum is [`Checksum::Offloaded`] have theirs offloaded too, and no payload is summed.
+pub fn segment_offloaded(d: Datagram) -> Segments {
+    let (cut, checksum) = (d.gso_mss.is_some(), d.checksum);
+    Segments::new(d, cut, checksum)
 }
 
 /// The packets of a super-segment, from [`segment`].
 #[derive(Debug)]
 pub struct Segments(State);
+
+impl Segments {
+    fn new(d: Datagram, cut: bool, checksum: Checksum) -> Self {
+        match if cut { Cutter::new(&d, checksum) } else { None } {
+            Some(cutter) => Self(State::Cut(cutter)),
+            None => Self(State::Whole(Some(d))),
+        }
+    }
+}
 
 #[derive(Debug)]
 enum State {
@@ -57,6 +70,8 @@ struct Cutter {
     payload: Payload,
     /// Payload bytes of each packet but the last.
     mss: usize,
+    /// What each packet is to say of its TCP checksum.
+    checksum: Checksum,
     /// Payload bytes that are out already; `None` if all are.
     at: Option<usize>,
     /// Packets that are out already.
@@ -65,13 +80,13 @@ struct Cutter {
 
 impl Cutter {
     /// `None` if there is no TCP to cut.
-    fn new(d: &Datagram) -> Option<Self> {
+    fn new(d: &Datagram, checksum: Checksum) -> Option<Self> {
         let layout = Layout::of(d).ok()?;
         let data = layout.tcp_data(d).ok()?;
         let header = SmallVec::from_slice(head(d).get(..data)?);
         let payload = slice(d, data, layout.end);
         let mss = d.gso_mss.map_or(payload.len(), |mss| usize::from(mss.0)).max(1);
-        Some(Self { layout, header, payload, mss, at: Some(0), count: 0 })
+        Some(Self { layout, header, payload, mss, checksum, at: Some(0), count: 0 })
     }
 
     fn next(&mut self) -> Option<Datagram> {
@@ -82,7 +97,7 @@ impl Cutter {
         let header = self.header_at(start, last, &payload);
         self.at = if last { None } else { Some(end) };
         self.count = self.count.wrapping_add(1);
-        Some(Datagram { header, payload, gso_mss: None, checksum: Checksum::Complete })
+        Some(Datagram { header, payload, gso_mss: None, checksum: self.checksum })
     }
 
     /// The headers of the packet that carries `payload`, which starts at `start`.
@@ -103,7 +118,10 @@ impl Cutter {
             flags = flags.without(Flags::FIN | Flags::PSH);
         }
         header[tcp + FLAGS_AT] = flags.0;
-        self.layout.set_tcp_checksum(&mut header, payload);
+        match self.checksum {
+            Checksum::Complete => self.layout.set_tcp_checksum(&mut header, payload),
+            Checksum::Offloaded => self.layout.leave_tcp_checksum(&mut header, payload.len()),
+        }
         header
     }
 }

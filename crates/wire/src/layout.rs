@@ -91,6 +91,13 @@ impl Layout {
         put16(header, self.start + CHECKSUM_AT, sum.checksum());
     }
 
+    /// Leaves the TCP checksum of a packet with this header and so much payload to others: the
+    /// field holds the sum of the pseudo-header ([`Checksum::Offloaded`]).
+    pub(crate) fn leave_tcp_checksum(&self, header: &mut [u8], payload: usize) {
+        let sum = self.pseudo_header(header.len() - self.start + payload);
+        put16(header, self.start + CHECKSUM_AT, sum.folded());
+    }
+
     /// The sum of the pseudo-header in front of `len` bytes.
     pub(crate) fn pseudo_header(&self, len: usize) -> Sum {
         Sum::pseudo_header(self.ip.src, self.ip.dst, self.protocol, len)

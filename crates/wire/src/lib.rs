@@ -30,7 +30,7 @@ pub use checksum::{Sum, dss_checksum};
 pub use datagram::{Checksum, Datagram};
 pub use error::Error;
 pub use gro::Coalescer;
-pub use gso::{Segments, segment};
+pub use gso::{Segments, segment, segment_offloaded};
 pub use icmp::{IcmpError, IcmpKind};
 pub use ip::{Ecn, IpHeader};
 pub use mptcp::{

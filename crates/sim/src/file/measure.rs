@@ -1,8 +1,9 @@
 //! What is measured in a run, by name.
 //!
 //! **Owns** the names that expressions use. Rates are in Mb/s, times in milliseconds, losses are
-//! shares; all between the end of the warm-up and the end. **Invariant**: floating point is used
-//! only here and after, where nothing that is simulated follows from it.
+//! shares; all between the end of the warm-up and the end. What stands in `@NAME` is of the phase
+//! NAME alone: rates and links. **Invariant**: floating point is used only here and after, where
+//! nothing that is simulated follows from it.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// Everything between two moments; the second is now.
-pub(super) fn values(world: &World, plan: &Plan, from: &Snapshot, to: &Snapshot) -> Values {
+pub(super) fn values(world: &World, plan: &Plan, (from, to): (&Snapshot, &Snapshot)) -> Values {
     let mut out = Values::new();
     for i in 0..plan.flows.len() {
         flow_values(world, plan, (from, to), i, &mut out);
@@ -61,6 +62,26 @@ pub(super) fn values(world: &World, plan: &Plan, from: &Snapshot, to: &Snapshot)
         link_values(plan, (from, to), i, &mut out);
     }
     out
+}
+
+/// Rates of flows, subflows and links between two moments, under names that end in the phase's.
+pub(super) fn phase_values(
+    plan: &Plan,
+    phase: &str,
+    (from, to): (&Snapshot, &Snapshot),
+    out: &mut Values,
+) {
+    let mut of_phase = Values::new();
+    for (i, flow) in plan.flows.iter().enumerate() {
+        let name = format!("flow.{}", flow.name);
+        let mut put = |key: &str, value: f64| of_phase.insert(format!("{name}.{key}"), value);
+        put("goodput", mbps(to.flows[i].0 - from.flows[i].0, to.at - from.at));
+        connection_values(&from.flows[i].2, &to.flows[i].2, to.at - from.at, &mut put);
+    }
+    for way in 0..from.links.len() {
+        link_values(plan, (from, to), way, &mut of_phase);
+    }
+    out.extend(of_phase.into_iter().map(|(name, value)| (format!("{name}@{phase}"), value)));
 }
 
 fn flow_values(

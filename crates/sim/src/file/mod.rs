@@ -9,6 +9,7 @@ mod error;
 mod expression;
 mod links;
 mod measure;
+mod run;
 mod sane;
 mod schema;
 mod series;
@@ -23,9 +24,7 @@ use std::time::Duration;
 pub use error::FileError;
 use error::Wrong;
 use expression::Scope;
-use measure::Snapshot;
 use schema::{Document, Expect};
-use series::Sample;
 pub use series::{FlowSeries, LinkSeries, Series, SubflowSeries};
 use units::Time;
 
@@ -172,6 +171,12 @@ impl Experiment {
         if warmup >= self.base.duration.0 {
             return Err(wrong("warmup", "expected a time before the end, which is `duration`"));
         }
+        for (name, phase) in &self.base.phase {
+            if phase.from.0 >= phase.to.0 || phase.to.0 > self.base.duration.0 {
+                let said = "expected `from` before `to`, and `to` not after `duration`";
+                return Err(wrong(&format!("phase.{name}"), said));
+            }
+        }
         Ok(())
     }
 
@@ -226,23 +231,8 @@ impl Experiment {
             .plan(&self.folder, seed)
             .map_err(|wrong| FileError::of_wrong(&self.file, &self.text, named, wrong))?;
         let mut world = World::new(&plan, seed);
-        let warmup = document.warmup.map_or(Duration::ZERO, |t| t.0);
         let mut series = Vec::new();
-        let mut advance = |world: &mut World, to: Duration| {
-            if let Some(step) = document.sample.map(|t| t.0).filter(|step| !step.is_zero()) {
-                while world.elapsed() + step <= to {
-                    world.run_until(world.elapsed() + step);
-                    series.push(Sample::take(world, &plan));
-                }
-            }
-            world.run_until(to);
-        };
-        advance(&mut world, warmup);
-        world.forget_stalls();
-        let from = Snapshot::take(&mut world, &plan);
-        advance(&mut world, document.duration.0);
-        let to = Snapshot::take(&mut world, &plan);
-        let values = measure::values(&world, &plan, &from, &to);
+        let values = document.measure(&mut world, &plan, &mut series);
         Ok(Outcome {
             case: case.to_owned(),
             seed,

@@ -23,6 +23,8 @@ pub(crate) struct Document {
     #[serde(default = "default_seeds")]
     pub(crate) seeds: Vec<u64>,
     pub(crate) sample: Option<Time>,
+    #[serde(default)]
+    pub(crate) phase: BTreeMap<String, Phase>,
     pub(crate) topology: Option<Topology>,
     #[serde(default)]
     pub(crate) stack: Stack,
@@ -42,6 +44,14 @@ pub(crate) struct Document {
 
 fn default_seeds() -> Vec<u64> {
     (1..=5).collect()
+}
+
+/// A part of the run that is also measured by itself.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Phase {
+    pub(crate) from: Time,
+    pub(crate) to: Time,
 }
 
 /// A network by its kind. Its links all have the properties that `link` says.

@@ -9,6 +9,10 @@ warmup = "1s"
 seeds = [1, 2]
 sample = "500ms"
 
+[phase.late]
+from = "1.7s"
+to = "3s"
+
 [link.a]
 ends = ["client", "server"]
 rate = "10Mbps"
@@ -54,6 +58,8 @@ fn an_experiment_is_run_and_judged() {
         }
     }
     assert_eq!(outcomes[0].series.at, [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
+    let late = outcomes[0].values["link.a.rate@late"];
+    assert!((8.0..10.01).contains(&late), "{late}");
     let verdicts = experiment.judge(&outcomes, &BTreeMap::new());
     let held: Vec<bool> = verdicts.iter().map(Verdict::holds).collect();
     assert_eq!(held, [true, false], "{verdicts:?}");
@@ -64,22 +70,23 @@ fn an_experiment_is_run_and_judged() {
 #[test]
 fn what_is_wrong_is_named_with_line_and_key() {
     let cases = [
-        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:10: link.a.rate: expected a rate"),
-        ("cc = \"lia\"", "cc = \"lila\"", "x.toml:21: flow.mp.cc: unknown congestion control"),
+        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:14: link.a.rate: expected a rate"),
+        ("cc = \"lia\"", "cc = \"lila\"", "x.toml:25: flow.mp.cc: unknown congestion control"),
         (
             "cc = \"lia\"",
             "colour = 1",
-            "x.toml:21: flow.mp.colour: unknown field `colour`, expected",
+            "x.toml:25: flow.mp.colour: unknown field `colour`, expected",
         ),
-        ("to = \"server\"", "to = \"srv\"", "x.toml:20: flow.mp.to: no link ends at a node"),
+        ("to = \"server\"", "to = \"srv\"", "x.toml:24: flow.mp.to: no link ends at a node"),
         (
             "tcp = true",
             "tcp = 7",
-            "x.toml:25: case.one.flow.mp.tcp: invalid type: integer `7`, expected a bool",
+            "x.toml:29: case.one.flow.mp.tcp: invalid type: integer `7`, expected a bool",
         ),
         ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:4: warmup: expected a time before the end"),
-        ("min = 0.5", "", "x.toml:27: expect.0: \"two are more than one\": expected `min`"),
+        ("min = 0.5", "", "x.toml:31: expect.0: \"two are more than one\": expected `min`"),
         ("one:flow", "two:flow", "no case is called \"two\""),
+        ("from = \"1.7s\"", "from = \"3s\"", "x.toml:8: phase.late: expected `from` before"),
     ];
     for (good, bad, message) in cases {
         let text = GOOD.replacen(good, bad, 1);

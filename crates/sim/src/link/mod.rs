@@ -22,9 +22,8 @@ mod tests;
 mod trace;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use manypath_base::{Instant, Rate, Rng, len64};
+use manypath_base::{Instant, Rng, len64};
 
 pub use config::{
     CoDel, Discipline, GilbertElliott, Limit, LinkConfig, Loss, MILLION, Red, Transmitter,
@@ -195,14 +194,14 @@ impl<T: Carried> Link<T> {
     /// of a packet that is lost, and then nothing comes out.
     #[must_use]
     pub fn next_event(&self) -> Option<Instant> {
-        match (self.wire.front(), &self.service) {
-            (Some(first), None) => Some(first.at),
-            (None, Some(s)) => Some((s.finish + self.config.delay).max(self.in_order_until)),
-            (Some(first), Some(s)) => {
-                Some(first.at.min((s.finish + self.config.delay).max(self.in_order_until)))
-            }
-            (None, None) => None,
-        }
+        let first = self.wire.front().map(|w| w.at);
+        let next = self.service.as_ref().map(|s| self.arrival(s.finish));
+        first.into_iter().chain(next).min()
+    }
+
+    /// When a packet arrives that left the transmitter at `left`, unless it is reordered.
+    fn arrival(&self, left: Instant) -> Instant {
+        (left + self.config.delay).max(self.in_order_until)
     }
 
     /// Cuts the link: a silent black hole. What waits or is under way vanishes.
@@ -298,7 +297,7 @@ impl<T: Carried> Link<T> {
     fn finish(&mut self, since: Instant, bytes: u64) -> Instant {
         match &self.config.transmitter {
             Transmitter::Unlimited => since,
-            Transmitter::Constant(rate) => since + serialisation(*rate, bytes),
+            Transmitter::Constant(rate) => since + rate.time_for(bytes),
             Transmitter::Recorded(trace) => {
                 let (mut at, mut credit) = self.opportunity;
                 if trace.moment(at) < since {
@@ -328,7 +327,7 @@ impl<T: Carried> Link<T> {
         let mut chance = |ppm: u32| ppm > 0 && self.wire_rng.chance(ppm.into(), MILLION);
         let reordered = chance(self.config.reorder_ppm);
         let duplicated = chance(self.config.duplicate_ppm);
-        let mut at = (self.free_at + self.config.delay).max(self.in_order_until);
+        let mut at = self.arrival(self.free_at);
         if reordered {
             self.stats.reordered.add(bytes);
             at += self.config.reorder_delay;
@@ -345,15 +344,5 @@ impl<T: Carried> Link<T> {
     fn enter_wire(&mut self, packet: OnWire<T>) {
         let behind = self.wire.iter().rev().take_while(|w| w.at > packet.at).count();
         self.wire.insert(self.wire.len() - behind, packet);
-    }
-}
-
-/// As [`Rate::time_for`], in 64 bits: what fits an IP packet cannot overflow them.
-fn serialisation(rate: Rate, bytes: u64) -> Duration {
-    match bytes.checked_mul(1_000_000_000) {
-        Some(n) if rate.bytes_per_sec() > 0 => {
-            Duration::from_nanos(n.div_ceil(rate.bytes_per_sec()))
-        }
-        _ => rate.time_for(bytes),
     }
 }

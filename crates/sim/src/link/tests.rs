@@ -1,7 +1,9 @@
 //! What a link does, with numbers for packets.
 
 use super::*;
+use manypath_base::Rate;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Carried for u32 {
     /// Odd packets allow it; a marked one is a thousand more.

@@ -15,7 +15,7 @@ impl Path {
     }
 
     /// The controller reduces its window, for whatever reason, and the next new data says so
-    /// (RFC 3168 §6.1.2).
+    /// (RFC 3168 §6.1.2). What was acknowledged since counts as between two losses.
     pub(crate) fn reduce(
         &mut self,
         now: Instant,
@@ -25,6 +25,7 @@ impl Path {
     ) {
         self.controller.on_signal(now, signal, outstanding, views);
         self.reduction_untold = true;
+        self.between_losses = core::mem::take(&mut self.since_loss);
     }
 
     /// [`Path::reduce`] for a loss that a tail loss probe repaired (RFC 8985 §7.4.2).
@@ -54,8 +55,6 @@ impl Path {
         };
         self.episode = Some(Episode::new(point, cause, self.episode.is_some() || answered));
         self.recovered = None;
-        self.between_losses = self.since_loss;
-        self.since_loss = 0;
         self.tail_probe = None;
     }
 

@@ -34,6 +34,8 @@ impl Run {
             "challenges" => counters.challenge_acks,
             "outside" => counters.out_of_window,
             "resent" => counters.bytes_retransmitted,
+            "since_loss" => flow.own_views()[0].since_loss,
+            "between_losses" => flow.own_views()[0].between_losses,
             "unreachable" => u64::from(flow.last_error() == Some(IcmpKind::Unreachable)),
             "user-timeout" => flow.user_timeout().as_secs(),
             "unacknowledged" => flow.unacknowledged(),

@@ -93,6 +93,8 @@ fn a_repaired_loss_counts_as_congestion() {
         210ms > 601:701
         250ms < ack 701
         250ms check ssthresh 200
+        250ms check between_losses 700
+        250ms check since_loss 0
         ",
     );
 }

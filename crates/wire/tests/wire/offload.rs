@@ -3,7 +3,7 @@
 use manypath_base::{Mss, Payload, SeqNum, len16, len32};
 use manypath_wire::{
     Checksum, Coalescer, Datagram, Dss, DssMapping, DssNumber, Error, Flags, Packet, Segment,
-    Transport, segment,
+    Transport, segment, segment_offloaded,
 };
 use proptest::prelude::*;
 
@@ -74,6 +74,18 @@ fn places(packets: &[Datagram]) -> Vec<(u16, SeqNum, SeqNum, Option<u8>)> {
 }
 
 proptest! {
+    /// What is left to the device, a device that cuts again completes; what is complete, stays so.
+    #[test]
+    fn cutting_with_checksums_left_out_and_completing_them_is_cutting(
+        packet in tcp_packet(900), mss in 1u16..600, checksum in checksum(),
+    ) {
+        let whole = packet.emit(Some(Mss(mss)), checksum);
+        let cut: Vec<_> = segment_offloaded(whole.clone()).collect();
+        prop_assert!(cut.iter().all(|d| (d.gso_mss, d.checksum) == (None, checksum)));
+        let completed: Vec<_> = cut.into_iter().flat_map(segment).collect();
+        prop_assert_eq!(completed, segment(whole).collect::<Vec<_>>());
+    }
+
     #[test]
     fn cutting_is_that_of_the_model(
         packet in tcp_packet(900), mss in 1u16..600, checksum in checksum(),

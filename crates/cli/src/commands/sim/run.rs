@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use manypath_sim::{Experiment, Outcome, Overrides};
+use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -63,13 +64,22 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     }
     if json {
         let cases: Vec<Value> = runs.iter().map(|(o, wall)| as_json(o, *wall)).collect();
-        return output::json(&json!({ "title": experiment.title(), "seed": seed, "cases": cases }));
+        return output::json(&json!({
+            "title": experiment.title(), "seed": seed, "cases": cases,
+            "peak_memory_bytes": peak_memory(),
+        }));
     }
     let mut out = Output::new();
     for (outcome, wall) in &runs {
         out.text(&as_text(outcome, *wall))?;
     }
     out.finish()
+}
+
+/// The most memory that this process has had resident, in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    u64::try_from(usage.max_rss()).ok().map(|kibibytes| kibibytes * 1024)
 }
 
 /// Events a second, rounded down.
@@ -110,6 +120,12 @@ fn as_text(outcome: &Outcome, wall: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_has_some_memory_and_not_all_of_it() {
+        let peak = peak_memory().expect("the system tells");
+        assert!((1 << 20..1 << 40).contains(&peak), "{peak}");
+    }
 
     #[test]
     fn a_rate_is_per_second_of_wall_time() {
