@@ -19,14 +19,34 @@ const MIN_ALPHA: u128 = 2;
 /// Segments in the queue that end slow start.
 const GAMMA: u128 = 1;
 
+/// Round-trip times of one round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    sum: Duration,
+    samples: u32,
+    least: Option<Duration>,
+}
+
+impl Round {
+    fn add(&mut self, rtt: Duration) {
+        self.sum = self.sum.saturating_add(rtt);
+        self.samples = self.samples.saturating_add(1);
+        self.least = Some(self.least.map_or(rtt, |least| least.min(rtt)));
+    }
+
+    fn mean(&self) -> Option<Duration> {
+        self.sum.checked_div(self.samples)
+    }
+}
+
 /// Weighted Vegas for one of the paths.
 #[derive(Clone, Debug)]
 pub struct WVegas {
     window: Window,
     /// Smallest round-trip time seen.
     base: Duration,
-    /// Sum and number of the samples of the present round.
-    round: (Duration, u32),
+    /// Samples of the present round.
+    round: Round,
     /// Mean round-trip time of a round that has just ended and was not acted on.
     ended: Option<Duration>,
     /// Smallest queueing delay at or above the target, since the queue was last drained.
@@ -40,7 +60,7 @@ impl WVegas {
         Self {
             window: Window::new(config),
             base: Duration::MAX,
-            round: (Duration::ZERO, 0),
+            round: Round::default(),
             ended: None,
             least_queue: None,
         }
@@ -104,16 +124,17 @@ impl WindowBased for WVegas {
 
     fn observe(&mut self, ack: &AckSample) {
         if ack.round_start {
-            let (sum, samples) = core::mem::take(&mut self.round);
-            self.ended = sum.checked_div(samples);
+            let round = core::mem::take(&mut self.round);
+            self.ended = round.mean();
+            // A burst queues behind itself: only a queue that its first packet met is standing.
             let full = |rtt| self.queued(rtt) > GAMMA * u128::from(self.window.mss().bytes());
-            if self.ended.is_some_and(full) {
+            if round.least.is_some_and(full) {
                 self.window.leave_slow_start();
             }
         }
         if let Some(rtt) = ack.rtt {
             self.base = self.base.min(rtt);
-            self.round = (self.round.0.saturating_add(rtt), self.round.1.saturating_add(1));
+            self.round.add(rtt);
         }
     }
 
@@ -125,7 +146,7 @@ impl WindowBased for WVegas {
     }
 
     fn forget(&mut self) {
-        self.round = (Duration::ZERO, 0);
+        self.round = Round::default();
         self.ended = None;
         self.least_queue = None;
     }
@@ -191,6 +212,8 @@ mod tests {
         let mut vegas = WVegas::new(Config { mss: Mss(1000), initial_window: 20_000 });
         round(&mut vegas, 100, &[]);
         assert_eq!(vegas.ssthresh(), u32::MAX);
+        round(&mut vegas, 120, &[]);
+        assert_eq!(vegas.ssthresh(), u32::MAX, "the first packet of the round met no queue");
         round(&mut vegas, 120, &[]);
         assert!(vegas.ssthresh() < u32::MAX, "a sixth of 20 segments is more than one");
         let before = vegas.cwnd();
