@@ -6,7 +6,7 @@ mod common;
 
 use common::raw::{Raw, Sub};
 use manypath_base::DataSeq;
-use manypath_mptcp::{FallbackReason, Protocol};
+use manypath_mptcp::{Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MpFail, MptcpOptions, dss_checksum};
 
 fn protocol(raw: &Raw) -> Protocol {
@@ -69,6 +69,9 @@ fn a_wrong_checksum_on_the_only_subflow_goes_on_as_tcp() {
     raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
     assert_eq!(raw.read(), "somemore");
+    raw.send(Sub { seq: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"last");
+    let fell = |e: &&Event| matches!(e, Event::FellBack(_, FallbackReason::ChecksumFailed));
+    assert_eq!(raw.events.iter().filter(fell).count(), 1, "{:?}", raw.events);
 }
 
 /// RFC 8684 §3.7: the infinite mapping comes "on the first new packet", which may be none. Until

@@ -76,6 +76,7 @@ impl Connection {
             self.drain_flow_events(now, n);
             self.progress_close(now);
         }
+        self.report_fallback();
         self.refresh_views();
         self.refresh_plan();
         self.arm_linger(now);
@@ -220,6 +221,17 @@ impl Connection {
         }
     }
 
+    /// Tells the application, once, that the connection goes on as TCP: when it is established, or
+    /// whenever it fell back after that.
+    fn report_fallback(&mut self) {
+        if let (Mode::Plain(Some(reason)), true) = (self.shared.mode, self.established)
+            && !self.fallback_told
+        {
+            self.fallback_told = true;
+            self.events.push_back(Event::FellBack(self.id, reason));
+        }
+    }
+
     /// Reports a subflow that may carry data now, and the connection with the first of them.
     fn report_up(&mut self, i: usize) {
         let sub = &self.subflows[i];
@@ -229,15 +241,12 @@ impl Connection {
             return;
         }
         let (subflow, local, remote) = (sub.id, sub.flow.local(), sub.flow.remote());
-        let kind = sub.state.kind;
         self.subflows[i].up = true;
         if !self.established {
             self.established = true;
             self.events.push_back(Event::Established(self.id));
         }
-        if let (Mode::Plain(Some(reason)), Kind::Initial) = (self.shared.mode, kind) {
-            self.events.push_back(Event::FellBack(self.id, reason));
-        }
+        self.report_fallback();
         self.paths.note_up(local.ip(), remote);
         self.stranded = None;
         self.events.push_back(Event::PathUp { conn: self.id, subflow, local, remote });

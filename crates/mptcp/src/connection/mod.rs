@@ -124,6 +124,8 @@ pub(crate) struct Connection {
     /// The application holds no handle any more.
     released: bool,
     bad_hmac: u64,
+    /// The application knows that it fell back to TCP.
+    fallback_told: bool,
     /// The application knows that there is something to read.
     readable_told: bool,
 }
@@ -177,6 +179,7 @@ impl Connection {
             fastclose: None,
             released: false,
             bad_hmac: 0,
+            fallback_told: false,
             readable_told: false,
         }
     }
