@@ -1,9 +1,10 @@
 //! The page of `sim report`: well-formed, complete, and on its own.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod common;
 
+use std::process::Output;
+
+use common::Folder;
 use roxmltree::{Document, ParsingOptions};
 
 const FILE: &str = r#"
@@ -38,33 +39,21 @@ count = 12
 tcp = true
 "#;
 
-struct Place(PathBuf);
+struct Place(Folder);
 
 impl Place {
     fn new(name: &str) -> Self {
-        let name = format!("manypath-report-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        fs::write(folder.join("x.toml"), FILE).expect("written");
-        Self(folder)
+        Self(Folder::new(&format!("report-{name}"), FILE))
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_manypath"));
-        command.arg("sim").args(args).current_dir(&self.0).stdin(Stdio::null());
-        command.output().expect("it starts")
+        self.0.sim().args(args).output().expect("it starts")
     }
 
     fn page(&self, args: &[&str]) -> String {
         let output = self.run(&[&["report"], args, &["-o", "page.html"]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::read_to_string(self.0.join("page.html")).expect("it was written")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        self.0.read("page.html")
     }
 }
 
@@ -123,10 +112,10 @@ fn a_page_shows_every_series_and_refers_to_nothing_else() {
 fn results_make_the_same_page_as_their_experiment() {
     let place = Place::new("results");
     let output = place.run(&["run", "x.toml", "--sample", "0.024", "--json"]);
-    fs::write(place.0.join("x.json"), output.stdout).expect("written");
+    place.0.write("x.json", output.stdout);
     assert_eq!(place.page(&["x.json"]), place.page(&["x.toml"]));
     let output = place.run(&["run", "x.toml", "--case", "few", "--json"]);
-    fs::write(place.0.join("bare.json"), output.stdout).expect("written");
+    place.0.write("bare.json", output.stdout);
     let text = place.page(&["bare.json"]);
     assert!(text.contains("No moments were taken down"), "it says why there are no lines");
     assert_eq!(shown(&parsed(&text), 0, "Shares").len(), 2);
@@ -135,7 +124,7 @@ fn results_make_the_same_page_as_their_experiment() {
 #[test]
 fn what_is_no_result_is_refused() {
     let place = Place::new("wrong");
-    fs::write(place.0.join("y.json"), "{}").expect("written");
+    place.0.write("y.json", "{}");
     for (file, message) in [
         ("y.json", "expected what `manypath sim run FILE --json` prints"),
         ("none.json", "none.json: No such file"),

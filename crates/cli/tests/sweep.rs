@@ -1,10 +1,13 @@
 //! Sweeps as scripts meet them: shards, interruption, and what is refused.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use common::Folder;
 use serde_json::Value;
 
 const FILE: &str = r#"
@@ -28,23 +31,18 @@ from = "client"
 to = "server"
 "#;
 
-/// A folder that goes at the end.
-struct Place(PathBuf);
+struct Place(Folder);
 
 impl Place {
     fn new(name: &str) -> Self {
-        let name = format!("manypath-sweep-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        fs::write(folder.join("x.toml"), FILE).expect("written");
-        Self(folder)
+        Self(Folder::new(&format!("sweep-{name}"), FILE))
     }
 
     fn command(&self, output: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_manypath"));
+        let mut command = self.0.sim();
         let vary = ["--vary", "flow.mp.cc=lia,reno", "--vary", "link.b.delay=20ms,40ms"];
-        command.args(["sim", "sweep", "x.toml", "--json", "--seeds", "3", "-o", output]);
-        command.args(vary).args(more).current_dir(&self.0).stdin(Stdio::null());
+        command.args(["sweep", "x.toml", "--json", "--seeds", "3", "-o", output]);
+        command.args(vary).args(more);
         command
     }
 
@@ -55,13 +53,7 @@ impl Place {
     }
 
     fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.0.join(file)).expect("it is there")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        self.0.read(file)
     }
 }
 
@@ -95,7 +87,7 @@ fn shards_are_disjoint_and_together_the_whole() {
     }
     let mut all = lines("whole.csv");
     assert_eq!(all.len(), 12);
-    fs::write(place.0.join("joined.csv.journal"), journals).expect("written");
+    place.0.write("joined.csv.journal", journals);
     let joined = place.sweep("joined.csv", &[]);
     assert_eq!((&joined["run"], &joined["resumed"]), (&0.into(), &12.into()));
     assert_eq!(place.read("joined.csv"), place.read("whole.csv"));
@@ -108,7 +100,7 @@ fn shards_are_disjoint_and_together_the_whole() {
 fn a_killed_sweep_goes_on_where_it_was() {
     let place = Place::new("killed");
     place.sweep("whole.csv", &[]);
-    let journal = place.0.join("cut.csv.journal");
+    let journal = place.0.path("cut.csv.journal");
     let mut finished = 0;
     // Killed again and again, wherever that hits it.
     while finished < 9 {
@@ -122,7 +114,7 @@ fn a_killed_sweep_goes_on_where_it_was() {
         child.wait().expect("it ends");
         finished = rows_of(&journal);
     }
-    assert!(!place.0.join("cut.csv").exists() || finished == 12, "a table only of whole sweeps");
+    assert!(!place.0.path("cut.csv").exists() || finished == 12, "a table only of whole sweeps");
     let last = place.sweep("cut.csv", &[]);
     assert_eq!((&last["rows"], &last["resumed"]), (&12.into(), &finished.into()));
     assert_eq!(place.read("cut.csv"), place.read("whole.csv"));
@@ -134,16 +126,16 @@ fn a_table_of_something_else_is_left_alone() {
     let place = Place::new("other");
     place.sweep("x.csv", &["--case", "base"]);
     let kept = place.read("x.csv.journal");
-    fs::write(place.0.join("x.toml"), FILE.replace("8Mbps", "9Mbps")).expect("written");
+    place.0.write("x.toml", FILE.replace("8Mbps", "9Mbps"));
     let text = refused(&place.command("x.csv", &[]).output().expect("it starts"));
     assert!(text.contains("x.csv.journal:1: its rows are of another experiment"), "{text}");
-    fs::write(place.0.join("x.toml"), FILE.replace("two links", "other words")).expect("written");
+    place.0.write("x.toml", FILE.replace("two links", "other words"));
     assert_eq!(place.sweep("x.csv", &[])["run"], 0);
     let more = ["--vary", "flow.mp.scheduler=blest"];
     let text = refused(&place.command("x.csv", &more).output().expect("it starts"));
     assert!(text.contains("its rows vary other keys"), "{text}");
     assert_eq!(place.read("x.csv.journal"), kept);
-    fs::write(place.0.join("mine.csv"), "precious").expect("written");
+    place.0.write("mine.csv", "precious");
     let text = refused(&place.command("mine.csv", &[]).output().expect("it starts"));
     assert!(text.contains("without a journal"), "{text}");
     assert_eq!(place.read("mine.csv"), "precious");
@@ -167,5 +159,5 @@ fn wrong_words_are_answered_with_what_was_expected() {
     }
     let text = refused(&place.command("x.json", &[]).output().expect("it starts"));
     assert!(text.contains("ends in .csv or .parquet"), "{text}");
-    assert!(!place.0.join("x.csv.journal").exists(), "nothing was begun");
+    assert!(!place.0.path("x.csv.journal").exists(), "nothing was begun");
 }
