@@ -3,6 +3,8 @@
 use manypath_base::PathId;
 use manypath_wire::MpTcpRst;
 
+use crate::Barred;
+
 /// Something that the owner of a flow may act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -24,6 +26,10 @@ pub enum Event {
     PathFailed(PathId),
     /// A suspected or failed path delivers again.
     PathRestored(PathId),
+    /// The peer answered on a further path, which may carry data now.
+    PathProven(PathId),
+    /// A path of several is used no longer.
+    PathBarred(PathId, Barred),
     /// The flow has ended; nothing follows.
     Closed(CloseReason),
 }

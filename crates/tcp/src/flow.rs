@@ -1,5 +1,6 @@
 //! A flow: one TCP connection between two addresses, over the paths that it owns.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 
@@ -16,6 +17,7 @@ use crate::path::{Health, Path};
 use crate::persist::Persist;
 use crate::receive::{AckPolicy, ReceiveWindow, RecvSpace};
 use crate::scoreboard::Scoreboard;
+use crate::several::{Ping, Several};
 use crate::timestamps::TimestampState;
 use crate::user_timeout::UserTimeout;
 use crate::{
@@ -141,6 +143,8 @@ pub struct Flow {
     pub(crate) recv: RecvSpace,
     pub(crate) paths: SmallVec<[Path; 1]>,
     pub(crate) board: Scoreboard,
+    /// What several paths need; a flow has one unless its owner says otherwise.
+    pub(crate) several: Option<Box<Several>>,
     pub(crate) timestamps: TimestampState,
     pub(crate) ecn: EcnState,
     pub(crate) fast_open: FastOpenState,
@@ -221,6 +225,7 @@ impl Flow {
             user_timeout: UserTimeout::new(&config),
             config,
             board: Scoreboard::default(),
+            several: None,
             timestamps: TimestampState::new(timestamp_offset),
             persist: Persist::default(),
             reset_due: None,
@@ -323,6 +328,7 @@ impl Flow {
             self.pace_at,
             self.cork.timeout(),
             self.keepalive_at(),
+            self.several_at(),
         ];
         paths.chain(own).flatten().min()
     }
@@ -343,11 +349,13 @@ impl Flow {
         self.persist = Persist::default();
         self.cork = Cork::default();
         self.silence.due = false;
+        self.several = None;
         self.board = Scoreboard::default();
         for path in &mut self.paths {
             path.timer = None;
             (path.in_flight, path.lost, path.sacked) = (0, 0, 0);
             path.probe_due = false;
+            path.ping = Ping::default();
         }
         self.stray_reset = None;
         self.events.push_back(Event::Closed(reason));

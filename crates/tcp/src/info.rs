@@ -27,6 +27,10 @@ pub struct PathInfo {
     pub mss: Mss,
     /// Rate of delivery, as last measured.
     pub rate: Rate,
+    /// Bytes sent, retransmissions included.
+    pub sent: u64,
+    /// Bytes sent on it that had been sent before, on whatever path.
+    pub retransmitted: u64,
     /// Bytes delivered.
     pub delivered: u64,
     /// Bytes that were found lost.
@@ -35,6 +39,9 @@ pub struct PathInfo {
     pub suspect: bool,
     /// Whether the retransmission timer expired and nothing has come since.
     pub failed: bool,
+    /// Whether it may carry data: of several paths of one flow each must be proven first, and may
+    /// be barred later.
+    pub usable: bool,
 }
 
 /// What a flow counts over its life.
@@ -54,6 +61,8 @@ pub struct Counters {
     pub timeouts: u64,
     /// Tail loss probes sent (RFC 8985 §7).
     pub tail_probes: u64,
+    /// Pings of paths sent (a byte that was acknowledged before).
+    pub pings_sent: u64,
     /// Recovery episodes that proved spurious and were undone.
     pub spurious_recoveries: u64,
     /// Segments dropped by PAWS (RFC 7323 §5).

@@ -31,6 +31,7 @@ mod receive;
 mod resume;
 mod scoreboard;
 mod send_buffer;
+mod several;
 mod state;
 mod switches;
 #[cfg(any(test, feature = "testing"))]
@@ -54,5 +55,6 @@ pub use reassembly::Reassembly;
 pub use receive::ReceiveWindow;
 pub use resume::SynOffer;
 pub use send_buffer::SendBuffer;
+pub use several::{Barred, SinglePath};
 pub use state::State;
 pub use user_timeout::UserTimeoutLimits;

@@ -34,6 +34,10 @@ pub(crate) struct Sent {
     pub(crate) index: u64,
     pub(crate) sent_at: Instant,
     pub(crate) transmissions: u8,
+    /// It went out again on another path than before.
+    pub(crate) moved: bool,
+    /// TSval that it was first sent with.
+    pub(crate) tsval: u32,
     pub(crate) status: Status,
     /// Bytes that the path had delivered when this was sent, and when the last of them was.
     pub(crate) delivered_before: (u64, Instant),
@@ -226,6 +230,14 @@ impl Scoreboard {
         }
     }
 
+    /// Pieces of a path that is gone, none of them in flight, count as those of another.
+    pub(crate) fn inherit(&mut self, gone: PathId, heir: PathId) {
+        for sent in self.sent.iter_mut().filter(|s| s.path == gone) {
+            debug_assert!(sent.status != Status::InFlight, "its flight was handed over");
+            sent.path = heir;
+        }
+    }
+
     /// Takes back that pieces of a path are lost, where they were not sent again.
     pub(crate) fn unmark_lost(&mut self, path: PathId, mut found: impl FnMut(&Sent)) {
         for sent in &mut self.sent {
@@ -263,6 +275,7 @@ impl Scoreboard {
         before: (u64, Instant),
     ) {
         let sent = &mut self.sent[i];
+        sent.moved |= sent.path != path;
         sent.path = path;
         sent.index = index;
         sent.sent_at = now;
@@ -315,6 +328,8 @@ mod tests {
             index,
             sent_at: Instant::from_nanos(index),
             transmissions: 1,
+            moved: false,
+            tsval: 0,
             status: Status::InFlight,
             delivered_before: (0, Instant::ZERO),
         }

@@ -121,6 +121,8 @@ impl Flow {
         let repeated = is_bare_repeat && !self.agreed.sack && !self.board.is_empty();
         self.send.dup_acks += u32::from(repeated);
         let duplicate = self.take_sack(now, ack, segment);
+        let pong = duplicate.as_ref().is_some_and(|range| self.take_pong(now, range));
+        let duplicate = duplicate.filter(|_| !pong);
         let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);
@@ -128,6 +130,7 @@ impl Flow {
             let news = AckNews { advanced, repeated, is_bare_repeat, duplicate, echo, marked };
             self.detect_spurious(&news);
             self.react(now, &news, ext);
+            self.watch_harm(now);
         }
         self.check_reneging(now);
     }
@@ -160,6 +163,7 @@ impl Flow {
     }
 
     fn advance_una(&mut self, now: Instant, ack: SubflowOffset) {
+        self.keep_tail(ack);
         let Self { board, paths, .. } = self;
         board.acknowledge(ack, |piece| {
             if let Some(path) = find(paths, piece.path) {

@@ -17,7 +17,7 @@ use crate::{Extension, Flow};
 const DUP_THRESH: u32 = 3;
 
 /// How a flow's paths look to coupled controllers; nearly always it has one.
-pub(super) type OwnViews = SmallVec<[FlowView; 1]>;
+pub(crate) type OwnViews = SmallVec<[FlowView; 1]>;
 
 impl Flow {
     /// Every path takes in what the acknowledgment said of it.
@@ -26,11 +26,13 @@ impl Flow {
         let views = self.views_of(ext, &mut own);
         let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
         let dup_acks = self.send.dup_acks;
-        let Self { board, paths, events, counters, .. } = self;
+        let Self { board, paths, events, counters, several, .. } = self;
+        let many = several.is_some();
         for path in paths.iter_mut() {
             path.end_marked_round(una);
             end_tail_probe(path, now, una, news, views);
-            let duplicate = news.duplicate.is_some() && path.is_outstanding();
+            // One that was sent on any of several paths.
+            let duplicate = news.duplicate.is_some() && path.is_outstanding() && !many;
             if path.tally.delivered == 0 && !news.repeated && !duplicate {
                 continue;
             }
@@ -40,10 +42,10 @@ impl Flow {
                 Self::restore_health(path, events);
                 path.restart_timer(now, una, sack);
             }
-            leave_recovery(path, una, board);
+            leave_recovery(path, una, board, many);
             path.tally.repeated = if news.repeated { path.packet } else { 0 };
             let must_resend = if sack {
-                detect_losses(path, board, now, nxt, views);
+                detect_losses(path, board, now, nxt, views, many);
                 false
             } else {
                 count_duplicates(path, board, now, (nxt, dup_acks), views)
@@ -75,9 +77,14 @@ impl Flow {
     }
 }
 
-/// Ends the episode when everything sent before it began is acknowledged.
-fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
-    if path.episode.as_ref().is_some_and(|e| una >= e.point || board.is_empty()) {
+/// Ends the episode when everything sent before it began is acknowledged; of several paths, when it
+/// was delivered or went out again, since another path may hold up the acknowledgment.
+fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard, many: bool) {
+    let Some(&Episode { point, last_index, .. }) = path.episode.as_ref() else { return };
+    let settled = many
+        && path.lost == 0
+        && path.order.oldest(path.id, board).is_none_or(|sent| sent.index > last_index);
+    if settled || una >= point || board.is_empty() {
         path.recovered = path.episode.take();
         path.frto = None;
         path.rack.on_recovered();
@@ -115,10 +122,17 @@ pub(super) fn detect_losses(
     now: Instant,
     nxt: SubflowOffset,
     views: &[FlowView],
+    many: bool,
 ) {
-    let certain = path.episode.is_some() || path.sacked > (DUP_THRESH - 1) * path.mss.bytes();
+    let (rack, id, packet) = (path.rack, path.id, path.packet);
+    // What is acknowledged selectively of one of several paths may wait for another.
+    let certain = path.episode.is_some()
+        || if many {
+            path.order.oldest(id, board).is_some_and(|s| rack.is_far_past(s, packet))
+        } else {
+            path.sacked > (DUP_THRESH - 1) * path.mss.bytes()
+        };
     let window = path.rack.window(certain, path.rtt.min(), path.rtt.srtt().unwrap_or_default());
-    let (rack, id) = (path.rack, path.id);
     let lost_before = path.lost;
     path.reorder_at = None;
     while let Some(oldest) = path.order.oldest(id, board).filter(|s| rack.passed_over(s)) {

@@ -9,8 +9,10 @@ mod timeout;
 use core::ops::Range;
 use core::time::Duration;
 
-use manypath_base::{Instant, SubflowOffset, len32, len64, usize64};
+use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
 use manypath_wire::{Ecn, Flags, Segment};
+
+pub(crate) use loss::OwnViews;
 
 use crate::extension::{Incoming, Phase, Verdict};
 use crate::{CloseReason, Event, Extension, Flow, Received, State};
@@ -51,7 +53,8 @@ impl Flow {
         let Some(mut arrival) = self.first_check_sequence(now, segment, ext) else { return };
         arrival.ecn = ecn;
         self.silence.on_heard(now);
-        if !self.second_check_rst(now, &arrival, ext) || !self.fourth_check_syn(now, &arrival) {
+        if !self.second_check_rst(now, path, &arrival, ext) || !self.fourth_check_syn(now, &arrival)
+        {
             return;
         }
         if !self.fifth_check_ack(now, path, &arrival, ext) {
@@ -109,6 +112,8 @@ impl Flow {
             segment.options.timestamps.is_some_and(|ts| self.timestamps.is_old(ts.value, now));
         if self.agreed.timestamps && old && !rst {
             self.counters.paws_dropped += 1;
+            let start = SubflowOffset::from_seq(segment.seq, self.recv.isn, nxt);
+            self.note_old(start, &segment);
             self.answer_unacceptable(now, &segment);
             return None;
         }
@@ -158,11 +163,7 @@ impl Flow {
         if segment.flags.has(Flags::RST) {
             return;
         }
-        let len = len64(segment.payload.len());
-        let text = len > 0 && !segment.flags.has(Flags::SYN);
-        if let Some(start) = start.filter(|&s| text && s + len <= self.recv.nxt()) {
-            self.note_duplicate(start..start + len);
-        }
+        self.note_old(start, segment);
         self.answer_unacceptable(now, segment);
         if let (State::SynReceived, true, Some(handshake)) =
             (self.state, segment.flags.has(Flags::SYN), self.handshake.as_mut())
@@ -174,6 +175,16 @@ impl Flow {
         if let (State::TimeWait { .. }, true) = (self.state, segment.flags.has(Flags::FIN)) {
             // The peer missed the acknowledgment of its FIN: wait again (RFC 9293 §3.10.7.4).
             self.enter_time_wait(now);
+        }
+    }
+
+    /// Text that has all come before is reported as such (RFC 2883 §4), whatever else is wrong with
+    /// the segment.
+    fn note_old(&mut self, start: Option<SubflowOffset>, segment: &Segment) {
+        let len = len64(segment.payload.len());
+        let text = len > 0 && !segment.flags.has(Flags::SYN);
+        if let Some(start) = start.filter(|&s| text && s + len <= self.recv.nxt()) {
+            self.note_duplicate(start..start + len);
         }
     }
 
@@ -200,6 +211,7 @@ impl Flow {
     fn second_check_rst(
         &mut self,
         now: Instant,
+        path: PathId,
         arrival: &Arrival,
         ext: &mut dyn Extension,
     ) -> bool {
@@ -208,6 +220,9 @@ impl Flow {
         }
         if arrival.start != self.recv.nxt() {
             self.challenge(now);
+            return false;
+        }
+        if self.doubts_reset(now, path) {
             return false;
         }
         ext.read_reset(&arrival.segment.options.mptcp);

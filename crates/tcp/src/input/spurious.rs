@@ -12,9 +12,10 @@ impl Flow {
     /// Looks for proof that an episode was spurious, on each path.
     pub(super) fn detect_spurious(&mut self, news: &AckNews) {
         let (una, nxt, timestamps) = (self.send.una, self.send.nxt, self.agreed.timestamps);
-        let Self { board, paths, counters, .. } = self;
+        let Self { board, paths, counters, several, .. } = self;
         for path in paths.iter_mut() {
-            if news.duplicate.is_some() {
+            let concerned = |range| several.is_none() || path.concerns(range);
+            if news.duplicate.as_ref().is_some_and(concerned) {
                 path.rack.on_dsack(una, nxt);
             }
             let eifel = news.advanced && timestamps && path.episode.is_some();

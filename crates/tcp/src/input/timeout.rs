@@ -3,6 +3,7 @@
 
 use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
+use smallvec::SmallVec;
 
 use super::loss::{OwnViews, detect_losses};
 use crate::keepalive::Due;
@@ -25,6 +26,7 @@ impl Flow {
         self.recv.acks.handle_timeout(now);
         self.persist.handle_timeout(now);
         self.cork.handle_timeout(now);
+        self.several_timeout(now);
         self.path_timeouts(now, ext);
         let waiting = self.is_outstanding() || self.persist.due;
         let late = waiting && now.since(self.progress_at) >= self.user_timeout.current;
@@ -76,18 +78,22 @@ impl Flow {
         let views = self.views_of(ext, &mut own);
         // Without timestamps, and where new data can go nowhere else (RFC 5682 §3.1).
         let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
+        let many = self.several.is_some();
+        let (mut silent, mut struck) =
+            (SmallVec::<[usize; 2]>::new(), SmallVec::<[usize; 2]>::new());
         let Self { board, paths, send, events, counters, .. } = self;
-        for path in paths.iter_mut() {
+        for (i, path) in paths.iter_mut().enumerate() {
             if path.suspect_at().is_some_and(|at| at <= now) {
                 path.health = Health::Suspect;
                 events.push_back(Event::PathSuspect(path.id));
+                silent.push(i);
             }
             let Some((_, kind)) = path.timer.filter(|&(at, _)| at <= now) else { continue };
             path.timer = None;
             match kind {
                 TimerKind::Reorder => {
                     path.begin_ack();
-                    detect_losses(path, board, now, send.nxt, views);
+                    detect_losses(path, board, now, send.nxt, views, many);
                     path.rearm(now);
                 }
                 TimerKind::Tail => {
@@ -103,9 +109,12 @@ impl Flow {
                         path.health = Health::Failed;
                         events.push_back(Event::PathFailed(path.id));
                     }
+                    struck.push(i);
                 }
             }
         }
+        silent.into_iter().for_each(|i| self.leave_silent(now, i));
+        struck.into_iter().for_each(|i| self.note_strike(now, i));
     }
 }
 

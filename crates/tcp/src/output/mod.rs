@@ -12,10 +12,10 @@ use manypath_wire::{Flags, Segment};
 
 use crate::extension::Phase;
 use crate::flow::Transmit;
-use crate::path::{Health, MAX_RTO, Path};
+use crate::path::{MAX_RTO, Path};
 use crate::scoreboard::{Sent, Status};
 use crate::{Extension, Flow, State};
-use segment::Draft;
+pub(crate) use segment::Draft;
 
 impl Flow {
     /// The next segment to send. A driver calls this until it answers `None`.
@@ -36,7 +36,7 @@ impl Flow {
             if let Some(sent) = self.retransmit(now, ext) {
                 return Some(sent);
             }
-            if let Some(sent) = self.probe(now, ext) {
+            if let Some(sent) = self.ping(now, ext).or_else(|| self.probe(now, ext)) {
                 return Some(sent);
             }
             if let Some(sent) = self.send_new(now, ext) {
@@ -115,17 +115,17 @@ impl Flow {
         Some(self.resend(now, piece, path, limit, ext))
     }
 
-    /// A path with room: the preferred one if it is alive, then any that is alive, then any.
+    /// A path with room that answers, or any where none does: the fastest, since what is missing
+    /// holds up the rest, and of equals the one that had it.
     fn path_with_room(&self, preferred: PathId) -> Option<usize> {
-        let room = |p: &Path| p.room() > 0;
-        let alive = |p: &Path| room(p) && p.health == Health::Alive;
-        let find = |usable: &dyn Fn(&Path) -> bool| self.paths.iter().position(usable);
-        let own = find(&|p| p.id == preferred && alive(p));
-        own.or_else(|| find(&alive)).or_else(|| find(&room))
+        let any_well = self.paths.iter().any(Path::is_well);
+        let usable = |p: &Path| p.room() > 0 && p.may_carry() && (p.is_well() || !any_well);
+        let paths = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
+        paths.min_by_key(|(_, p)| (p.rtt.srtt(), p.id != preferred)).map(|(i, _)| i)
     }
 
     /// Sends (the first `limit` bytes of) piece `i` again on a path.
-    fn resend(
+    pub(crate) fn resend(
         &mut self,
         now: Instant,
         i: usize,
@@ -136,7 +136,8 @@ impl Flow {
         let piece = self.board.get(i);
         let attempt = piece.transmissions;
         let range = piece.range.start..piece.range.end.min(piece.range.start + u64::from(limit));
-        let draft = self.draft_data(path, range, attempt);
+        let tsval = self.several.is_some().then_some(piece.tsval);
+        let draft = Draft { tsval, ..self.draft_data(path, range, attempt) };
         let transmit = self.finish(now, &draft, ext);
         let end = draft.range.start + u64::from(transmit.segment.seq_len());
         if end < self.board.get(i).range.end {
@@ -158,12 +159,18 @@ impl Flow {
         }
         self.counters.bytes_retransmitted += u64::from(bytes);
         let range = self.board.get(i).range.clone();
-        let path = &mut self.paths[to];
-        let (index, mark) = (path.on_sent(range.clone(), now), path.delivered_mark());
-        if let Some(episode) = &mut path.episode {
-            let tsval = segment.options.timestamps.map(|ts| ts.value);
-            episode.evidence.on_retransmitted(range, tsval);
+        // With a TSval of its own, the echo tells a retransmission from the original.
+        let tsval =
+            segment.options.timestamps.filter(|_| self.several.is_none()).map(|ts| ts.value);
+        if let Some(old) = self.paths.iter_mut().find(|p| p.id == old) {
+            if let Some(episode) = &mut old.episode {
+                episode.evidence.on_retransmitted(range.clone(), tsval);
+            }
+            old.rearm(now);
         }
+        let path = &mut self.paths[to];
+        let (index, mark) = (path.on_sent(range, now), path.delivered_mark());
+        path.note_resent(bytes);
         let id = path.id;
         path.rearm(now);
         self.board.resent(i, id, index, now, mark);
@@ -182,14 +189,18 @@ impl Flow {
         self.pace_at = None;
         let Some(range) = self.sendable(ext) else {
             self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
+            self.note_nothing_to_send();
             return None;
         };
         if range.is_empty() {
             self.start_persist(now);
-            return None;
+            return self.hurry(now, ext);
         }
         self.paths.iter_mut().for_each(|path| path.raise_mss(now));
-        let path = self.path_for_new(now)?;
+        let path = match self.several {
+            None => self.path_for_new(now)?,
+            Some(_) => self.schedule(now, ext)?,
+        };
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
         if self.is_corked(now, path, len) {
@@ -249,7 +260,8 @@ impl Flow {
         range: Range<SubflowOffset>,
         ext: &mut dyn Extension,
     ) -> Transmit {
-        let draft = Draft { ect: true, ..self.draft_data(path, range, 0) };
+        // A mark is echoed for the flow, not for the path that it was made on.
+        let draft = Draft { ect: !self.is_spread(), ..self.draft_data(path, range, 0) };
         self.send_draft(now, &draft, ext)
     }
 
@@ -275,6 +287,8 @@ impl Flow {
             index,
             sent_at: now,
             transmissions: 1,
+            moved: false,
+            tsval: transmit.segment.options.timestamps.map_or(0, |ts| ts.value),
             status: Status::InFlight,
             delivered_before,
         });

@@ -116,7 +116,8 @@ impl Flow {
         at: SubflowOffset,
         ext: &mut dyn Extension,
     ) -> Transmit {
-        let draft = Draft { range: at..at, ..Draft::new(Phase::Open, Flags::ACK, 0) };
+        let path = self.main_path();
+        let draft = Draft { path, range: at..at, ..Draft::new(Phase::Open, Flags::ACK, 0) };
         self.finish(now, &draft, ext)
     }
 }

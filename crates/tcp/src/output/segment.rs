@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use manypath_base::{Instant, SubflowOffset, len32, usize64};
-use manypath_wire::{Ecn, Flags, Options, Segment};
+use manypath_wire::{Ecn, Flags, Options, Segment, Timestamps};
 
 use crate::extension::{Outgoing, Phase};
 use crate::flow::Transmit;
@@ -17,28 +17,31 @@ const MAX_SACK_BLOCKS: usize = 4;
 
 /// What a segment is to carry.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) phase: Phase,
-    pub(super) flags: Flags,
-    pub(super) attempt: u8,
+pub(crate) struct Draft {
+    pub(crate) phase: Phase,
+    pub(crate) flags: Flags,
+    pub(crate) attempt: u8,
     /// Index of the path in the flow's list.
-    pub(super) path: usize,
+    pub(crate) path: usize,
     /// Sequence space wanted; it may be cut shorter. May include FIN.
-    pub(super) range: Range<SubflowOffset>,
+    pub(crate) range: Range<SubflowOffset>,
     /// Data may travel as ECN-capable: it is new and no probe (RFC 3168 §6.1.5, §6.1.6).
-    pub(super) ect: bool,
+    pub(crate) ect: bool,
+    /// TSval, where it is not the time: it must not fall as the sequence number rises while data
+    /// is on several paths.
+    pub(crate) tsval: Option<u32>,
 }
 
 impl Draft {
-    pub(super) fn new(phase: Phase, flags: Flags, attempt: u8) -> Self {
+    pub(crate) fn new(phase: Phase, flags: Flags, attempt: u8) -> Self {
         let zero = SubflowOffset::ZERO;
-        Self { phase, flags, attempt, path: 0, range: zero..zero, ect: false }
+        Self { phase, flags, attempt, path: 0, range: zero..zero, ect: false, tsval: None }
     }
 }
 
 impl Flow {
     /// Makes the segment of a draft, and counts acknowledgments and windows in it as sent.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         now: Instant,
         draft: &Draft,
@@ -121,7 +124,9 @@ impl Flow {
             Phase::Reset => false,
         };
         if with_timestamps {
-            options.timestamps = Some(self.timestamps.option(now));
+            let clock = self.timestamps.option(now);
+            let value = draft.tsval.unwrap_or(clock.value);
+            options.timestamps = Some(Timestamps { value, ..clock });
         }
         let outgoing = Outgoing {
             now,

@@ -15,7 +15,7 @@ const TIMESTAMPS_LEN: u32 = 12;
 impl Flow {
     /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter
     /// of the window and no more than the path carries in a millisecond.
-    pub(super) fn burst(&self, path: usize) -> u32 {
+    pub(crate) fn burst(&self, path: usize) -> u32 {
         let path = &self.paths[path];
         let cwnd = path.controller.cwnd();
         let by_rate = path.rtt.srtt().map_or(u64::MAX, |srtt| {
@@ -23,7 +23,8 @@ impl Flow {
             u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
         });
         let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
-        let floor = 2 * path.mss.bytes();
+        // Runs of four survive lost acknowledgments better: a receiver reports few ranges.
+        let floor = if self.is_spread() { 4 } else { 2 } * path.mss.bytes();
         let most = self.config.max_burst.max(path.mss.bytes());
         (cwnd / 4).min(by_rate).max(floor).min(most)
     }

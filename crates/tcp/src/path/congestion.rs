@@ -53,7 +53,8 @@ impl Path {
             Signal::Timeout => Cause::Timeout,
             Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
         };
-        self.episode = Some(Episode::new(point, cause, self.episode.is_some() || answered));
+        let before = (point, self.last_index());
+        self.episode = Some(Episode::new(before, cause, self.episode.is_some() || answered));
         self.recovered = None;
         self.tail_probe = None;
     }

@@ -28,6 +28,7 @@ pub(crate) use rtt::{MAX_RTO, RttEstimator};
 pub(crate) use timers::{TailProbe, TimerKind};
 
 use crate::scoreboard::{Sent, Status};
+use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
 /// How well a path answers.
@@ -39,6 +40,17 @@ pub(crate) enum Health {
     Suspect,
     /// Its retransmission timer expired.
     Failed,
+}
+
+/// Whether a path may carry data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The peer has not answered on it.
+    Unproven,
+    /// It leads to the peer.
+    Proven,
+    /// It did harm.
+    Barred,
 }
 
 /// What one acknowledgment says of one path.
@@ -75,6 +87,11 @@ pub(crate) struct Path {
     /// The last episode that ended: that it was spurious may show only afterwards.
     pub(crate) recovered: Option<Episode>,
     pub(crate) health: Health,
+    pub(crate) standing: Standing,
+    /// Where the flow has several paths: how this one is asked whether it answers.
+    pub(crate) ping: Ping,
+    /// Failures in a row with hardly anything delivered between, and what was delivered by then.
+    pub(crate) strike: (u8, u64),
     pub(crate) in_flight: u32,
     pub(crate) lost: u32,
     pub(crate) sacked: u32,
@@ -110,6 +127,8 @@ pub(crate) struct Path {
     delivered: u64,
     delivered_at: Instant,
     lost_total: u64,
+    sent_total: u64,
+    resent_total: u64,
     rate: Rate,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
@@ -134,6 +153,9 @@ impl Path {
             frto: None,
             recovered: None,
             health: Health::Alive,
+            standing: Standing::Proven,
+            ping: Ping::default(),
+            strike: (0, 0),
             in_flight: 0,
             lost: 0,
             sacked: 0,
@@ -158,6 +180,8 @@ impl Path {
             delivered: 0,
             delivered_at: now,
             lost_total: 0,
+            sent_total: 0,
+            resent_total: 0,
             rate: Rate::default(),
             app_limited_until: 0,
             round_end: 0,
@@ -195,6 +219,12 @@ impl Path {
         } else {
             0
         }
+    }
+
+    /// Whether a reported duplicate may be of what was sent again for this path.
+    pub(crate) fn concerns(&self, range: &Range<SubflowOffset>) -> bool {
+        let episodes = self.episode.iter().chain(&self.recovered);
+        episodes.into_iter().any(|e| e.evidence.concerns(range))
     }
 
     /// Whether fast recovery goes on, where PRR decides what is sent.
@@ -235,6 +265,7 @@ impl Path {
             self.rto_base = now;
         }
         self.in_flight += bytes;
+        self.sent_total += u64::from(bytes);
         self.flight.0 = self.flight.0.max(self.in_flight);
         self.last_sent = now;
         if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
@@ -242,6 +273,16 @@ impl Path {
         }
         self.next_index += 1;
         self.order.push(self.next_index, range);
+        self.next_index
+    }
+
+    /// What was just sent had been sent before.
+    pub(crate) fn note_resent(&mut self, bytes: u32) {
+        self.resent_total += u64::from(bytes);
+    }
+
+    /// Place in send order of what was sent last.
+    pub(crate) fn last_index(&self) -> u64 {
         self.next_index
     }
 
@@ -279,7 +320,9 @@ impl Path {
         if self.tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
             self.tally.newest_before = Some((before, at, piece.sent_at));
         }
-        self.rack.on_delivered(piece, now, self.rtt.min());
+        if !piece.moved {
+            self.rack.on_delivered(piece, now, self.rtt.min());
+        }
     }
 
     /// Recovery may send one segment whatever PRR says.
@@ -393,10 +436,13 @@ impl Path {
             in_flight: self.in_flight,
             mss: self.mss,
             rate: self.rate,
+            sent: self.sent_total,
+            retransmitted: self.resent_total,
             delivered: self.delivered,
             lost: self.lost_total,
             suspect: self.health == Health::Suspect,
             failed: self.health == Health::Failed,
+            usable: self.standing == Standing::Proven,
         }
     }
 }

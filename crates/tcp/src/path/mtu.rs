@@ -65,6 +65,11 @@ impl Mtu {
 }
 
 impl Path {
+    /// The MSS that the interface and the peer allow.
+    pub(crate) fn agreed_mss(&self) -> Mss {
+        self.mtu.ceiling
+    }
+
     /// The peer's MSS is known.
     pub(crate) fn agree_on_mss(&mut self, mss: Mss) {
         self.set_mss(mss);

@@ -85,6 +85,14 @@ impl Rack {
         self.newest.is_some_and(|(index, end, _)| (sent.index, sent.range.end) < (index, end))
     }
 
+    /// Whether three later sends, or as many packets, were delivered (RFC 8985 §6.2, DupThresh).
+    pub(crate) fn is_far_past(&self, sent: &Sent, packet: u32) -> bool {
+        self.newest.is_some_and(|(index, end, _)| {
+            let later = index.saturating_sub(sent.index);
+            later >= 3 || later == 0 && end.saturating_sub(sent.range.end) >= 3 * u64::from(packet)
+        })
+    }
+
     /// When `sent`, which was passed over, counts as lost (RFC 8985 §6.2 step 5).
     pub(crate) fn lost_at(&self, sent: &Sent, window: Duration) -> Instant {
         sent.sent_at + self.rtt + window

@@ -69,6 +69,8 @@ const MAX_REPORTS: usize = 1_024;
 pub(crate) struct Episode {
     /// It ends when everything sent before it began is acknowledged (RFC 6582 §3.2, RFC 6675).
     pub(crate) point: SubflowOffset,
+    /// Place in the path's send order of the last piece sent before.
+    pub(crate) last_index: u64,
     pub(crate) cause: Cause,
     pub(crate) evidence: Evidence,
     /// Whether a part of what was sent before it began has been acknowledged since.
@@ -77,9 +79,13 @@ pub(crate) struct Episode {
 
 impl Episode {
     /// `follows` is whether another episode was not over.
-    pub(crate) fn new(point: SubflowOffset, cause: Cause, follows: bool) -> Self {
+    pub(crate) fn new(
+        (point, last_index): (SubflowOffset, u64),
+        cause: Cause,
+        follows: bool,
+    ) -> Self {
         let evidence = Evidence { moot: follows, ..Evidence::default() };
-        Self { point, cause, evidence, partial: false }
+        Self { point, last_index, cause, evidence, partial: false }
     }
 }
 
@@ -110,8 +116,7 @@ impl Evidence {
     /// A D-SACK: whether now every retransmission is known to have been needless (RFC 3708 §3).
     /// A duplicate of something that was never sent again is the network's doing.
     pub(crate) fn on_duplicate(&mut self, range: Range<SubflowOffset>) -> bool {
-        let outside: u64 = self.retransmitted.gaps(range.clone()).map(|g| g.end - g.start).sum();
-        if self.ambiguous || self.moot || outside == range.end - range.start {
+        if self.ambiguous || self.moot || !self.concerns(&range) {
             return false;
         }
         if self.duplicate.as_slice().len() >= MAX_REPORTS {
@@ -123,6 +128,12 @@ impl Evidence {
         self.duplicate.insert(range);
         let all = self.retransmitted.as_slice().iter().all(|r| self.duplicate.contains(r));
         all && !self.retransmitted.is_empty()
+    }
+
+    /// Whether any of `range` was sent again in the episode.
+    pub(crate) fn concerns(&self, range: &Range<SubflowOffset>) -> bool {
+        let outside: u64 = self.retransmitted.gaps(range.clone()).map(|g| g.end - g.start).sum();
+        outside < range.end - range.start
     }
 
     /// Eifel detection (RFC 3522 §3.2): whether the acknowledgment that first covers the first

@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use manypath_base::{Instant, Mss, Rng, SeqNum, len64, usize64};
+use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_cc::{Algorithm, Config as CcConfig};
+use manypath_sched::Algorithm as Scheduling;
 use manypath_wire::{Ecn, Segment};
 
 use super::link::{Link, LinkConfig, packets, wire_len};
 use super::setup::{self, PATH};
-use crate::{Config, Event, Flow, Plain, Received, State};
+use crate::{Config, Event, Flow, PathConfig, Plain, Received, State};
 
 /// Bytes that the application keeps written ahead.
 const AHEAD: u64 = 16 << 20;
@@ -102,6 +103,9 @@ pub struct Pair {
     now: Instant,
     flows: [Flow; 2],
     links: [Link; 2],
+    /// Further paths of the client, away from it.
+    further: Vec<(PathId, Link)>,
+    swallows: Option<PathId>,
     apps: [App; 2],
     wire: BTreeMap<(Instant, u64), (Side, Segment, Ecn)>,
     packets: u64,
@@ -110,6 +114,8 @@ pub struct Pair {
     pub events: Vec<(Instant, Side, Event)>,
     /// When the last bytes were read, by side.
     pub last_read: [Instant; 2],
+    /// Segments with something new that the server dropped as old (PAWS, RFC 7323 §5).
+    pub fresh_dropped: u64,
     /// Right edge that each side has promised on the wire.
     promised: [Option<SeqNum>; 2],
     whole: bool,
@@ -142,12 +148,15 @@ impl Pair {
             now,
             flows: [client, server],
             links,
+            further: Vec::new(),
+            swallows: None,
             apps: Default::default(),
             wire: BTreeMap::new(),
             packets: 0,
             pattern: pattern.into(),
             events: Vec::new(),
             last_read: [now; 2],
+            fresh_dropped: 0,
             promised: [None; 2],
             whole: sides.whole,
         };
@@ -209,6 +218,39 @@ impl Pair {
         }
     }
 
+    /// The client gets a further path, of which the server knows nothing; acknowledgments come back
+    /// as before.
+    pub fn add_path(&mut self, seed: u64, link: LinkConfig, algorithm: Algorithm) {
+        let id = PathId(u32::try_from(self.further.len()).expect("they are few") + 1);
+        let mut rng = Rng::seeded(seed);
+        self.further.push((id, Link::new(link, rng.fork())));
+        let (now, client) = (self.now, &mut self.flows[Side::Client.index()]);
+        let mss = client.mss();
+        let controller = algorithm.build(CcConfig::new(mss));
+        if client.use_several_paths(now, Scheduling::Blest.build(), rng).is_ok() {
+            client.add_path(now, PathConfig { id, mss, controller }).expect("there is room");
+        }
+        self.fresh_dropped = 0;
+        self.drain();
+    }
+
+    /// Cuts or restores a further path of the client.
+    pub fn cut_path(&mut self, id: PathId, down: bool) {
+        for (_, link) in self.further.iter_mut().filter(|(path, _)| *path == id) {
+            link.set_down(down);
+        }
+    }
+
+    /// Cuts or restores what leads away from `side` on its first path.
+    pub fn cut_path_of(&mut self, side: Side, down: bool) {
+        self.links[side.index()].set_down(down);
+    }
+
+    /// A further path of the client loses whatever has more than one byte.
+    pub fn swallow(&mut self, id: PathId) {
+        self.swallows = Some(id);
+    }
+
     /// Lets time pass.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
@@ -261,7 +303,11 @@ impl Pair {
         if let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= at) {
             let (to, segment, ecn) = entry.remove();
             let flow = &mut self.flows[to.index()];
+            let (old, nxt) = (flow.counters().paws_dropped, flow.recv.nxt().seq(flow.recv.isn));
+            let fresh = nxt.before(segment.seq.wrapping_add(segment.seq_len()));
             flow.handle_segment(at, Received { path: PATH, segment, ecn }, &mut Plain);
+            let fresh = fresh && to == Side::Server;
+            self.fresh_dropped += u64::from(fresh && flow.counters().paws_dropped > old);
         } else {
             for flow in &mut self.flows {
                 if flow.poll_timeout().is_some_and(|due| due <= at) {
@@ -280,7 +326,7 @@ impl Pair {
             while let Some(sent) = self.flows[side.index()].poll_transmit(self.now, &mut Plain) {
                 let cut = if self.whole { None } else { sent.gso_mss };
                 for packet in packets(sent.segment, cut) {
-                    self.post(side, &packet, sent.ecn);
+                    self.post((side, sent.path), &packet, sent.ecn);
                 }
             }
             while let Some(event) = self.flows[side.index()].poll_event() {
@@ -297,11 +343,16 @@ impl Pair {
         }
     }
 
-    fn post(&mut self, from: Side, packet: &Segment, ecn: Ecn) {
+    fn post(&mut self, (from, path): (Side, PathId), packet: &Segment, ecn: Ecn) {
         self.check_promise(from, packet);
-        let marked = ecn != Ecn::NotEct && self.links[from.index()].marks(self.now);
+        if self.swallows == Some(path) && from == Side::Client && packet.payload.len() > 1 {
+            return;
+        }
+        let further = self.further.iter_mut().find(|(id, _)| *id == path && from == Side::Client);
+        let link = further.map_or(&mut self.links[from.index()], |(_, link)| link);
+        let marked = ecn != Ecn::NotEct && link.marks(self.now);
         let ecn = if marked { Ecn::Ce } else { ecn };
-        for at in self.links[from.index()].send(self.now, wire_len(packet)) {
+        for at in link.send(self.now, wire_len(packet)) {
             self.packets += 1;
             self.wire.insert((at, self.packets), (from.peer(), packet.clone(), ecn));
         }

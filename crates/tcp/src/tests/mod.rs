@@ -27,6 +27,7 @@ mod resume;
 mod rto;
 mod sack;
 mod samples;
+mod several;
 mod simultaneous;
 mod spurious;
 mod time_wait;

@@ -1,0 +1,45 @@
+//! The left edge of a closed window: what holds it up on a slow path goes out again on a faster
+//! one, once.
+
+use manypath_base::Instant;
+
+use crate::flow::Transmit;
+use crate::path::Path;
+use crate::scoreboard::Status;
+use crate::{Extension, Flow};
+
+impl Flow {
+    /// The window is closed. If the first piece has been under way on a slow path for longer than
+    /// a faster one needs there and back, the faster one repeats it.
+    pub(crate) fn hurry(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        self.several.as_mut()?.hurry_at = None;
+        let first = self.board.iter().next()?;
+        let (start, slow, sent_at) = (first.range.start, first.path, first.sent_at);
+        let hurried = self.several.as_ref()?.hurried;
+        if first.status != Status::InFlight || start < hurried {
+            return None;
+        }
+        let slow_rtt = self.paths.iter().find(|p| p.id == slow)?.rtt.srtt()?;
+        let faster = |p: &&Path| {
+            p.id != slow
+                && p.is_well()
+                && p.room() > 0
+                && p.rtt.srtt().is_some_and(|t| t < slow_rtt)
+        };
+        let fast = self.paths.iter().filter(faster).min_by_key(|p| p.rtt.srtt())?.id;
+        let i = self.paths.iter().position(|p| p.id == fast)?;
+        let due = sent_at + self.paths[i].rtt.srtt()?;
+        let limit = self.burst(i).min(self.paths[i].room());
+        let several = self.several.as_mut()?;
+        if due > now {
+            several.hurry_at = Some(due);
+            return None;
+        }
+        several.scheduler.on_blocked();
+        let transmit = self.resend(now, 0, i, limit, ext);
+        if let (Some(several), Some(first)) = (self.several.as_mut(), self.board.iter().next()) {
+            several.hurried = first.range.end;
+        }
+        Some(transmit)
+    }
+}

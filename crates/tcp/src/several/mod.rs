@@ -1,0 +1,178 @@
+//! A flow over several paths of which the peer knows nothing: one-ended multipath TCP
+//! (draft-van-beijnum-1e-mp-tcp-00).
+//!
+//! **Owns** what a flow needs beyond a list of paths: which path takes what, proof that a path
+//! leads to the peer, what becomes of the flight of one that does not answer, and the rule to do no
+//! harm. **Invariants**: a path carries new data only after the peer has answered a ping on it;
+//! TSval never falls as the sequence number rises (RFC 7323 §5.3 would have the peer drop data); a
+//! peer that has no SACK gets one path. **Leaves out** where paths come from, and what is
+//! remembered of a destination: the owner's.
+
+mod edge;
+mod harm;
+mod health;
+mod ping;
+mod reset;
+mod schedule;
+
+use alloc::boxed::Box;
+
+use manypath_base::{Instant, PathId, Rng, SubflowOffset};
+use manypath_sched::Scheduler;
+
+use crate::path::{Path, Standing};
+use crate::{Event, Flow, PathConfig};
+use harm::Harm;
+pub(crate) use ping::Ping;
+use ping::{Tail, WANTED};
+
+/// Most paths of one flow.
+const MAX_PATHS: usize = 16;
+
+/// Why a flow keeps to the path that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinglePath {
+    /// The peer did not agree to SACK (RFC 2018): without, nothing tells which path lost what.
+    NoSack,
+    /// The handshake is not complete, or the flow ends.
+    NotOpen,
+    /// There is a path of that name, or there are too many.
+    NoRoom,
+}
+
+/// Why a path of several is used no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// A RST came that only this path explains.
+    Reset,
+    /// It takes pings but data vanishes on it.
+    Swallows,
+    /// Together the paths carried less than the best of them alone.
+    Harm,
+}
+
+/// What a flow over several paths has beside them.
+#[derive(Debug)]
+pub(crate) struct Several {
+    scheduler: Box<dyn Scheduler>,
+    rng: Rng,
+    tail: Tail,
+    /// What lies before was repeated on a faster path because the window was closed.
+    hurried: SubflowOffset,
+    /// When the first piece is to be looked at again, while the window is closed.
+    hurry_at: Option<Instant>,
+    harm: Harm,
+    /// A RST came on the first path, and is believed if another comes.
+    doubted_reset: bool,
+}
+
+impl Flow {
+    /// Readies the flow for more than one path. `rng` chooses what pings repeat, so that nobody
+    /// who does not see them can answer them.
+    ///
+    /// # Errors
+    /// Where the flow can have no more than one.
+    pub fn use_several_paths(
+        &mut self,
+        now: Instant,
+        scheduler: Box<dyn Scheduler>,
+        rng: Rng,
+    ) -> Result<(), SinglePath> {
+        if !self.agreed.sack {
+            return Err(SinglePath::NoSack);
+        }
+        if !self.state.is_synchronized() || !self.state.may_send() {
+            return Err(SinglePath::NotOpen);
+        }
+        self.several.get_or_insert_with(|| {
+            Box::new(Several {
+                scheduler,
+                rng,
+                tail: Tail::default(),
+                hurried: SubflowOffset::ZERO,
+                hurry_at: None,
+                harm: Harm::new(now),
+                doubted_reset: false,
+            })
+        });
+        Ok(())
+    }
+
+    /// Adds a path. It carries data once the peer has answered on it, which
+    /// [`Event::PathProven`] says.
+    ///
+    /// # Errors
+    /// Where the flow can have no more paths.
+    pub fn add_path(&mut self, now: Instant, config: PathConfig) -> Result<(), SinglePath> {
+        if self.several.is_none() {
+            return Err(SinglePath::NotOpen);
+        }
+        if self.paths.len() >= MAX_PATHS || self.paths.iter().any(|p| p.id == config.id) {
+            return Err(SinglePath::NoRoom);
+        }
+        let mut path = Path::new(config, &self.config, self.remote.is_ipv6(), now);
+        // What the peer takes is known by what the first path agreed on.
+        let mss = path.mss.min(self.paths[0].agreed_mss());
+        path.agree_on_mss(mss);
+        path.standing = Standing::Unproven;
+        path.ping.ask();
+        self.paths.push(path);
+        Ok(())
+    }
+
+    /// Takes a path away; what it carries goes over the others. The last path stays.
+    pub fn remove_path(&mut self, now: Instant, id: PathId) {
+        let Some(i) = self.paths.iter().position(|p| p.id == id) else { return };
+        if self.paths.len() == 1 {
+            return;
+        }
+        self.hand_over(i, now);
+        let gone = self.paths.remove(i);
+        let heir = self.paths[0].id;
+        self.board.inherit(gone.id, heir);
+        let heir = &mut self.paths[0];
+        heir.lost += gone.lost;
+        heir.sacked += gone.sacked;
+        heir.rearm(now);
+    }
+
+    /// Keeps what is about to be acknowledged up to `ack`, for pings.
+    pub(crate) fn keep_tail(&mut self, ack: SubflowOffset) {
+        let Some(several) = self.several.as_mut() else { return };
+        let buffer = &self.send.buffer;
+        let end = ack.min(buffer.end());
+        let start = buffer.start().max(SubflowOffset(end.0.saturating_sub(WANTED)));
+        if start < end {
+            several.tail.push(&buffer.slice(start, end), end);
+        }
+    }
+
+    /// The sender has nothing to send.
+    pub(crate) fn note_nothing_to_send(&mut self) {
+        if let Some(several) = self.several.as_mut() {
+            several.harm.on_nothing_to_send();
+        }
+    }
+
+    /// Uses a path no longer, whatever becomes of it.
+    pub(crate) fn bar(&mut self, now: Instant, i: usize, why: Barred) {
+        let path = &mut self.paths[i];
+        if path.standing == Standing::Barred {
+            return;
+        }
+        path.standing = Standing::Barred;
+        path.ping = Ping::default();
+        self.events.push_back(Event::PathBarred(path.id, why));
+        self.hand_over(i, now);
+    }
+
+    /// Whether the flow has more paths than one that may carry data.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.several.is_some() && self.paths.iter().filter(|p| p.may_carry()).count() > 1
+    }
+
+    /// The path of what belongs to none: the first that answers.
+    pub(crate) fn main_path(&self) -> usize {
+        self.paths.iter().position(Path::is_well).unwrap_or(0)
+    }
+}

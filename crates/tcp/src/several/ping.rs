@@ -1,0 +1,166 @@
+//! D-SACK pings: a byte that was acknowledged long ago is sent again on a path, and the peer
+//! answers at once with a D-SACK that names it (RFC 2883 §4.1). That proves that the path leads to
+//! the peer, that it lives, and how long its round trip is, at no risk to the data.
+//!
+//! **Invariants**: which byte is drawn at random, so that one who does not see the ping cannot
+//! answer it; the TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves
+//! beyond what is still under way (RFC 7323 §4.3, §5.3).
+
+use alloc::collections::VecDeque;
+use core::ops::Range;
+use core::time::Duration;
+
+use bytes::Bytes;
+use manypath_base::{Instant, Payload, Rng, SubflowOffset, len64, usize64};
+use manypath_wire::Flags;
+
+use crate::extension::Phase;
+use crate::flow::Transmit;
+use crate::output::Draft;
+use crate::path::{Health, Path, Standing};
+use crate::{Event, Extension, Flow};
+
+/// Bytes kept to draw from.
+const KEPT: usize = 1_024;
+/// Pings of a path that failed are this far apart: nothing else would show that it is back.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Longest pause between pings of a path that was never proven.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// A path that has no round-trip time is asked again after this.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The last bytes that were acknowledged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail {
+    bytes: VecDeque<u8>,
+    end: SubflowOffset,
+}
+
+impl Tail {
+    /// Everything before `end` is acknowledged; `payload` is the last of it, or all.
+    pub(crate) fn push(&mut self, payload: &Payload, end: SubflowOffset) {
+        for chunk in payload.chunks() {
+            self.bytes.extend(chunk.iter());
+        }
+        self.bytes.drain(..self.bytes.len().saturating_sub(KEPT));
+        self.end = end;
+    }
+
+    fn draw(&self, rng: &mut Rng) -> Option<(SubflowOffset, u8)> {
+        let back = rng.below(len64(self.bytes.len()));
+        let byte = *self.bytes.iter().rev().nth(usize64(back))?;
+        Some((SubflowOffset(self.end.0 - 1 - back), byte))
+    }
+}
+
+/// How much of what is acknowledged [`Tail`] wants.
+pub(crate) const WANTED: u64 = KEPT as u64;
+
+/// Pings of one path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ping {
+    /// The byte that was repeated last, and when.
+    asked: Option<(SubflowOffset, Instant)>,
+    /// When the next one is due.
+    at: Option<Instant>,
+    /// It is, and waits to be sent.
+    due: bool,
+    /// Unanswered ones in a row.
+    tries: u32,
+}
+
+impl Ping {
+    /// One is due now.
+    pub(crate) fn ask(&mut self) {
+        *self = Self { asked: self.asked, due: true, ..Self::default() };
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        self.at
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.at.is_some_and(|at| at <= now) {
+            (self.at, self.due) = (None, true);
+        }
+    }
+
+    fn is_answer(&self, range: &Range<SubflowOffset>) -> bool {
+        self.asked.is_some_and(|(at, _)| *range == (at..at + 1))
+    }
+}
+
+impl Path {
+    /// When an unanswered ping is followed by another.
+    fn ping_wait(&self) -> Duration {
+        match self.standing {
+            Standing::Unproven => (FIRST_WAIT * (1 << self.ping.tries.min(6))).min(MAX_PAUSE),
+            Standing::Proven | Standing::Barred => match self.health {
+                Health::Alive | Health::Suspect => self.rtt.rto().min(INTERVAL),
+                Health::Failed => INTERVAL,
+            },
+        }
+    }
+}
+
+impl Flow {
+    /// When something of several paths is due.
+    pub(crate) fn several_at(&self) -> Option<Instant> {
+        let several = self.several.as_ref()?;
+        let pings = self.paths.iter().filter_map(|p| p.ping.timeout());
+        pings.chain(several.hurry_at).min()
+    }
+
+    pub(crate) fn several_timeout(&mut self, now: Instant) {
+        let Some(several) = self.several.as_mut() else { return };
+        several.hurry_at = several.hurry_at.filter(|&at| at > now);
+        self.paths.iter_mut().for_each(|p| p.ping.handle_timeout(now));
+    }
+
+    /// A ping that is due, on its path.
+    pub(crate) fn ping(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        let several = self.several.as_mut()?;
+        let i = self.paths.iter().position(|p| p.ping.due)?;
+        let (at, byte) = several.tail.draw(&mut several.rng)?;
+        let tsval = self.board.iter().next().map(|first| first.tsval);
+        self.note_unanswered(i);
+        let path = &mut self.paths[i];
+        path.ping.due = false;
+        path.ping.asked = Some((at, now));
+        path.ping.tries += 1;
+        path.ping.at = Some(now + path.ping_wait());
+        let draft =
+            Draft { path: i, range: at..at, tsval, ..Draft::new(Phase::Open, Flags::ACK, 0) };
+        let mut transmit = self.finish(now, &draft, ext);
+        transmit.segment.payload = Payload::from(Bytes::copy_from_slice(&[byte]));
+        self.counters.pings_sent += 1;
+        Some(transmit)
+    }
+
+    /// Another ping is due because the last was not answered: a path that was only suspected has
+    /// failed.
+    fn note_unanswered(&mut self, i: usize) {
+        let path = &mut self.paths[i];
+        if path.ping.tries > 0 && path.health == Health::Suspect {
+            path.health = Health::Failed;
+            self.events.push_back(Event::PathFailed(path.id));
+        }
+    }
+
+    /// Takes a D-SACK that answers a ping; returns whether it was one.
+    pub(crate) fn take_pong(&mut self, now: Instant, range: &Range<SubflowOffset>) -> bool {
+        let Some(i) = self.paths.iter().position(|p| p.ping.is_answer(range)) else { return false };
+        let path = &mut self.paths[i];
+        if let Some((_, sent)) = path.ping.asked {
+            path.rtt.sample(now.since(sent), now);
+        }
+        path.ping = Ping::default();
+        path.last_heard = now;
+        if path.standing == Standing::Unproven {
+            path.standing = Standing::Proven;
+            self.events.push_back(Event::PathProven(path.id));
+        }
+        self.recover_path(now, i);
+        true
+    }
+}

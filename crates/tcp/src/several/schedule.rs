@@ -1,0 +1,53 @@
+//! Which path the next bytes take.
+
+use manypath_base::Instant;
+use manypath_sched::{Demand, PathView};
+use smallvec::SmallVec;
+
+use crate::path::{Health, Path};
+use crate::{Extension, Flow};
+
+impl Flow {
+    /// The path for new data; `None` where none has room, all wait for their pace, or the
+    /// scheduler rather waits for a better one.
+    pub(crate) fn schedule(&mut self, now: Instant, ext: &dyn Extension) -> Option<usize> {
+        let sacked: u64 = self.paths.iter().map(|p| u64::from(p.sacked)).sum();
+        let window = self.send_edge(ext).saturating_sub(self.send.nxt) + sacked;
+        let mut unsent = self.unsent();
+        let any_well = self.paths.iter().any(Path::is_well);
+        let mut views: SmallVec<[PathView; 4]> =
+            self.paths.iter().filter(|p| p.may_carry()).map(|p| view(p, any_well)).collect();
+        let several = self.several.as_mut()?;
+        for _ in 0..views.len() {
+            let picked = several.scheduler.pick(&Demand { unsent, window }, &views)?;
+            let i = self.paths.iter().position(|p| p.id == picked)?;
+            let Some(at) = self.paths[i].paced_until(now) else { return Some(i) };
+            self.pace_at = Some(self.pace_at.map_or(at, |other| other.min(at)));
+            // What it will take soon is not for the others.
+            let view = views.iter_mut().find(|v| v.id == picked)?;
+            unsent = unsent.saturating_sub(view.room.into());
+            view.room = 0;
+            if unsent == 0 {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// Where no path answers, one that does not is as good as another.
+fn view(path: &Path, any_well: bool) -> PathView {
+    let info = path.info();
+    PathView {
+        id: info.id,
+        alive: path.health == Health::Alive || !any_well,
+        backup: false,
+        srtt: info.srtt,
+        rtt_var: info.rtt_var,
+        cwnd: info.cwnd,
+        in_flight: info.in_flight,
+        room: path.room(),
+        mss: info.mss,
+        rate: info.rate,
+    }
+}

@@ -1,0 +1,166 @@
+//! A flow over several paths to a peer that knows of one: nothing is lost, the paths pool, a dead
+//! one is left, and what is forged changes nothing.
+
+use core::time::Duration;
+
+use manypath_base::{Mss, PathId, Rate, Rng};
+use manypath_cc::Algorithm;
+
+use crate::testing::{LinkConfig, Pair, Side, Sides, ms};
+use crate::{Barred, Config, Event};
+
+const SECOND: PathId = PathId(1);
+
+/// The scenario of the facts page: 20 Mb/s and 10 ms, 10 Mb/s and 40 ms, one way.
+fn fast() -> LinkConfig {
+    LinkConfig::clean(20, ms(10))
+}
+
+fn slow() -> LinkConfig {
+    LinkConfig::clean(10, ms(40))
+}
+
+fn sides(link: LinkConfig) -> Sides {
+    Sides { algorithm: Algorithm::Lia, ..Sides::over(link) }
+}
+
+/// A pair that has a further path of the client.
+fn pair(seed: u64, first: LinkConfig, second: LinkConfig, config: Config) -> Pair {
+    let mut pair = Pair::new(seed, Sides { config, ..sides(first) });
+    assert!(pair.transfer(10_000, ms(1_000)).intact);
+    pair.add_path(seed, second, Algorithm::Lia);
+    pair
+}
+
+/// Mb/s of payload, once it has settled.
+fn goodput(pair: &mut Pair, time: Duration) -> u64 {
+    pair.write(Side::Client, 1 << 30);
+    pair.run_for(Duration::from_secs(5));
+    let before = pair.received(Side::Server);
+    pair.run_for(time);
+    let bytes = pair.received(Side::Server) - before;
+    Rate::from_transfer(bytes, time).bits_per_sec() / 10_000
+}
+
+fn has(pair: &Pair, wanted: impl Fn(&Event) -> bool) -> bool {
+    pair.events.iter().any(|(_, side, event)| *side == Side::Client && wanted(event))
+}
+
+#[test]
+fn two_paths_carry_together_what_each_could_alone() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    let got = goodput(&mut pair, Duration::from_secs(20));
+    assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
+    // Of 28.96 Mb/s.
+    assert!(
+        got >= 2_750,
+        "{got}: {:#?}",
+        pair.flow(Side::Client).paths().collect::<alloc::vec::Vec<_>>()
+    );
+}
+
+#[test]
+fn a_receiver_with_little_buffer_is_not_harmed() {
+    let buffer = |bytes| Config { recv_buffer: bytes, recv_buffer_max: bytes, ..Config::default() };
+    for (bytes, least) in [(128 << 10, 1_850), (256 << 10, 2_270)] {
+        let mut pair = pair(1, fast(), slow(), buffer(bytes));
+        let got = goodput(&mut pair, Duration::from_secs(20));
+        assert!(got >= least, "{bytes}: {got}");
+    }
+}
+
+#[test]
+fn a_path_that_dies_in_silence_holds_nothing_up_for_long() {
+    for cut_first in [false, true] {
+        let mut pair = pair(1, fast(), slow(), Config::default());
+        pair.write(Side::Client, 40 << 20);
+        pair.run_for(Duration::from_secs(5));
+        if cut_first {
+            pair.cut_path_of(Side::Client, true);
+        } else {
+            pair.cut_path(SECOND, true);
+        }
+        let mut longest = Duration::ZERO;
+        let mut last = pair.last_read[1];
+        for _ in 0..500 {
+            pair.run_for(ms(2));
+            longest = longest.max(pair.now().since(last));
+            last = pair.last_read[1];
+        }
+        assert!(longest <= ms(300), "{cut_first}: {longest:?}");
+        pair.cut_path(SECOND, false);
+        pair.cut_path_of(Side::Client, false);
+        assert!(pair.run_until(Duration::from_secs(60), |p| p.received(Side::Server) >= 40 << 20));
+        let dead = if cut_first { PathId(0) } else { SECOND };
+        assert!(has(&pair, |e| *e == Event::PathRestored(dead)), "{:?}", pair.events);
+    }
+}
+
+/// A network with everything wrong with it, chosen by seed.
+fn hostile(rng: &mut Rng) -> LinkConfig {
+    let delay = Duration::from_micros(100 + rng.below(60_000));
+    LinkConfig {
+        rate: Some(Rate::from_bits_per_sec(1_000_000 + rng.below(50_000_000))),
+        delay,
+        queue: 5_000 + rng.below(100_000),
+        loss: rng.below(500),
+        duplicate: rng.below(300),
+        reorder: rng.below(500),
+        jitter: delay * 2,
+        mark: None,
+    }
+}
+
+#[test]
+fn nothing_is_lost_over_two_hostile_paths() {
+    for seed in 0..200 {
+        let mut rng = Rng::seeded(seed);
+        let (first, second) = (hostile(&mut rng), hostile(&mut rng));
+        let buffer = u32::try_from(8_000 + rng.below(300_000)).expect("it is small");
+        let config = Config {
+            recv_buffer: buffer,
+            recv_buffer_max: buffer * 2,
+            timestamps: rng.chance(3, 4),
+            max_burst: if rng.chance(1, 2) { 1 } else { 65_000 },
+            ..Config::default()
+        };
+        let mut pair = Pair::new(seed, Sides { config, mss: Mss(1_400), ..sides(first) });
+        assert!(pair.transfer(5_000, Duration::from_secs(60)).intact);
+        pair.add_path(seed, second, Algorithm::Lia);
+        let up = 100_000 + rng.below(400_000);
+        pair.write(Side::Server, rng.below(100_000));
+        let transfer = pair.transfer(up, Duration::from_secs(300));
+        assert!(transfer.intact, "seed {seed}: {:?}", pair.flow(Side::Client));
+        assert_eq!(pair.fresh_dropped, 0, "seed {seed}");
+        assert!(pair.finish(Duration::from_secs(120)), "seed {seed}: {pair:?}");
+    }
+}
+
+#[test]
+fn without_sack_there_is_one_path() {
+    let config = Config { sack: false, ..Config::default() };
+    let mut pair = pair(1, fast(), slow(), config);
+    assert!(pair.transfer(1 << 20, Duration::from_secs(10)).intact);
+    assert_eq!(pair.flow(Side::Client).paths().count(), 1);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_carries_nothing() {
+    let mut pair = Pair::new(1, sides(fast()));
+    assert!(pair.transfer(10_000, ms(1_000)).intact);
+    pair.add_path(1, LinkConfig { loss: 10_000, ..slow() }, Algorithm::Lia);
+    assert!(pair.transfer(8 << 20, Duration::from_secs(10)).intact);
+    let second = pair.flow(Side::Client).paths().find(|p| p.id == SECOND).expect("it is there");
+    assert!(!second.usable && second.sent == 0, "{second:?}");
+    assert!(pair.flow(Side::Client).counters().pings_sent > 2);
+}
+
+/// It passes the byte of a ping and swallows what is out of order: harmless to one path, a grave to
+/// a second.
+#[test]
+fn a_path_that_takes_pings_and_swallows_data_is_barred() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    pair.swallow(SECOND);
+    assert!(pair.transfer(20 << 20, Duration::from_secs(60)).intact);
+    assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Swallows)), "{:?}", pair.events);
+}
