@@ -156,6 +156,7 @@ impl ConnectionInfo {
             Protocol::Negotiating => ("negotiating", None),
             Protocol::Multipath => ("multipath", None),
             Protocol::FellBack(reason) => ("fell-back", Some(kebab(&format!("{reason:?}")))),
+            Protocol::OneEnded => ("one-ended", None),
             Protocol::PlainTcp => ("plain-tcp", None),
         };
         let mut subflows: Vec<_> = subflows.iter().map(|s| SubflowInfo::of(s, state)).collect();

@@ -96,6 +96,9 @@ pub struct EndpointConfig {
     pub limits: PathLimits,
     /// Largest number of bytes written and not acknowledged that a connection keeps.
     pub send_buffer_max: u32,
+    /// Spread connections that fell back to TCP over all interfaces that have their local address:
+    /// one-ended multipath, of which the peer knows nothing. It needs SACK at the peer.
+    pub one_ended: bool,
     /// Ask for checksums over mapped data (RFC 8684 §3.3.1).
     pub checksum: bool,
     /// Largest number of connections, the half-open ones included.
@@ -125,6 +128,7 @@ impl Default for EndpointConfig {
             scheduler: SchedulerKind::LowestRtt,
             limits: PathLimits::default(),
             send_buffer_max: 8 << 20,
+            one_ended: true,
             checksum: false,
             max_connections: 1 << 20,
             max_half_open: 4_096,
@@ -141,8 +145,11 @@ impl Default for EndpointConfig {
 pub struct ConnectOptions {
     /// Source address; the first of the right family if `None`.
     pub local: Option<IpAddr>,
-    /// Do not ask for multipath: plain TCP.
+    /// Do not ask for multipath: plain TCP over one path.
     pub plain_tcp: bool,
+    /// Do not ask the peer for multipath, but spread the connection over all interfaces that have
+    /// its local address.
+    pub one_ended: bool,
     /// Congestion control other than the endpoint's.
     pub congestion_control: Option<CongestionControl>,
     /// Scheduler other than the endpoint's.
@@ -159,8 +166,10 @@ pub struct ConnectOptions {
 /// Settings of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// Do not offer multipath: plain TCP.
+    /// Do not offer multipath: plain TCP over one path.
     pub plain_tcp: bool,
+    /// Do not offer multipath, but spread what is sent over all interfaces that have the address.
+    pub one_ended: bool,
     /// Connections that wait to be accepted, the half-open ones included.
     pub backlog: usize,
     /// Connections whose data on the SYN was taken while their handshake is not complete, at most;
@@ -171,6 +180,6 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { plain_tcp: false, backlog: 1024, fast_open: 0 }
+        Self { plain_tcp: false, one_ended: false, backlog: 1024, fast_open: 0 }
     }
 }

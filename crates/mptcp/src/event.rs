@@ -48,6 +48,8 @@ pub enum PathDownReason {
     AddressRemoved,
     /// This side gave it up: it was silent while data was due on it.
     Silent,
+    /// With it a one-ended connection carried less than without.
+    Harmful,
     /// The connection ended.
     ConnectionEnded,
 }
@@ -58,9 +60,11 @@ impl PathDownReason {
         match self {
             Self::Silent | Self::TimedOut => ResetReason::UnacceptablePerformance,
             Self::JoinFailed => ResetReason::MptcpError,
-            Self::Closed | Self::Reset(_) | Self::AddressRemoved | Self::ConnectionEnded => {
-                ResetReason::Unspecified
-            }
+            Self::Closed
+            | Self::Reset(_)
+            | Self::AddressRemoved
+            | Self::Harmful
+            | Self::ConnectionEnded => ResetReason::Unspecified,
         }
     }
 }

@@ -17,11 +17,13 @@ pub enum Protocol {
     Multipath,
     /// Multipath was asked for, and fell back.
     FellBack(FallbackReason),
+    /// TCP that this side spreads over several paths, of which the peer knows nothing.
+    OneEnded,
     /// Multipath was not asked for.
     PlainTcp,
 }
 
-/// One subflow at this moment.
+/// One subflow at this moment, or one path of a connection that is one-ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubflowInfo {
     /// Which subflow.

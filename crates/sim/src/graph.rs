@@ -17,6 +17,8 @@ pub struct HostConfig {
     pub endpoint: EndpointConfig,
     /// Tell peers of all addresses (ADD_ADDR).
     pub announces: bool,
+    /// All interfaces have the address of the first.
+    pub one_address: bool,
     /// Links, by number, whose subflows are backups.
     pub backups: Vec<usize>,
 }

@@ -53,8 +53,9 @@ impl Host {
                 backup: config.backups.contains(&(way / 2)),
                 fullmesh: false,
             };
-            let addresses =
-                vec![LocalAddress { addr: addr(Port::new(number, iface)), flags, port: None }];
+            // One address for all of them is what one-ended multipath needs.
+            let port = Port::new(number, if config.one_address { 0 } else { iface });
+            let addresses = vec![LocalAddress { addr: addr(port), flags, port: None }];
             let interface = Interface { id: IfaceId(iface.into()), mtu: 1_500, addresses };
             endpoint.add_interface(now, interface);
         }

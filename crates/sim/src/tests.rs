@@ -20,6 +20,7 @@ fn bulk(bytes: Option<u64>) -> FlowConfig {
         cc: None,
         scheduler: None,
         plain_tcp: false,
+        one_ended: false,
         workload: Workload::Bulk { bytes },
         start: Duration::ZERO,
         jitter: ms(100),

@@ -133,6 +133,7 @@ impl World {
         let Flow { config, hosts, stats, .. } = &mut self.flows[flow];
         let options = ConnectOptions {
             plain_tcp: config.plain_tcp,
+            one_ended: config.one_ended,
             congestion_control: config.cc,
             scheduler: config.scheduler,
             ..ConnectOptions::default()

@@ -78,6 +78,8 @@ pub struct FlowConfig {
     pub scheduler: Option<Scheduler>,
     /// Plain TCP.
     pub plain_tcp: bool,
+    /// Plain TCP for the server, over all interfaces of the client that have one address.
+    pub one_ended: bool,
     /// What it carries.
     pub workload: Workload,
     /// When it starts.

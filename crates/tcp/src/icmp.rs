@@ -33,6 +33,8 @@ impl Flow {
         let v6 = self.remote.is_ipv6();
         let (headers, floor) = (if v6 { 60 } else { 40 }, min_mss(v6));
         let mss = u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX).max(floor);
+        // Of several paths it is the one that the quoted packet went out on.
+        let path = self.board.at(at).map_or(path, |piece| piece.path);
         let Some(p) = self.paths.iter_mut().find(|p| p.id == path) else { return };
         if mss >= p.mss.0 {
             return;

@@ -261,6 +261,12 @@ impl Scoreboard {
         self.sent.iter().rposition(|s| s.path == path && s.status != Status::Sacked)
     }
 
+    /// The piece that has a place in sequence.
+    pub(crate) fn at(&self, place: SubflowOffset) -> Option<&Sent> {
+        let i = self.sent.partition_point(|s| s.range.end <= place);
+        self.sent.get(i).filter(|s| s.range.start <= place)
+    }
+
     pub(crate) fn get(&self, i: usize) -> &Sent {
         &self.sent[i]
     }

@@ -67,6 +67,8 @@ impl Connection {
         let initial = self.local.ip();
         let before = self.paths.locals().to_vec();
         let mut gone = self.paths.set_locals(now, locals, initial);
+        self.one_ended.interfaces_changed();
+        self.spread(now);
         self.follow_priorities(&before);
         for sub in &mut self.subflows {
             if !self.paths.has_local(sub.flow.local().ip()) {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use manypath_base::{
-    DataOffset, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
+    DataOffset, IfaceId, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
 };
 use manypath_tcp::{CloseReason, Event as FlowEvent, Received, State};
 use manypath_wire::{Ecn, IcmpError, Segment};
@@ -31,13 +31,15 @@ impl Connection {
         &mut self,
         now: Instant,
         id: SubflowId,
+        iface: IfaceId,
         segment: Segment,
         ecn: Ecn,
     ) {
         if let Some(i) = self.index(id) {
             self.note_heard(now, i);
+            let path = self.one_ended.path_on(iface).unwrap_or(PathId::from(id));
             self.with_flow(i, |flow, seam| {
-                let received = Received { path: PathId::from(id), segment, ecn };
+                let received = Received { path, segment, ecn };
                 flow.handle_segment(now, received, seam);
             });
             self.settle(now, i);
@@ -71,6 +73,7 @@ impl Connection {
         self.act_on_said(now, i);
         self.arm_confirm_timer(now, i);
         self.drain_flow_events(now, i);
+        self.spread(now);
         self.progress_close(now);
         while let Some(n) = self.subflows.iter().position(|s| s.flow.state() == State::Closed) {
             self.drain_flow_events(now, n);
@@ -195,7 +198,6 @@ impl Connection {
     }
 
     fn drain_flow_events(&mut self, now: Instant, i: usize) {
-        let id = self.subflows[i].id;
         let mut closed = None;
         while let Some(event) = self.subflows[i].flow.poll_event() {
             match event {
@@ -204,14 +206,16 @@ impl Connection {
                 | FlowEvent::Acknowledged
                 | FlowEvent::FastOpenAnswered => {}
                 FlowEvent::PeerClosed => self.on_peer_closed(i),
-                FlowEvent::PathSuspect(_) => {
-                    self.events.push_back(Event::PathSuspect(self.id, id));
+                FlowEvent::PathSuspect(path) => {
+                    self.events.push_back(Event::PathSuspect(self.id, SubflowId::from(path)));
                     self.on_silent(i);
                 }
                 FlowEvent::PathFailed(_) => self.on_silent(i),
-                FlowEvent::PathRestored(_) => {
-                    self.events.push_back(Event::PathRestored(self.id, id));
+                FlowEvent::PathRestored(path) => {
+                    self.events.push_back(Event::PathRestored(self.id, SubflowId::from(path)));
                 }
+                FlowEvent::PathProven(path) => self.on_path_proven(path),
+                FlowEvent::PathBarred(path, why) => self.on_path_barred(path, why),
                 FlowEvent::Closed(reason) => closed = Some(reason),
             }
         }

@@ -17,6 +17,7 @@ mod fastclose;
 mod hurry;
 mod input;
 mod mapping;
+mod one_ended;
 mod output;
 mod path_manager;
 mod plan;
@@ -43,6 +44,7 @@ use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, Transmit};
 use manypath_wire::MpTcpRst;
 
+pub(crate) use one_ended::{OneEnded, Spreading};
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
 
@@ -70,6 +72,8 @@ pub(crate) struct Birth {
     /// MP_FASTCLOSE goes out in acknowledgments rather than RSTs.
     pub(crate) fastclose_by_ack: bool,
     pub(crate) scheduler: Box<dyn Scheduler>,
+    /// How it is spread over paths where it is TCP; `None` keeps it to one.
+    pub(crate) spreading: Option<Spreading>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
     pub(crate) paths: PathManager,
@@ -108,6 +112,7 @@ pub(crate) struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     paths: PathManager,
+    one_ended: OneEnded,
     events: VecDeque<Event>,
     /// The application may use it: the handshake is complete.
     established: bool,
@@ -170,6 +175,7 @@ impl Connection {
             local: birth.opening.local,
             remote: birth.opening.remote,
             paths: core::mem::take(&mut birth.paths),
+            one_ended: OneEnded::new(birth.spreading.take()),
             events: VecDeque::new(),
             established: false,
             last_words: VecDeque::new(),

@@ -13,9 +13,15 @@ use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
 use crate::address::is_unicast;
-use crate::connection::{Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role};
+use crate::connection::{
+    Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading,
+};
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions, FallbackReason};
+
+/// Which path of a one-ended connection takes what: the window is all that a legacy receiver gives,
+/// and a slow path must not hold it up.
+const ONE_ENDED: manypath_sched::Algorithm = manypath_sched::Algorithm::Blest;
 
 impl Endpoint {
     /// Begins a connection; its SYN waits to be sent.
@@ -42,7 +48,8 @@ impl Endpoint {
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
         let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
         paths.know_remotes(&options.remotes);
-        let mode = match (options.plain_tcp, self.blackholes.is_black(now, remote.ip())) {
+        let plain = options.plain_tcp || options.one_ended;
+        let mode = match (plain, self.blackholes.is_black(now, remote.ip())) {
             (true, _) => Mode::Plain(None),
             (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
             (false, false) => Mode::Negotiating,
@@ -56,6 +63,7 @@ impl Endpoint {
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: scheduler.build(),
+            spreading: self.spreading(now, remote, (options.plain_tcp, options.one_ended)),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths,
@@ -103,7 +111,9 @@ impl Endpoint {
         arrival: Arrival,
         key: Key,
     ) -> Option<Birth> {
-        let Arrival { iface, tuple, multipath, .. } = arrival;
+        let Arrival { iface, tuple, multipath, listener } = arrival;
+        let options = self.listeners.get(&listener)?.options;
+        let kept = (options.plain_tcp, options.one_ended);
         let locals = self.local_entries(tuple.local.ip());
         let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
         let cc = self.config.congestion_control;
@@ -116,12 +126,25 @@ impl Endpoint {
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: self.config.scheduler.build(),
+            spreading: self.spreading(now, tuple.remote, kept),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths: PathManager::new(locals, self.config.limits),
             iface,
             opening: self.opening(now, tuple, mtu, cc),
         })
+    }
+
+    /// How a connection is spread over paths of which the peer knows nothing, if it may be.
+    fn spreading(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        (plain_tcp, one_ended): (bool, bool),
+    ) -> Option<Spreading> {
+        let wanted = one_ended || self.config.one_ended && !plain_tcp;
+        let bears = !self.single_paths.has(now, remote.ip());
+        (wanted && bears).then(|| Spreading { scheduler: ONE_ENDED.build(), rng: self.rng.fork() })
     }
 
     pub(super) fn insert(

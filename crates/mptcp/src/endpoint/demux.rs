@@ -36,7 +36,7 @@ impl Endpoint {
             if self.may_replace(id, subflow, &segment) {
                 self.forget_subflow(id, subflow);
             } else {
-                return self.pass_to_subflow(now, id, subflow, segment, ip.ecn);
+                return self.pass_to_subflow(now, (id, subflow), iface, segment, ip.ecn);
             }
         }
         if self.iface_of(ip.dst).is_none() {
@@ -73,13 +73,13 @@ impl Endpoint {
     fn pass_to_subflow(
         &mut self,
         now: Instant,
-        id: ConnId,
-        subflow: SubflowId,
+        (id, subflow): (ConnId, SubflowId),
+        iface: IfaceId,
         segment: Segment,
         ecn: Ecn,
     ) {
         if let Some(entry) = self.connections.get_mut(&id) {
-            entry.conn.handle_segment(now, subflow, segment, ecn);
+            entry.conn.handle_segment(now, subflow, iface, segment, ecn);
             self.settle(now, id);
         }
     }

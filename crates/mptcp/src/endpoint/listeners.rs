@@ -162,7 +162,8 @@ impl Endpoint {
         let Some(id) = self.listener_at(tuple.local) else {
             return self.answer_stray(iface, ip, syn, None);
         };
-        let multipath = !self.listeners[&id].options.plain_tcp && offers_multipath(syn);
+        let options = self.listeners[&id].options;
+        let multipath = !options.plain_tcp && !options.one_ended && offers_multipath(syn);
         let arrival = Arrival { listener: id, iface, tuple, multipath };
         match (self.room_for_one(id), self.config.syn_cookies) {
             (Room::Free, SynCookies::Never | SynCookies::WhenFull) => {}

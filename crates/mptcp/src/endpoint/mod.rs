@@ -15,6 +15,7 @@ mod fast_open;
 mod isn;
 mod listeners;
 mod secret;
+mod single_path;
 mod stray;
 mod syn_cookies;
 
@@ -35,6 +36,7 @@ use fast_open::{Granter, Servers};
 use isn::IsnClock;
 use listeners::Listener;
 use secret::Secret;
+use single_path::SinglePaths;
 
 /// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
@@ -89,6 +91,7 @@ pub struct Endpoint {
     listeners: BTreeMap<ListenerId, Listener>,
     next_listener: u32,
     blackholes: Blackholes,
+    single_paths: SinglePaths,
     timers: TimerQueue<ConnId>,
     /// Connections that may have something to send, each once.
     sending: VecDeque<ConnId>,
@@ -120,6 +123,7 @@ impl Endpoint {
             listeners: BTreeMap::new(),
             next_listener: 0,
             blackholes: Blackholes::default(),
+            single_paths: SinglePaths::default(),
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
             answers: VecDeque::new(),
@@ -216,7 +220,9 @@ impl Endpoint {
         subflow: SubflowId,
         out: manypath_tcp::Transmit,
     ) -> Option<Transmit> {
-        let &(tuple, iface) = self.connections.get(&id)?.tuples.get(&subflow)?;
+        let entry = self.connections.get(&id)?;
+        let &(tuple, iface) = entry.tuples.get(&subflow)?;
+        let iface = entry.conn.iface_of(out.path).unwrap_or(iface);
         Some(transmit(tuple, iface, out))
     }
 
@@ -237,6 +243,9 @@ impl Endpoint {
         if let Some(answered) = entry.conn.take_capable_answer() {
             let dest = entry.conn.remote_addr().ip();
             self.blackholes.learn(now, dest, answered, self.config.blackhole_time);
+        }
+        if entry.conn.take_harmed() {
+            self.single_paths.learn(now, entry.conn.remote_addr().ip());
         }
         if let Some(answer) = entry.conn.take_fast_open_answer()
             && let Some(hosts) = entry.fast_open.take()

@@ -71,7 +71,8 @@ impl Endpoint {
             Some(_) => return false,
             None => false,
         };
-        let denied = multipath && self.listeners[&listener].options.plain_tcp;
+        let options = self.listeners[&listener].options;
+        let denied = multipath && (options.plain_tcp || options.one_ended);
         if denied || self.tokens.contains_key(&Identity::new(remembered.key).token) {
             return false;
         }

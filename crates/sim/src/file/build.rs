@@ -83,6 +83,7 @@ impl Document {
             let config = config.ok_or_else(|| Wrong::new(&key, "no link ends at this node"))?;
             host.stack.apply(config, &format!("{key}.stack"))?;
             config.backups = backups;
+            config.one_address = host.one_address;
         }
         Ok(())
     }
@@ -193,6 +194,7 @@ impl Flow {
                 cc,
                 scheduler,
                 plain_tcp: self.tcp,
+                one_ended: self.one_ended,
                 workload: self.workload(),
                 start: self.start.map_or(Duration::ZERO, |t| t.0),
                 jitter: self.jitter.map_or(Duration::from_millis(100), |t| t.0),

@@ -90,13 +90,16 @@ pub(crate) struct Stack {
 
 /// A host; what is not said is as in `stack`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Host {
     #[serde(default)]
     pub(crate) stack: Stack,
     /// Links whose subflows are backups.
     #[serde(default)]
     pub(crate) backup: Vec<String>,
+    /// All its interfaces have one address, so that what falls back to TCP goes over all of them.
+    #[serde(default)]
+    pub(crate) one_address: bool,
 }
 
 /// Links of common kinds.
@@ -182,6 +185,9 @@ pub(crate) struct Flow {
     pub(crate) scheduler: Option<String>,
     #[serde(default)]
     pub(crate) tcp: bool,
+    /// Plain TCP to the server, over all interfaces of the client that have one address.
+    #[serde(default)]
+    pub(crate) one_ended: bool,
     pub(crate) workload: Option<Workload>,
     pub(crate) start: Option<Time>,
     pub(crate) jitter: Option<Time>,
