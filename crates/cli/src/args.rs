@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Perf(commands::perf::Args),
     /// Explain a capture file: connections, subflows, mappings, one line a segment
     Decode(commands::decode::Args),
+    /// Measure on hosts and links that are made for it: a scenario each
+    Lab(commands::lab::Args),
     /// Simulate networks with the very same code: run experiments, check published results
     Sim(commands::sim::Args),
 }

@@ -251,6 +251,25 @@ impl Topology {
         self.server.ip_batch(family, &[format!("route replace {prefix} dev {name}")])
     }
 
+    /// What comes into the client on one of its interfaces leaves on link number `link`: a path of a
+    /// stack that has one address on all its paths.
+    ///
+    /// # Errors
+    /// When the interface is not there.
+    pub fn forward(&self, interface: &str, link: usize) -> Result<(), LabError> {
+        let rule = format!("rule add pref {} iif {interface} lookup {}", 10 + link, table(link));
+        self.client.ip_batch(Family::V4, &[rule])
+    }
+
+    /// What the client's kernel sends with this mark leaves on link number `link`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn forward_marked(&self, mark: u32, link: usize) -> Result<(), LabError> {
+        let rule = format!("rule add pref {} fwmark {mark} lookup {}", 50 + link, table(link));
+        self.client.ip_batch(Family::V4, &[rule])
+    }
+
     /// One echo over link number `link`, from the client's IPv4 address to the server's.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod get;
+pub(crate) mod lab;
 pub(crate) mod perf;
 pub(crate) mod serve;
 pub(crate) mod sim;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, cli.json),
         Command::Perf(args) => perf::run(args, cli.json),
         Command::Decode(args) => decode::run(args, cli.json),
+        Command::Lab(args) => lab::run(args, cli.json),
         Command::Sim(args) => sim::run(args, cli.json),
     }
 }
