@@ -208,7 +208,7 @@ impl Flow {
         }
         if self.holds_back(path, len, ext) {
             self.start_persist(now);
-            return None;
+            return if len < self.waiting() { self.hurry(now, ext) } else { None };
         }
         self.paths[path].before_new_data(now);
         Some(self.send_range(now, path, range.start..range.start + len, ext))

@@ -31,6 +31,9 @@ use crate::scoreboard::{Sent, Status};
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
+/// In so many round trips the best rate of a path is forgotten, if it does not come again.
+const FORGETTING: u64 = 32;
+
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -130,6 +133,8 @@ pub(crate) struct Path {
     sent_total: u64,
     resent_total: u64,
     rate: Rate,
+    /// The best rate of late: what the path delivers when it is full.
+    capacity: Rate,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
@@ -183,6 +188,7 @@ impl Path {
             sent_total: 0,
             resent_total: 0,
             rate: Rate::default(),
+            capacity: Rate::default(),
             app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
@@ -276,6 +282,16 @@ impl Path {
         self.next_index
     }
 
+    /// The round-trip time of what would be sent now, with what is in flight before it: the average
+    /// lags behind a queue that grows.
+    pub(crate) fn expected_rtt(&self) -> Duration {
+        let drained = self.capacity.time_for(self.in_flight.into());
+        match self.capacity.bytes_per_sec() {
+            0 => self.rtt.srtt().unwrap_or_default(),
+            _ => drained.max(self.rtt.min()),
+        }
+    }
+
     /// What was just sent had been sent before.
     pub(crate) fn note_resent(&mut self, bytes: u32) {
         self.resent_total += u64::from(bytes);
@@ -353,7 +369,10 @@ impl Path {
         let Some((before, since, _)) = self.tally.newest_before else { return (rtt, false) };
         self.rate = Rate::from_transfer(self.delivered - before, now.since(since));
         let round_start = before >= self.round_end;
+        self.capacity = self.capacity.max(self.rate);
         if round_start {
+            let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
+            self.capacity = self.rate.max(Rate::from_bytes_per_sec(worn));
             self.round_end = self.delivered;
             self.flight = (self.in_flight, self.flight.0);
         }

@@ -12,7 +12,10 @@ impl Flow {
     /// The window is closed. If the first piece has been under way on a slow path for longer than
     /// a faster one needs there and back, the faster one repeats it.
     pub(crate) fn hurry(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        self.several.as_mut()?.hurry_at = None;
+        let outstanding = self.send.nxt - self.send.una;
+        let several = self.several.as_mut()?;
+        several.hurry_at = None;
+        several.window.on_closed(now, outstanding);
         let first = self.board.iter().next()?;
         let (start, slow, sent_at) = (first.range.start, first.path, first.sent_at);
         let hurried = self.several.as_ref()?.hurried;

@@ -14,6 +14,7 @@ mod health;
 mod ping;
 mod reset;
 mod schedule;
+mod window;
 
 use alloc::boxed::Box;
 
@@ -25,6 +26,7 @@ use crate::{Event, Flow, PathConfig};
 use harm::Harm;
 pub(crate) use ping::Ping;
 use ping::{Tail, WANTED};
+use window::UsableWindow;
 
 /// Most paths of one flow.
 const MAX_PATHS: usize = 16;
@@ -62,6 +64,7 @@ pub(crate) struct Several {
     /// When the first piece is to be looked at again, while the window is closed.
     hurry_at: Option<Instant>,
     harm: Harm,
+    window: UsableWindow,
     /// A RST came on the first path, and is believed if another comes.
     doubted_reset: bool,
 }
@@ -92,6 +95,7 @@ impl Flow {
                 hurried: SubflowOffset::ZERO,
                 hurry_at: None,
                 harm: Harm::new(now),
+                window: UsableWindow::default(),
                 doubted_reset: false,
             })
         });

@@ -12,12 +12,16 @@ impl Flow {
     /// scheduler rather waits for a better one.
     pub(crate) fn schedule(&mut self, now: Instant, ext: &dyn Extension) -> Option<usize> {
         let sacked: u64 = self.paths.iter().map(|p| u64::from(p.sacked)).sum();
-        let window = self.send_edge(ext).saturating_sub(self.send.nxt) + sacked;
+        let edge = self.send_edge(ext).saturating_sub(self.send.nxt);
+        let outstanding = self.send.nxt - self.send.una;
+        let round = self.paths.iter().filter_map(|p| p.rtt.srtt()).max().unwrap_or_default();
         let mut unsent = self.unsent();
         let any_well = self.paths.iter().any(Path::is_well);
         let mut views: SmallVec<[PathView; 4]> =
             self.paths.iter().filter(|p| p.may_carry()).map(|p| view(p, any_well)).collect();
         let several = self.several.as_mut()?;
+        let usable = several.window.bytes(now, round).saturating_sub(outstanding);
+        let window = edge.min(usable) + sacked;
         for _ in 0..views.len() {
             let picked = several.scheduler.pick(&Demand { unsent, window }, &views)?;
             let i = self.paths.iter().position(|p| p.id == picked)?;
@@ -42,7 +46,7 @@ fn view(path: &Path, any_well: bool) -> PathView {
         id: info.id,
         alive: path.health == Health::Alive || !any_well,
         backup: false,
-        srtt: info.srtt,
+        srtt: path.expected_rtt(),
         rtt_var: info.rtt_var,
         cwnd: info.cwnd,
         in_flight: info.in_flight,
