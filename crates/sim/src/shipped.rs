@@ -10,7 +10,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 9] = files![
+const FILES: [(&str, &str); 11] = files![
     "1-shared-bottleneck",
     "2-fixed-loss",
     "3-torus",
@@ -20,6 +20,8 @@ const FILES: [(&str, &str); 9] = files![
     "7-requests-and-failover",
     "8-receive-buffer",
     "9-blest",
+    "10-one-ended",
+    "11-one-ended-fairness",
 ];
 
 /// The experiments that are built in, with their names.

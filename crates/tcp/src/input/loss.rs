@@ -26,13 +26,12 @@ impl Flow {
         let views = self.views_of(ext, &mut own);
         let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
         let dup_acks = self.send.dup_acks;
-        let Self { board, paths, events, counters, several, .. } = self;
-        let many = several.is_some();
+        let Self { board, paths, events, counters, .. } = self;
         for path in paths.iter_mut() {
             path.end_marked_round(una);
             end_tail_probe(path, now, una, news, views);
             // One that was sent on any of several paths.
-            let duplicate = news.duplicate.is_some() && path.is_outstanding() && !many;
+            let duplicate = news.duplicate.is_some() && path.is_outstanding() && !path.shares;
             if path.tally.delivered == 0 && !news.repeated && !duplicate {
                 continue;
             }
@@ -42,10 +41,10 @@ impl Flow {
                 Self::restore_health(path, events);
                 path.restart_timer(now, una, sack);
             }
-            leave_recovery(path, una, board, many);
+            leave_recovery(path, una, board);
             path.tally.repeated = if news.repeated { path.packet } else { 0 };
             let must_resend = if sack {
-                detect_losses(path, board, now, nxt, views, many);
+                detect_losses(path, board, now, nxt, views);
                 false
             } else {
                 count_duplicates(path, board, now, (nxt, dup_acks), views)
@@ -79,9 +78,9 @@ impl Flow {
 
 /// Ends the episode when everything sent before it began is acknowledged; of several paths, when it
 /// was delivered or went out again, since another path may hold up the acknowledgment.
-fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard, many: bool) {
+fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
     let Some(&Episode { point, last_index, .. }) = path.episode.as_ref() else { return };
-    let settled = many
+    let settled = path.shares
         && path.lost == 0
         && path.order.oldest(path.id, board).is_none_or(|sent| sent.index > last_index);
     if settled || una >= point || board.is_empty() {
@@ -122,12 +121,11 @@ pub(super) fn detect_losses(
     now: Instant,
     nxt: SubflowOffset,
     views: &[FlowView],
-    many: bool,
 ) {
     let (rack, id, packet) = (path.rack, path.id, path.packet);
     // What is acknowledged selectively of one of several paths may wait for another.
     let certain = path.episode.is_some()
-        || if many {
+        || if path.shares {
             path.order.oldest(id, board).is_some_and(|s| rack.is_far_past(s, packet))
         } else {
             path.sacked > (DUP_THRESH - 1) * path.mss.bytes()

@@ -78,7 +78,6 @@ impl Flow {
         let views = self.views_of(ext, &mut own);
         // Without timestamps, and where new data can go nowhere else (RFC 5682 §3.1).
         let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
-        let many = self.several.is_some();
         let (mut silent, mut struck) =
             (SmallVec::<[usize; 2]>::new(), SmallVec::<[usize; 2]>::new());
         let Self { board, paths, send, events, counters, .. } = self;
@@ -93,7 +92,7 @@ impl Flow {
             match kind {
                 TimerKind::Reorder => {
                     path.begin_ack();
-                    detect_losses(path, board, now, send.nxt, views, many);
+                    detect_losses(path, board, now, send.nxt, views);
                     path.rearm(now);
                 }
                 TimerKind::Tail => {

@@ -9,6 +9,10 @@ use crate::{Extension, Flow};
 /// queue by itself.
 const BURST_MILLIS: u64 = 1;
 
+/// Packets in a row on one of several paths: a receiver reports few ranges, and runs survive lost
+/// acknowledgments better.
+const RUN: u32 = 4;
+
 /// Option bytes of timestamps, padded (RFC 7323 appendix A).
 const TIMESTAMPS_LEN: u32 = 12;
 
@@ -23,8 +27,7 @@ impl Flow {
             u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
         });
         let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
-        // Runs of four survive lost acknowledgments better: a receiver reports few ranges.
-        let floor = if self.is_spread() { 4 } else { 2 } * path.mss.bytes();
+        let floor = if path.shares { RUN } else { 2 } * path.mss.bytes();
         let most = self.config.max_burst.max(path.mss.bytes());
         (cwnd / 4).min(by_rate).max(floor).min(most)
     }

@@ -91,6 +91,8 @@ pub(crate) struct Path {
     pub(crate) recovered: Option<Episode>,
     pub(crate) health: Health,
     pub(crate) standing: Standing,
+    /// It is one of several of its flow: what is acknowledged selectively may wait for another.
+    pub(crate) shares: bool,
     /// Where the flow has several paths: how this one is asked whether it answers.
     pub(crate) ping: Ping,
     /// Failures in a row with hardly anything delivered between, and what was delivered by then.
@@ -159,6 +161,7 @@ impl Path {
             recovered: None,
             health: Health::Alive,
             standing: Standing::Proven,
+            shares: false,
             ping: Ping::default(),
             strike: (0, 0),
             in_flight: 0,
@@ -243,9 +246,11 @@ impl Path {
         self.in_flight > 0 || self.lost > 0
     }
 
-    /// FlightSize of RFC 5681 §2: everything sent and not acknowledged cumulatively.
+    /// FlightSize of RFC 5681 §2: everything sent and not acknowledged cumulatively; of one of
+    /// several paths, what was not delivered.
     pub(crate) fn outstanding(&self) -> u32 {
-        self.in_flight + self.lost + self.sacked
+        let held = if self.shares { 0 } else { self.sacked };
+        self.in_flight + self.lost + held
     }
 
     /// Bytes delivered so far and when, for what is sent now to remember.

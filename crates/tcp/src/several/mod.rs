@@ -87,6 +87,7 @@ impl Flow {
         if !self.state.is_synchronized() || !self.state.may_send() {
             return Err(SinglePath::NotOpen);
         }
+        self.paths.iter_mut().for_each(|path| path.shares = true);
         self.several.get_or_insert_with(|| {
             Box::new(Several {
                 scheduler,
@@ -119,6 +120,7 @@ impl Flow {
         let mss = path.mss.min(self.paths[0].agreed_mss());
         path.agree_on_mss(mss);
         path.standing = Standing::Unproven;
+        path.shares = true;
         path.ping.ask();
         self.paths.push(path);
         Ok(())

@@ -39,6 +39,15 @@ impl Flow {
     }
 }
 
+/// What a path takes now, if that is a pair of packets: with single packets, given to the paths in
+/// turn as acknowledgments come, they would meet a full queue less often than the pairs with which an
+/// ordinary sender answers a delayed acknowledgment, and take more than their share.
+fn room(path: &Path) -> u32 {
+    let (room, cwnd) = (path.room(), path.controller.cwnd());
+    let least = (2 * path.packet).min(cwnd / 4);
+    if room >= least || path.in_flight == 0 { room } else { 0 }
+}
+
 /// Where no path answers, one that does not is as good as another.
 fn view(path: &Path, any_well: bool) -> PathView {
     let info = path.info();
@@ -50,7 +59,7 @@ fn view(path: &Path, any_well: bool) -> PathView {
         rtt_var: info.rtt_var,
         cwnd: info.cwnd,
         in_flight: info.in_flight,
-        room: path.room(),
+        room: room(path),
         mss: info.mss,
         rate: info.rate,
     }
