@@ -310,8 +310,11 @@ impl World {
                 self.packets += 1;
                 let mut packet = Packet::parse(&datagram).expect("what we send is well-formed");
                 assert!(datagram.len() <= 1500, "{packet}");
-                let client = if direction == 0 { packet.ip.src } else { packet.ip.dst };
-                let link = link_of(client);
+                // The client's interface, or its address, decides.
+                let link = match direction {
+                    0 => out.iface.0 as usize,
+                    _ => link_of(packet.ip.dst),
+                };
                 if std::env::var_os("TRACE").is_some() {
                     eprintln!("{:>10.3} link {link} {packet}", self.now.as_nanos() as f64 / 1e6);
                 }

@@ -251,6 +251,44 @@ impl Pair {
         self.swallows = Some(id);
     }
 
+    /// A RST that fits comes to `side`, on its first path.
+    pub fn reset(&mut self, side: Side) {
+        let mut segment = self.bare_ack(side);
+        segment.flags = manypath_wire::Flags::RST;
+        self.deliver(side, segment);
+    }
+
+    /// An acknowledgment comes to `side` that reports one byte, so many before the first that is
+    /// not acknowledged, as a duplicate (RFC 2883 §4).
+    pub fn forge_duplicate(&mut self, side: Side, back: u32) {
+        let mut segment = self.bare_ack(side);
+        let start = segment.ack.wrapping_add(back.wrapping_neg());
+        segment.options.sack.push(start..start.wrapping_add(1));
+        self.deliver(side, segment);
+    }
+
+    /// What the peer of `side` might have sent last.
+    fn bare_ack(&self, side: Side) -> Segment {
+        let flow = &self.flows[side.index()];
+        Segment {
+            src_port: flow.remote.port(),
+            dst_port: flow.local.port(),
+            seq: flow.recv.nxt().seq(flow.recv.isn),
+            ack: flow.send.una.seq(flow.send.isn),
+            flags: manypath_wire::Flags::ACK,
+            window: u16::MAX,
+            urgent: 0,
+            options: Default::default(),
+            payload: Default::default(),
+        }
+    }
+
+    fn deliver(&mut self, side: Side, segment: Segment) {
+        let received = Received { path: PATH, segment, ecn: Ecn::NotEct };
+        self.flows[side.index()].handle_segment(self.now, received, &mut Plain);
+        self.drain();
+    }
+
     /// Lets time pass.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;

@@ -164,3 +164,31 @@ fn a_path_that_takes_pings_and_swallows_data_is_barred() {
     assert!(pair.transfer(20 << 20, Duration::from_secs(60)).intact);
     assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Swallows)), "{:?}", pair.events);
 }
+
+/// RFC 9293 §3.10.7.4 would end the flow. A RST on the first path may be a middlebox that cannot
+/// place what it sees of the others: the flow keeps to that path and asks, and the next RST counts.
+#[test]
+fn a_rst_while_data_is_on_several_paths_is_believed_the_second_time() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    pair.write(Side::Client, 4 << 20);
+    pair.run_for(ms(500));
+    pair.reset(Side::Client);
+    assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Reset)), "{:?}", pair.events);
+    assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
+    pair.reset(Side::Client);
+    assert!(has(&pair, |e| matches!(e, Event::Closed(_))), "{:?}", pair.events);
+}
+
+/// Whoever does not see a ping cannot answer it: D-SACKs of single bytes prove nothing.
+#[test]
+fn guessed_answers_prove_no_path() {
+    let mut pair = Pair::new(1, sides(fast()));
+    assert!(pair.transfer(100_000, ms(1_000)).intact);
+    pair.add_path(1, LinkConfig { loss: 10_000, ..slow() }, Algorithm::Lia);
+    pair.run_for(ms(100));
+    for back in 1..8 {
+        pair.forge_duplicate(Side::Client, back * 100);
+    }
+    let second = pair.flow(Side::Client).paths().find(|p| p.id == SECOND).expect("it is there");
+    assert!(!second.usable, "{second:?}");
+}
