@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
+use common::options::{capable_syn, capable_syn_ack};
+use common::raw::{Raw, Sub};
 use manypath_base::{AddrId, DataSeq, Key, Rng, Token};
 use manypath_mptcp::{ConnectOptions, ListenOptions, SynCookies};
 use manypath_wire::{

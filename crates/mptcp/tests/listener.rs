@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::raw::{Raw, capable_syn};
+use common::options::capable_syn;
+use common::raw::Raw;
 use manypath_base::{AddrId, IfaceId};
 use manypath_mptcp::{ConnectError, ConnectOptions, EndpointConfig, Event, SynCookies};
 use manypath_wire::{AddAddr, Flags, MptcpOptions};

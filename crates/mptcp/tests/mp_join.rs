@@ -10,7 +10,7 @@ use manypath_wire::{Flags, MpJoin, MptcpOptions};
 fn joining_out() -> (Raw, Sub, Sub, u32) {
     let mut raw = Raw::new();
     let first = raw.connecting();
-    raw.send(first, Flags::SYN | Flags::ACK, common::raw::capable_syn_ack(), b"");
+    raw.send(first, Flags::SYN | Flags::ACK, common::options::capable_syn_ack(), b"");
     let third = raw.take();
     let Some(manypath_wire::MpCapable::Ack { sender_key, .. }) = third.options.mptcp.capable else {
         panic!("{third:?}")
@@ -259,7 +259,7 @@ fn a_join_uses_the_ports_of_the_first_subflow() {
 fn no_join_goes_out_before_a_dss_came() {
     let mut raw = Raw::new();
     let first = raw.connecting();
-    raw.send(first, Flags::SYN | Flags::ACK, common::raw::capable_syn_ack(), b"");
+    raw.send(first, Flags::SYN | Flags::ACK, common::options::capable_syn_ack(), b"");
     raw.pass(5_000);
     assert!(raw.said().iter().all(|s| !s.contains("join")));
     let third = Sub { seq: 1, ..first };
