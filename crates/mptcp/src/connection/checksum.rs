@@ -81,7 +81,7 @@ impl Connection {
     /// that was the answer.
     pub(super) fn on_fail(&mut self, i: usize) {
         if self.shared.distrusted {
-            return;
+            return self.revert();
         }
         let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
         let Some(remote) = remote else {
@@ -93,12 +93,11 @@ impl Connection {
         self.tell_failure(i, next);
     }
 
-    /// Both sides know that a checksum failed, and new data is the place to say that it goes on as
-    /// TCP (RFC 8684 §3.7).
+    /// The peer has answered, or there is new data. Where both is so, both sides know that a
+    /// checksum failed, and that data is the place to say that it goes on as TCP (RFC 8684 §3.7).
     pub(super) fn revert(&mut self) {
-        let known = self.shared.distrusted && self.shared.telling_failure.is_none();
-        if known && self.shared.send.unsent() > 0 {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        if self.shared.telling_failure.is_none() && self.shared.send.unsent() > 0 {
+            self.shared.revert();
         }
     }
 

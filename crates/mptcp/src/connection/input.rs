@@ -143,11 +143,7 @@ impl Connection {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
                 Some(mapping) => self.take_piece(i, mapping, at, &payload),
-                None if self.shared.distrusted => {
-                    self.shared.fall_back(FallbackReason::ChecksumFailed);
-                    return self.take_plain(at, payload);
-                }
-                None if self.is_first_data(i, at) => {
+                None if self.shared.distrusted || self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }

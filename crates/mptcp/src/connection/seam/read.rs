@@ -236,8 +236,8 @@ impl Seam<'_> {
         if options.fail.is_some() || reverted {
             self.shared.telling_failure = None;
         }
-        if self.shared.distrusted && reverted {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        if reverted {
+            self.shared.revert();
         }
     }
 
@@ -249,10 +249,7 @@ impl Seam<'_> {
             return false;
         }
         if self.shared.may_fall_back() {
-            self.shared.fall_back(match self.shared.distrusted {
-                true => FallbackReason::ChecksumFailed,
-                false => FallbackReason::PeerFellBack,
-            });
+            self.shared.fall_back(FallbackReason::PeerFellBack);
             return false;
         }
         true
