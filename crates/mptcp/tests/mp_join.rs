@@ -327,3 +327,19 @@ fn a_join_may_begin_as_a_backup() {
     let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
     assert_eq!(info.subflows.iter().map(|s| s.backup).collect::<Vec<_>>(), [false, true]);
 }
+
+/// A SYN that comes again gets the same answer: its nonce and HMAC are not drawn anew.
+#[test]
+fn a_repeated_syn_of_a_join_gets_the_same_answer() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let sub = raw.sub(1, 40_001, 80);
+    let mut answers = vec![];
+    for _ in 0..2 {
+        raw.send(sub, Flags::SYN, raw.join_syn(1), b"");
+        let answer = raw.take();
+        answers.push((answer.seq, answer.options.mptcp.join));
+    }
+    assert!(answers[0].1.is_some() && answers[0] == answers[1], "{answers:?}");
+    assert_eq!(raw.subflows(), 2);
+}
