@@ -39,7 +39,7 @@ impl Endpoint {
                 return self.pass_to_subflow(now, id, subflow, segment, ip.ecn);
             }
         }
-        if self.iface_of(ip.dst).is_none() {
+        if self.iface_of(ip.dst).is_none() && !self.stands_for(tuple.local) {
             self.drops.not_local += 1;
             return;
         }
