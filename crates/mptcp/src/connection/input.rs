@@ -282,15 +282,7 @@ impl Connection {
             self.events.push_back(Event::PathDown(self.id, sub.id, why));
         }
         self.paths.is_stale = true;
-        // Subflows that the peer opened have ports of its choice, and are its to open again.
-        let opened_here = !matches!(sub.state.kind, Kind::Join { opener: false, .. });
-        if self.shared.role == Role::Initiator && opened_here {
-            let reason = match reason {
-                CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
-                other => other,
-            };
-            self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
-        }
+        self.note_pair(now, reason, &sub);
         if self.ended.is_some() {
             return;
         }
@@ -299,6 +291,32 @@ impl Connection {
         } else if sub.up && self.shared.is_multipath() && !self.subflows.iter().any(|s| s.up) {
             // Attempts are all that is left. Others may always be under way when one fails.
             self.strand(now, reason);
+        }
+    }
+
+    /// Remembers how a subflow ended that this side may open again. Those that the peer opened have
+    /// ports of its choice, and are its to open again.
+    fn note_pair(&mut self, now: Instant, reason: CloseReason, sub: &Subflow) {
+        let opened_here = !matches!(sub.state.kind, Kind::Join { opener: false, .. });
+        if self.shared.role != Role::Initiator || !opened_here {
+            return;
+        }
+        let reason = match reason {
+            CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
+            other => other,
+        };
+        let (local, remote) = (sub.flow.local(), sub.flow.remote());
+        let first = self.paths.note_down(now, local.ip(), remote, reason, sub.up);
+        if first && !sub.up && self.ended.is_none() && sub.state.kind != Kind::Initial {
+            let reason = match reason {
+                CloseReason::Reset(rst) => rst.map(|rst| u8::from(rst.reason)),
+                CloseReason::Finished
+                | CloseReason::Refused
+                | CloseReason::TimedOut
+                | CloseReason::Unreachable
+                | CloseReason::Aborted => None,
+            };
+            self.events.push_back(Event::JoinFailed { conn: self.id, local, remote, reason });
         }
     }
 
