@@ -8,8 +8,10 @@ use manypath::{AddrId, AddressFlags, ConnId, Event, Path};
 use manypath_lab::{Direction, LinkConfig};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{MIB, Task};
-use crate::world::{Families, Opener, Setup, World, event, reach};
+use crate::wait::{event, reach};
+use crate::world::World;
 
 /// Long enough for addresses to come and go meanwhile.
 const BYTES: u64 = 32 * MIB;

@@ -7,8 +7,10 @@ use manypath::{ConnectError, ConnectionError};
 use manypath_lab::Role;
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{KIB, MIB, Task};
-use crate::world::{Families, Opener, Setup, World, within};
+use crate::wait::within;
+use crate::world::World;
 
 /// One side closes its half, then the other sends, over the half that is open.
 async fn half_closed(world: &World) {
@@ -24,7 +26,7 @@ async fn aborted_here(world: &World, subflows: usize) {
     let (mut stream, peer) = world.open(Role::Sink).await;
     within(stream.write_owned(Bytes::from(vec![7; 64 << 10]))).await.expect("it is open");
     world.until_subflows(stream.conn_id(), subflows).await;
-    crate::world::reach(|| peer.received() > 0, || "data".to_owned()).await;
+    crate::wait::reach(|| peer.received() > 0, || "data".to_owned()).await;
     stream.abort();
     let error = peer.report().await.error.map(|error| error.kind());
     assert_eq!(error, Some(ErrorKind::ConnectionReset), "{}", world.counted());
@@ -101,7 +103,7 @@ async fn where_nobody_listens_connections_are_refused() {
         assert_eq!(error, ConnectError::Failed(ConnectionError::Refused));
 
         let client = world.linux_client(world.closed_port(Opener::Manypath), Role::Sink);
-        let report = tokio::task::block_in_place(|| client.report(crate::world::PATIENCE));
+        let report = tokio::task::block_in_place(|| client.report(crate::wait::PATIENCE));
         let kind = report.expect_err("nobody listens").kind();
         assert_eq!(kind, ErrorKind::ConnectionRefused);
     }

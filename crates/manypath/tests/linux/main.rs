@@ -5,7 +5,9 @@
 //! role is listed in `docs/interop.md`.
 
 mod machine;
+mod setup;
 mod task;
+mod wait;
 mod world;
 
 mod addresses;

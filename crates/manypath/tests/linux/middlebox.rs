@@ -10,8 +10,10 @@ use manypath_lab::{Direction, LinkConfig, Middlebox, middlebox};
 use manypath_wire::{Flags, Segment};
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{MIB, Moved, Task, play};
-use crate::world::{Opener, Setup, World, reach};
+use crate::wait::reach;
+use crate::world::World;
 
 /// A part of a connection in which options may vanish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

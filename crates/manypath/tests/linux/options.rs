@@ -7,8 +7,9 @@ use manypath::{Event, Events, FallbackReason, Notice, SynCookies};
 use manypath_lab::{LinkConfig, Middlebox, middlebox};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{MIB, Task};
-use crate::world::{Families, Opener, Setup, reach};
+use crate::wait::reach;
 
 /// Counts segments with a mapping that has a checksum, and those without.
 fn checksum_counter() -> (Middlebox, Arc<[AtomicU64; 2]>) {

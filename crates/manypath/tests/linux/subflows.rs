@@ -7,8 +7,10 @@ use manypath_lab::{Direction, LinkConfig, middlebox};
 use manypath_wire::Segment;
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{KIB, MIB, Peer, Task};
-use crate::world::{Opener, Setup, World, event, reach};
+use crate::wait::{event, reach};
+use crate::world::World;
 
 /// Links of which a connection needs several.
 fn narrow(count: usize) -> Vec<LinkConfig> {

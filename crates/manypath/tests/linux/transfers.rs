@@ -3,8 +3,8 @@
 use manypath_lab::{Direction, LinkConfig};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{KIB, MIB, Task};
-use crate::world::{Families, Opener, Setup};
 
 const SIZES: [u64; 4] = [0, 1, 64 * KIB, 16 * MIB];
 
