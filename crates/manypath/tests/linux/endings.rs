@@ -70,6 +70,36 @@ async fn an_abort_here_is_a_fastclose_for_linux() {
     }
 }
 
+/// RFC 8684 §3.5, option A: MP_FASTCLOSE in an acknowledgment, which Linux answers with RST.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fastclose_in_an_acknowledgment_ends_the_connection_at_linux() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let world = Setup::new(opener).endpoint(|b| b.fastclose_by_ack(true)).build();
+        aborted_here(&world, 2).await;
+        within(world.endpoint.at_rest()).await.expect("it runs");
+        let counted = world.counted();
+        assert!(counted.get("MPTcpExtMPFastcloseRx") >= 1, "{opener:?}: {counted}");
+        world.assert_clean("aborted by acknowledgment");
+    }
+}
+
+/// What a program does that reuses its socket: the connection is thrown away, and the next begins
+/// at once (`connect` to `AF_UNSPEC`, then anew).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_thrown_away_and_begun_anew() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let world = Setup::new(opener).build();
+        for _ in 0..5 {
+            aborted_here(&world, 2).await;
+            aborted_there(&world, 2).await;
+            world.transfer(Task::Both, MIB).await.assert_multipath("anew");
+        }
+        world.assert_clean("anew");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fastclose_of_linux_is_a_reset_here() {
     let Ok(_turn) = machine::shared().await else { return };

@@ -142,6 +142,21 @@ async fn where_the_third_ack_alone_loses_its_options_it_is_tcp() {
     }
 }
 
+/// The third segment of a join proves who sent it; without its option the join is refused or its
+/// repetition taken, and the connection does not suffer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_third_ack_of_a_join_loses_its_options_the_connection_goes_on() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        for &task in ALL {
+            let world = Setup::new(opener).build();
+            world.middlebox(1, third_ack_stripper());
+            let what = format!("{opener:?} {task:?}");
+            world.transfer(task, 4 * MIB).await.assert_multipath(&what);
+        }
+    }
+}
+
 /// Only ACKs without payload lose their options: those with data still say all that is needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_options_vanish_from_acks_nothing_is_lost() {
