@@ -9,7 +9,7 @@
 //! come again), and TCP takes over with whichever comes first: an infinite mapping or a segment
 //! without DATA_ACK from the peer, or new data of this side once the peer has answered.
 
-use manypath_base::{DataOffset, DataSeq, Payload};
+use manypath_base::{DataOffset, DataSeq, Payload, RangeSet};
 use manypath_wire::{MpTcpRst, ResetReason, Sum};
 
 use super::Connection;
@@ -59,6 +59,8 @@ impl Connection {
         let dsn = mapping.dsn.seq(remote.idsn);
         if self.shared.may_fall_back() {
             self.shared.distrusted = true;
+            // Both levels go on counting alike, so that TCP can take over.
+            self.shared.send.reinject = RangeSet::default();
             self.deliver(i, mapping.dsn, payload);
             self.tell_failure(i, dsn);
         } else {

@@ -176,11 +176,11 @@ impl Connection {
     }
 
     /// Whether nothing came before on the connection: data without a mapping then says that a
-    /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7).
+    /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7), if it can.
     fn is_first_data(&self, i: usize, at: SubflowOffset) -> bool {
         let on_syn = self.subflows[i].state.on_syn;
         let nothing_else = self.shared.recv.received() == on_syn.received;
-        nothing_else && at == on_syn.first_received() && !self.shared.joined
+        nothing_else && at == on_syn.first_received() && self.shared.may_fall_back()
     }
 
     /// Data of subflow `i` goes to its place in the stream.
