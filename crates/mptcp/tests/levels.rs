@@ -62,3 +62,35 @@ fn after_a_wrong_checksum_nothing_is_sent_again_at_the_data_level() {
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
     assert_eq!(raw.said(), ["#0 5:9 ack 5 dss map 5@5+0"]);
 }
+
+/// A DATA_ACK of nothing does not show that options pass both ways: "until one of the sent segments
+/// has been acknowledged with a DSS option containing a Data ACK".
+#[test]
+fn a_data_ack_before_any_data_confirms_nothing() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#0 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+}
+
+/// What waited for its mapping is TCP's after falling back.
+#[test]
+fn data_without_mapping_is_taken_when_tcp_goes_on() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.write(b"mine");
+    raw.said();
+    raw.data(&mut sub, 1, b"some");
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "some");
+    let sub = Sub { seq: 9, ack: 5, ..sub };
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    assert_eq!(raw.read(), "morelast");
+}

@@ -91,6 +91,7 @@ impl Connection {
     fn sync_plain(&mut self, i: usize) {
         if let Mode::Plain(_) = self.shared.mode {
             self.take_unverified(i);
+            self.take_unmapped(i);
             let una = Self::plain_una(&self.subflows[i].flow);
             let send = &mut self.shared.send;
             if una > send.una {
@@ -133,7 +134,7 @@ impl Connection {
         }
     }
 
-    fn take_plain(&mut self, at: SubflowOffset, payload: Payload) {
+    pub(super) fn take_plain(&mut self, at: SubflowOffset, payload: Payload) {
         self.shared.recv.advance_window(1);
         self.shared.recv.insert(DataOffset(at.0), payload);
     }

@@ -177,11 +177,11 @@ impl Seam<'_> {
         if !self.shared.is_multipath() {
             return Verdict::Continue;
         }
-        if options.dss.is_some_and(|dss| dss.data_ack.is_some()) {
-            self.sub.heard_data_ack = true;
-        } else if options.is_empty() && !self.sub.heard_data_ack && self.acknowledges_data(segment)
-        {
-            return self.options_vanished();
+        if !self.sub.heard_data_ack && self.acknowledges_data(segment) {
+            self.sub.heard_data_ack = options.dss.is_some_and(|dss| dss.data_ack.is_some());
+            if options.is_empty() {
+                return self.options_vanished();
+            }
         }
         if !self.has_agreed_checksums(options) {
             return reset(ResetReason::MptcpError);
