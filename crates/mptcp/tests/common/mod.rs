@@ -28,6 +28,16 @@ pub(crate) const fn ms(n: u64) -> Duration {
 /// Port that the server listens on.
 pub(crate) const PORT: u16 = 80;
 
+/// Seeds of a fuzz: `count` of them from 0 on, or as the environment says with `FUZZ_COUNT` and
+/// `FUZZ_FROM`.
+pub(crate) fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    };
+    let from = number("FUZZ_FROM", 0);
+    from..from + number("FUZZ_COUNT", count)
+}
+
 /// Pseudo-random bytes that depend on the seed and the place alone.
 pub(crate) fn pattern(seed: u64, at: u64, len: usize) -> Bytes {
     let word = |n: u64| {
