@@ -83,14 +83,31 @@ fn a_data_ack_before_any_data_confirms_nothing() {
 #[test]
 fn data_without_mapping_is_taken_when_tcp_goes_on() {
     let mut raw = Raw::new();
-    let mut sub = raw.accepted();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, raw.third_ack(Some(4)), b"some");
     raw.write(b"mine");
     raw.said();
-    raw.data(&mut sub, 1, b"some");
+    let sub = Sub { seq: 5, ..sub };
     raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
     assert_eq!(raw.read(), "some");
     let sub = Sub { seq: 9, ack: 5, ..sub };
     raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
     assert_eq!(raw.read(), "morelast");
+}
+
+/// Not where options come now and then: the peer may have sent the same at the data level again.
+#[test]
+fn options_that_come_now_and_then_reset_the_subflow() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.write(b"mine");
+    raw.said();
+    raw.data(&mut sub, 1, b"some");
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "some");
+    raw.said();
+    raw.send(Sub { seq: 9, ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(raw.said(), ["#0 R ack 9 reason 6"]);
+    assert_eq!(raw.read(), "");
 }

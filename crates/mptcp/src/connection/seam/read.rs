@@ -183,6 +183,7 @@ impl Seam<'_> {
                 return self.options_vanished();
             }
         }
+        self.sub.heard_dss |= options.dss.is_some();
         if !self.has_agreed_checksums(options) {
             return reset(ResetReason::MptcpError);
         }
@@ -208,8 +209,13 @@ impl Seam<'_> {
 
     /// Data was acknowledged by a segment without options before any DATA_ACK came: the path takes
     /// them away. The first subflow goes on as TCP, a joined one ends (RFC 8684 §3.7).
+    ///
+    /// **Choice:** so does the first one where the path takes them only now and then, and data waits
+    /// for its mapping: the peer may have sent that again at the data level, and TCP would read it
+    /// twice.
     fn options_vanished(&mut self) -> Verdict {
-        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() {
+        let now_and_then = self.sub.heard_dss && self.sub.unmapped.first().is_some();
+        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() && !now_and_then {
             self.shared.fall_back(FallbackReason::OptionsStripped);
             return Verdict::Continue;
         }
