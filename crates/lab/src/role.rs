@@ -60,6 +60,13 @@ pub enum Role {
         /// Bytes that are read.
         after: u64,
     },
+    /// Reads so many bytes, then nothing for a time, then to the end.
+    Late {
+        /// Bytes that are read before.
+        after: u64,
+        /// How long nothing is read.
+        pause: Duration,
+    },
     /// Sends back what comes, until the end.
     Echo,
     /// Sends messages to a peer that echoes, each after the echo of the one before.
@@ -139,6 +146,7 @@ impl Role {
                 stream.drain().and_then(|()| stream.pour(amount, seed))
             }
             Self::Abort { after } => stream.drain_until(after),
+            Self::Late { after, pause } => stream.drain_late(after, pause),
             Self::Echo => stream.echo(),
             Self::PingPong { rounds, bytes } => stream.ping_pong(rounds, bytes, &mut round_trips),
         };
@@ -226,6 +234,12 @@ impl Stream<'_> {
         self.ask_kernel();
         let mut one = [MaybeUninit::uninit()];
         uninterrupted(|| self.socket.peek(&mut one)).map(drop)
+    }
+
+    fn drain_late(&mut self, after: u64, pause: Duration) -> io::Result<()> {
+        self.drain_until(after)?;
+        thread::sleep(pause);
+        self.drain()
     }
 
     fn exchange(&mut self, amount: Amount, seed: u64) -> io::Result<()> {

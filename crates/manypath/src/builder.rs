@@ -175,6 +175,28 @@ impl EndpointBuilder {
         self
     }
 
+    /// Tell peers not to join to the address and port that a connection begins with, and refuse it
+    /// (RFC 8684 §3.1, flag C): behind a load balancer such a join would reach another host.
+    pub fn deny_join_initial(mut self, on: bool) -> Self {
+        self.config.deny_join_initial = on;
+        self
+    }
+
+    /// An abort says MP_FASTCLOSE in an acknowledgment, repeated until the peer answers, rather
+    /// than in RSTs, of which none may arrive (RFC 8684 §3.5, option A rather than R).
+    pub fn fastclose_by_ack(mut self, on: bool) -> Self {
+        self.config.fastclose_by_ack = on;
+        self
+    }
+
+    /// How long connections begin as TCP to a destination that swallowed SYNs with MP_CAPABLE
+    /// (RFC 8684 §3.9.3); it doubles each time that it happens again. An hour if not said; zero:
+    /// not at all.
+    pub fn blackhole_time(mut self, time: Duration) -> Self {
+        self.config.blackhole_time = time;
+        self
+    }
+
     /// All settings of TCP; those of buffers and `nodelay` are among them.
     pub fn tcp(mut self, config: TcpConfig) -> Self {
         self.config.tcp = config;

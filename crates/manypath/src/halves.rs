@@ -55,8 +55,51 @@ impl OwnedReadHalf {
         .await
     }
 
+    /// Copies the next bytes without taking them (`MSG_PEEK`): all that have come, as far as they
+    /// fit, and at least one; waits for it. 0 is the end of the stream, or an empty buffer. Cancel
+    /// safe.
+    ///
+    /// # Errors
+    /// When the connection failed, and everything that came before is read.
+    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| {
+            let budget = ready!(coop::poll_proceed(cx));
+            ready!(self.poll_more(cx, buf.len()))?;
+            budget.made_progress();
+            Poll::Ready(Ok(self.copy_front(buf)))
+        })
+        .await
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Fetches until `want` bytes are there or nothing more waits; waits where there is nothing.
+    fn poll_more(&mut self, cx: &Context<'_>, want: usize) -> Poll<io::Result<()>> {
+        let held: usize = self.chunks.iter().map(Bytes::len).sum();
+        if held == 0 && want > 0 {
+            return self.poll_fill(cx, want);
+        }
+        if held < want && !self.ended {
+            match self.handle.poll_fetch(cx, &mut self.chunks, want - held) {
+                Poll::Ready(Ok(Fetched::End)) => self.ended = true,
+                // An error comes again, when there is nothing before it.
+                Poll::Ready(Ok(Fetched::Some) | Err(_)) | Poll::Pending => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Copies from the front of the chunks, and leaves them; returns how many bytes.
+    fn copy_front(&self, buf: &mut [u8]) -> usize {
+        let mut copied = 0;
+        for chunk in &self.chunks {
+            let n = chunk.len().min(buf.len() - copied);
+            buf[copied..copied + n].copy_from_slice(&chunk[..n]);
+            copied += n;
+        }
+        copied
     }
 
     /// Waits until chunks are there, or the end is.

@@ -268,6 +268,12 @@ impl From<Event> for EventInfo {
                 reason: Some(down_reason(reason)),
                 ..named("path-down", conn)
             },
+            Event::JoinFailed { conn, local, remote, reason } => Self {
+                local: Some(local),
+                remote: Some(remote),
+                reason: reason.map(|code| down_reason(PathDownReason::Reset(Some(code)))),
+                ..named("join-failed", conn)
+            },
             Event::AddrAnnounced(conn, id, addr) => {
                 Self { addr: Some(addr), addr_id: Some(id.0), ..named("addr-announced", conn) }
             }

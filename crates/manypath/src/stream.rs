@@ -46,6 +46,14 @@ impl Stream {
         self.read.read_chunk().await
     }
 
+    /// As [`OwnedReadHalf::peek`].
+    ///
+    /// # Errors
+    /// When the connection failed, and everything that came before is read.
+    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read.peek(buf).await
+    }
+
     /// As [`OwnedWriteHalf::write_owned`].
     ///
     /// # Errors

@@ -176,10 +176,14 @@ pub struct ListenOptions {
     /// 0: no Fast Open (RFC 7413 §5.1). Such a SYN may come twice, so that the same bytes begin two
     /// connections: an application that sets this must not mind.
     pub fast_open: usize,
+    /// Take connections to addresses of other hosts too, where packets to them come here: a proxy
+    /// in their way (`IP_TRANSPARENT`). The address to listen on is then mostly the unspecified
+    /// one, and that of a connection is the one that its peer wanted.
+    pub transparent: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { plain_tcp: false, one_ended: false, backlog: 1024, fast_open: 0 }
+        Self { plain_tcp: false, one_ended: false, backlog: 1024, fast_open: 0, transparent: false }
     }
 }

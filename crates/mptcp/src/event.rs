@@ -102,6 +102,19 @@ pub enum Event {
     PathRestored(ConnId, SubflowId),
     /// A subflow is gone.
     PathDown(ConnId, SubflowId, PathDownReason),
+    /// A subflow that this side tried to open did not come up, for the first time since the pair
+    /// was last up; it is tried again unless the peer says that the reason will not pass
+    /// (RFC 8684 §3.6).
+    JoinFailed {
+        /// Which connection.
+        conn: ConnId,
+        /// This side of the attempt.
+        local: SocketAddr,
+        /// The peer's side of it.
+        remote: SocketAddr,
+        /// MP_TCPRST's reason code, where the peer sent one.
+        reason: Option<u8>,
+    },
     /// The peer announced an address.
     AddrAnnounced(ConnId, AddrId, IpAddr),
     /// The peer withdrew an address.

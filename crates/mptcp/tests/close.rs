@@ -1,24 +1,11 @@
-//! DATA_FIN, MP_FASTCLOSE, and what is left behind (RFC 8684 §3.3.3, §3.5), segment by segment.
-
-#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+//! DATA_FIN, and what is left behind (RFC 8684 §3.3.3), segment by segment.
 
 mod common;
 
-use common::raw::{KEY, Raw, Sub};
-use manypath_base::Key;
-use manypath_mptcp::{ConnectOptions, ConnectionError, Event};
-use manypath_wire::{FastClose, Flags, MptcpOptions};
-
-fn fastclose(key: Key) -> MptcpOptions {
-    MptcpOptions { fastclose: Some(FastClose { receiver_key: key }), ..MptcpOptions::default() }
-}
-
-fn end(raw: &Raw) -> Option<Option<ConnectionError>> {
-    raw.events.iter().find_map(|e| match e {
-        Event::Closed(_, error) => Some(*error),
-        _ => None,
-    })
-}
+use common::options::capable_syn;
+use common::raw::{Raw, Sub};
+use manypath_mptcp::{ConnectOptions, ConnectionError};
+use manypath_wire::{Flags, MptcpOptions};
 
 #[test]
 fn a_data_fin_is_repeated_until_it_is_acknowledged() {
@@ -93,7 +80,7 @@ fn both_sides_may_close_at_once() {
     assert_eq!(raw.said(), ["#0 F ack 1 dss ack 2"]);
     let ack = raw.dss(Some(2), None, false);
     raw.send(Sub { ack: 2, ..sub }, Flags::FIN | Flags::ACK, ack, b"");
-    assert_eq!(end(&raw), Some(None));
+    assert_eq!(raw.end(), Some(None));
     raw.release();
     assert_eq!(raw.endpoint.len(), 1);
     raw.pass(61_000);
@@ -135,7 +122,7 @@ fn a_peer_that_never_closes_its_subflows_is_not_waited_for() {
     raw.data_fin(sub, 2, 1);
     let ack = raw.dss(Some(2), None, false);
     raw.send(Sub { ack: 2, ..sub }, Flags::ACK, ack, b"");
-    assert_eq!(end(&raw), Some(None));
+    assert_eq!(raw.end(), Some(None));
     raw.release();
     raw.pass(61_000);
     assert_eq!(raw.endpoint.len(), 0);
@@ -153,9 +140,9 @@ fn a_new_syn_takes_over_a_connection_that_waits_out() {
     raw.said();
     assert_eq!(raw.endpoint.len(), 1);
     // An old one that wandered, then a new one: RFC 9293 §3.6.1 (MAY-2).
-    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, common::raw::capable_syn(), b"");
+    raw.send(raw.sub(0, 40_000, 80), Flags::SYN, capable_syn(), b"");
     assert_eq!(raw.said(), ["#0 ack 2 dss ack 2"]);
-    raw.send(Sub { seq: 2, ..raw.sub(0, 40_000, 80) }, Flags::SYN, common::raw::capable_syn(), b"");
+    raw.send(Sub { seq: 2, ..raw.sub(0, 40_000, 80) }, Flags::SYN, capable_syn(), b"");
     assert_eq!(raw.said(), ["#0 S ack 3 capable"]);
     assert_eq!(raw.endpoint.len(), 1);
 }
@@ -165,127 +152,9 @@ fn all_subflows_closed_without_a_data_fin_is_no_good_order() {
     let mut raw = Raw::new();
     let sub = raw.accepted();
     raw.send(sub, Flags::RST, MptcpOptions::default(), b"");
-    assert_eq!(end(&raw), Some(Some(ConnectionError::Reset)));
+    assert_eq!(raw.end(), Some(Some(ConnectionError::Reset)));
     raw.release();
     assert_eq!(raw.endpoint.len(), 0);
-}
-
-#[test]
-fn fastclose_in_an_ack_ends_every_subflow() {
-    let mut raw = Raw::new();
-    let sub = raw.accepted();
-    raw.joined();
-    raw.send(sub, Flags::ACK, fastclose(raw.key), b"");
-    assert_eq!(raw.said(), ["#0 R ack 1", "#1 R ack 1"]);
-    assert_eq!(end(&raw), Some(Some(ConnectionError::Reset)));
-}
-
-#[test]
-fn fastclose_in_a_reset_ends_every_subflow() {
-    let mut raw = Raw::new();
-    let sub = raw.accepted();
-    raw.joined();
-    raw.send(sub, Flags::RST, fastclose(raw.key), b"");
-    assert_eq!(raw.said(), ["#1 R ack 1"]);
-    assert_eq!(end(&raw), Some(Some(ConnectionError::Reset)));
-}
-
-#[test]
-fn fastclose_with_a_wrong_key_is_ignored() {
-    let mut raw = Raw::new();
-    let mut sub = raw.accepted();
-    let second = raw.joined();
-    raw.send(sub, Flags::ACK, fastclose(KEY), b"");
-    raw.send(second, Flags::RST, fastclose(KEY), b"");
-    assert_eq!(end(&raw), None);
-    raw.data(&mut sub, 1, b"some");
-    assert_eq!(raw.read(), "some");
-}
-
-#[test]
-fn abort_says_so_on_every_subflow_and_leaves_nothing() {
-    let mut raw = Raw::new();
-    raw.accepted();
-    raw.joined();
-    raw.write(b"some");
-    raw.said();
-    raw.abort();
-    assert_eq!(raw.said(), ["#0 R ack 1 fastclose", "#1 R ack 1 fastclose"]);
-    raw.release();
-    assert_eq!(raw.endpoint.len(), 0);
-}
-
-/// A connection with two subflows that was aborted by option A.
-fn aborted_by_ack() -> (Raw, Sub, Sub) {
-    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
-    let first = raw.accepted();
-    let second = raw.joined();
-    raw.abort();
-    assert_eq!(raw.said(), ["#1 R ack 1", "#0 ack 1 dss ack 1 fastclose"]);
-    (raw, first, second)
-}
-
-/// RFC 8684 §3.5, option A: an ACK with the option on one subflow, RST on the others; the peer's
-/// RST ends the rest.
-#[test]
-fn fastclose_by_ack_waits_for_the_reset() {
-    let (mut raw, first, _) = aborted_by_ack();
-    assert_eq!(end(&raw), Some(Some(ConnectionError::Aborted)));
-    raw.release();
-    assert_eq!(raw.endpoint.len(), 1, "FASTCLOSE_WAIT");
-    raw.send(first, Flags::RST, MptcpOptions::default(), b"");
-    assert_eq!((raw.endpoint.len(), raw.said().len()), (0, 0));
-}
-
-/// RFC 8684 §3.5: repeated after each RTO, three times, then a RST with the option.
-#[test]
-fn fastclose_by_ack_is_repeated_three_times() {
-    let (mut raw, _, _) = aborted_by_ack();
-    raw.release();
-    for _ in 0..3 {
-        raw.pass(200);
-        assert_eq!(raw.said(), ["#0 ack 1 dss ack 1 fastclose"]);
-    }
-    raw.pass(200);
-    assert_eq!(raw.said(), ["#0 R ack 1 fastclose"]);
-    assert_eq!((raw.endpoint.len(), raw.endpoint.poll_timeout()), (0, None));
-}
-
-/// RFC 8684 §3.5: both sides at once.
-#[test]
-fn fastcloses_that_cross_end_with_a_reset() {
-    let (mut raw, first, _) = aborted_by_ack();
-    raw.send(first, Flags::ACK, fastclose(raw.key), b"");
-    assert_eq!(raw.said(), ["#0 R ack 1"]);
-    raw.release();
-    assert_eq!(raw.endpoint.len(), 0);
-}
-
-/// Data that still comes is acknowledged and dropped, and none is sent.
-#[test]
-fn nothing_is_taken_or_given_after_fastclose_by_ack() {
-    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
-    let mut sub = raw.accepted();
-    sub.window = 0;
-    let closed = raw.dss(Some(1), None, false);
-    raw.send(sub, Flags::ACK, closed, b"");
-    raw.write(b"more");
-    raw.abort();
-    raw.said();
-    raw.data(&mut sub, 1, b"some");
-    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5"]);
-    assert_eq!(raw.read(), "");
-}
-
-/// Before the peer has shown that it has the keys, and after falling back, only RST is left.
-#[test]
-fn fastclose_by_ack_needs_a_confirmed_subflow() {
-    let mut raw = Raw::with(|config| config.fastclose_by_ack = true);
-    let sub = raw.half_open();
-    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
-    raw.said();
-    raw.abort();
-    assert_eq!(raw.said(), ["#0 R ack 1"]);
 }
 
 /// What an application may do to end a connection.
@@ -412,7 +281,7 @@ fn a_fin_alone_does_not_end_the_stream() {
     let sub = raw.accepted();
     let ack = raw.dss(Some(1), None, false);
     raw.send(sub, Flags::FIN | Flags::ACK, ack, b"");
-    assert_eq!((raw.read().as_str(), end(&raw)), ("", None));
+    assert_eq!((raw.read().as_str(), raw.end()), ("", None));
 }
 
 /// The same where this side's half was closed and acknowledged before the application let go.

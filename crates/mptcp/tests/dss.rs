@@ -255,7 +255,7 @@ fn data_acks_of_either_length_count() {
 fn a_window_counts_only_beside_a_data_ack() {
     let mut raw = Raw::new();
     let small = Sub { window: 500, ..raw.sub(0, 40_000, 80) };
-    let sub = raw.open(small, common::raw::capable_syn());
+    let sub = raw.open(small, common::options::capable_syn());
     raw.send(sub, Flags::ACK, raw.third_ack(None), b"");
     raw.said();
     raw.write(&[b'x'; 900]);

@@ -3,7 +3,8 @@
 mod common;
 
 use bytes::Bytes;
-use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
+use common::options::{capable_syn, capable_syn_ack};
+use common::raw::{Raw, Sub};
 use common::{PORT, World, link, ms, pattern};
 use manypath_lab::LinkConfig;
 use manypath_mptcp::{

@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
+use common::options::{capable_syn, capable_syn_ack};
+use common::raw::{Raw, Sub};
 use manypath_base::{AddrId, DataSeq, Key, Rng, Token};
 use manypath_mptcp::{ConnectOptions, ListenOptions, SynCookies};
 use manypath_wire::{
@@ -217,7 +218,7 @@ fn act(rng: &mut Rng, raw: &mut Raw) {
 
 #[test]
 fn no_segment_does_harm() {
-    for seed in 0..3_000 {
+    for seed in common::seeds(3_000) {
         let outcome = std::panic::catch_unwind(|| run(seed));
         assert!(outcome.is_ok(), "seed {seed} fails");
     }

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::raw::{Raw, capable_syn};
+use common::options::capable_syn;
+use common::raw::Raw;
 use manypath_base::{AddrId, IfaceId};
 use manypath_mptcp::{ConnectError, ConnectOptions, EndpointConfig, Event, SynCookies};
 use manypath_wire::{AddAddr, Flags, MptcpOptions};
@@ -154,4 +155,40 @@ fn connections_hear_in_order_that_an_address_is_gone() {
         _ => None,
     });
     assert_eq!(closed.collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+}
+
+/// RFC 9293 §3.10.7.2: what says neither SYN nor ACK nor RST "should not be reached. Drop the
+/// segment and return"; at a closed port it is answered by RST (§3.10.7.1).
+#[test]
+fn what_says_nothing_is_dropped_where_somebody_listens() {
+    for flags in [Flags::default(), Flags::FIN, Flags::PSH, Flags::URG | Flags::FIN] {
+        let mut raw = Raw::new();
+        raw.send(raw.sub(0, 40_000, 80), flags, MptcpOptions::default(), b"data");
+        assert_eq!((raw.said().len(), raw.endpoint.drops().stray), (0, 1), "{flags:?}");
+        raw.send(raw.sub(0, 40_000, 81), flags, MptcpOptions::default(), b"data");
+        let end = common::raw::ISN + 4 + u32::from(flags.has(Flags::FIN));
+        let reset = raw.take();
+        assert_eq!((reset.flags, reset.ack.0), (Flags::RST | Flags::ACK, end), "{flags:?}");
+    }
+}
+
+/// RFC 9293 §3.10.7.2, first and second: a RST is ignored, an acknowledgment is reset, and a SYN
+/// with either of them is what they are.
+#[test]
+fn a_listener_answers_acknowledgments_with_rst_and_rst_with_nothing() {
+    let cases = [
+        (Flags::RST, 0),
+        (Flags::RST | Flags::ACK, 0),
+        (Flags::RST | Flags::SYN, 0),
+        (Flags::ACK, 1),
+        (Flags::FIN | Flags::ACK, 1),
+        (Flags::SYN | Flags::ACK, 1),
+    ];
+    for (flags, answers) in cases {
+        let mut raw = Raw::new();
+        raw.send(raw.sub(0, 40_000, 80), flags, MptcpOptions::default(), b"");
+        let said = raw.said();
+        assert!(said.len() == answers && said.iter().all(|s| s == "new R"), "{flags:?}: {said:?}");
+        assert!(raw.endpoint.is_empty());
+    }
 }

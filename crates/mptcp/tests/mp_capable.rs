@@ -3,7 +3,8 @@
 mod common;
 
 use common::ms;
-use common::raw::{Raw, Sub, capable_syn, capable_syn_ack};
+use common::options::{capable_syn, capable_syn_ack};
+use common::raw::{Raw, Sub};
 use manypath_mptcp::{ConnectOptions, ConnectionError, Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MptcpOptions};
 

@@ -10,7 +10,7 @@ use manypath_wire::{Flags, MpJoin, MptcpOptions};
 fn joining_out() -> (Raw, Sub, Sub, u32) {
     let mut raw = Raw::new();
     let first = raw.connecting();
-    raw.send(first, Flags::SYN | Flags::ACK, common::raw::capable_syn_ack(), b"");
+    raw.send(first, Flags::SYN | Flags::ACK, common::options::capable_syn_ack(), b"");
     let third = raw.take();
     let Some(manypath_wire::MpCapable::Ack { sender_key, .. }) = third.options.mptcp.capable else {
         panic!("{third:?}")
@@ -259,7 +259,7 @@ fn a_join_uses_the_ports_of_the_first_subflow() {
 fn no_join_goes_out_before_a_dss_came() {
     let mut raw = Raw::new();
     let first = raw.connecting();
-    raw.send(first, Flags::SYN | Flags::ACK, common::raw::capable_syn_ack(), b"");
+    raw.send(first, Flags::SYN | Flags::ACK, common::options::capable_syn_ack(), b"");
     raw.pass(5_000);
     assert!(raw.said().iter().all(|s| !s.contains("join")));
     let third = Sub { seq: 1, ..first };
@@ -326,4 +326,20 @@ fn a_join_may_begin_as_a_backup() {
     raw.said();
     let info = raw.endpoint.info(raw.conn.unwrap()).unwrap();
     assert_eq!(info.subflows.iter().map(|s| s.backup).collect::<Vec<_>>(), [false, true]);
+}
+
+/// A SYN that comes again gets the same answer: its nonce and HMAC are not drawn anew.
+#[test]
+fn a_repeated_syn_of_a_join_gets_the_same_answer() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let sub = raw.sub(1, 40_001, 80);
+    let mut answers = vec![];
+    for _ in 0..2 {
+        raw.send(sub, Flags::SYN, raw.join_syn(1), b"");
+        let answer = raw.take();
+        answers.push((answer.seq, answer.options.mptcp.join));
+    }
+    assert!(answers[0].1.is_some() && answers[0] == answers[1], "{answers:?}");
+    assert_eq!(raw.subflows(), 2);
 }

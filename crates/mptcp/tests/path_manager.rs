@@ -3,12 +3,12 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use common::raw::{Raw, Sub};
 use common::simple_interface;
 use manypath_base::{AddrId, IfaceId};
-use manypath_mptcp::{AddressFlags, Interface, LocalAddress};
+use manypath_mptcp::{AddressFlags, Event, Interface, LocalAddress};
 use manypath_wire::{
     AddAddr, Flags, MpJoin, MpTcpRst, MptcpOptions, RemoveAddr, ResetReason, Transport,
 };
@@ -170,7 +170,7 @@ fn a_fullmesh_address_joins_to_every_announced_address() {
         tried.iter().filter(|(from, _)| from == "10.0.2.2").map(|(_, to)| to.ip()).collect();
     from_mesh.sort_unstable();
     let initial = Ipv4Addr::new(10, 0, 1, 1);
-    assert_eq!(from_mesh, [initial, OTHER, THIRD].map(std::net::IpAddr::from));
+    assert_eq!(from_mesh, [initial, OTHER, THIRD].map(IpAddr::from));
 }
 
 /// RFC 8684 §3.2, §3.3.8: the B flag of a backup address, and MP_PRIO for the initial subflow.
@@ -238,6 +238,22 @@ fn a_transient_refusal_is_tried_again() {
         assert_eq!(joins(&mut raw), []);
         raw.pass(200);
         assert_eq!(joins(&mut raw).len(), 1);
+    }
+}
+
+/// The application hears once that a path is not to be had, and why (RFC 8684 §3.6).
+#[test]
+fn a_refusal_is_reported_once_with_its_reason() {
+    let reason = ResetReason::LackOfResources;
+    for (reset, code) in [(Some(MpTcpRst { transient: true, reason }), Some(2)), (None, None)] {
+        let (mut raw, _) = refused(reset);
+        raw.pass(120_000);
+        assert!(joins(&mut raw).len() > 1, "it is tried again");
+        let failed = raw.events.iter().filter_map(|event| match event {
+            Event::JoinFailed { local, reason, .. } => Some((local.ip(), *reason)),
+            _ => None,
+        });
+        assert_eq!(failed.collect::<Vec<_>>(), [(IpAddr::from([10, 0, 2, 2]), code)]);
     }
 }
 

@@ -1,10 +1,18 @@
-//! The pages of `docs/rfc`: every relative link leads to a file, and `path.rs#name` to a function.
+//! The pages that people read: every relative link leads to a file, and `path.rs#name` to a function.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn pages() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rfc")
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The pages of `docs`, those of the RFCs too, and those at the top.
+fn pages() -> Vec<PathBuf> {
+    let folders = ["", "docs", "docs/rfc"].map(|folder| root().join(folder));
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("it exists"));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect()
 }
 
 /// Targets of the links in a page.
@@ -33,15 +41,24 @@ fn faults(dir: &Path, page: &str) -> Vec<String> {
 #[test]
 fn every_link_of_every_page_holds() {
     let mut count = 0;
-    for entry in fs::read_dir(pages()).expect("docs/rfc exists") {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "md") {
-            let page = fs::read_to_string(&path).unwrap();
-            count += links(&page).count();
-            assert_eq!(faults(&pages(), &page), Vec::<String>::new(), "{}", path.display());
-        }
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        count += links(&page).count();
+        let folder = path.parent().expect("it lies in a folder");
+        assert_eq!(faults(folder, &page), Vec::<String>::new(), "{}", path.display());
     }
-    assert!(count > 200, "only {count} links");
+    assert!(count > 700, "only {count} links");
+}
+
+/// What is said to be tested against other implementations has a test that exists.
+#[test]
+fn every_row_of_interop_names_a_test() {
+    let page = fs::read_to_string(root().join("docs/interop.md")).unwrap();
+    let tests = |row: &str| links(row).filter(|link| link.contains(".rs#")).count();
+    let rows = page.lines().filter(|row| row.starts_with("| ") && row.contains("]("));
+    let nameless: Vec<&str> = rows.clone().filter(|row| tests(row) == 0).collect();
+    assert_eq!(nameless, Vec::<&str>::new());
+    assert!(rows.count() > 60, "rows are found");
 }
 
 #[test]
@@ -56,5 +73,5 @@ fn wrong_links_are_found() {
         "../../nowhere.rs: no such file".to_owned(),
         format!("{own}#wrong_links: no such function"),
     ];
-    assert_eq!(faults(&pages(), &page), expected);
+    assert_eq!(faults(&root().join("docs/rfc"), &page), expected);
 }

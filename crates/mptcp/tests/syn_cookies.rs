@@ -4,7 +4,8 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::raw::{ISN, Raw, Sub, capable_syn};
+use common::options::capable_syn;
+use common::raw::{ISN, Raw, Sub};
 use common::{World, link, ms};
 use manypath_base::{IfaceId, Key, SeqNum};
 use manypath_lab::LinkConfig;

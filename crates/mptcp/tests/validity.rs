@@ -73,3 +73,15 @@ fn a_syn_on_a_living_subflow_is_challenged() {
     assert_eq!(raw.said(), ["#0 ack 1 dss ack 1"]);
     assert_eq!(raw.subflows(), 1);
 }
+
+/// RFC 9293 §3.10.7.4, fifth: "if the ACK bit is off, drop the segment and return".
+#[test]
+fn segments_without_acknowledgment_are_dropped() {
+    for flags in [Flags::default(), Flags::FIN, Flags::PSH, Flags::URG | Flags::FIN] {
+        let mut raw = Raw::new();
+        let sub = raw.accepted();
+        let options = raw.dss(None, Some((1, 1, 4)), false);
+        raw.send(sub, flags, options, b"data");
+        assert_eq!((raw.said().len(), raw.read().as_str()), (0, ""), "{flags:?}");
+    }
+}

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use manypath::{AddrId, AddressFlags, ConnId, Event, Path};
-use manypath_lab::{Direction, LinkConfig};
+use manypath_lab::{Direction, LinkConfig, Middlebox, middlebox};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{MIB, Task};
-use crate::world::{Families, Opener, Setup, World, event, reach};
+use crate::wait::{event, reach};
+use crate::world::World;
 
 /// Long enough for addresses to come and go meanwhile.
 const BYTES: u64 = 32 * MIB;
@@ -240,4 +242,95 @@ async fn linux_adds_and_removes_an_address_while_data_flows() {
         assert_eq!(counted.get("MPTcpExtRmAddrTx"), 1, "{opener:?} {task:?}: {counted}");
         world.assert_clean("Linux's address");
     }
+}
+
+/// Swallows the first announcement that goes in a direction.
+fn swallow_announcement(way: Direction) -> Middlebox {
+    let mut due = true;
+    middlebox::discard(move |direction, segment| {
+        let add = segment.options.mptcp.add_addr.is_some_and(|add| add.hmac.is_some());
+        let swallowed = due && add && direction == way;
+        due &= !swallowed;
+        swallowed
+    })
+}
+
+/// RFC 8684 §3.4.1: an announcement is repeated until it is echoed, by either side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_that_is_lost_is_repeated() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let setup = Setup::new(opener).links([LinkConfig::mbps(30, Duration::from_millis(5)); 2]);
+        let setup = setup.sysctl("net/mptcp/add_addr_timeout", "1");
+        let setup = if opener == Opener::Manypath { setup.spare(1) } else { setup };
+        let world = setup.build();
+        let way = if opener == Opener::Manypath { Direction::Down } else { Direction::Up };
+        world.middlebox(0, swallow_announcement(way));
+        if opener == Opener::Manypath {
+            world.linux_endpoint(1, &["signal"]);
+        }
+        let ends = world.connect(Task::Both, BYTES).await;
+        world.finish_over(2, ends, Task::Both, BYTES).await.assert_multipath("repeated");
+        let counted = world.counted();
+        let sent = match opener {
+            Opener::Manypath => counted.get("MPTcpExtAddAddrTx") >= 2,
+            // The one that came.
+            Opener::Linux => counted.get("MPTcpExtAddAddr") == 1,
+        };
+        assert!(sent, "{opener:?}: {counted}");
+        world.assert_clean("repeated");
+    }
+}
+
+/// Linux withdraws the address that the connection began with (identifier 0): the subflow of the
+/// other goes on alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linux_withdraws_its_first_address() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 2];
+        let world = Setup::new(opener).links(links).spare(1).build();
+        let flags = if opener == Opener::Linux { "subflow" } else { "signal" };
+        world.linux_endpoint(1, &[flags]);
+        let mut events = world.endpoint.events().expect("it runs");
+        let ends = world.connect(Task::Up, BYTES).await;
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            let first = world.linux_addr(0, 0).ip().to_string();
+            let remove = ["mptcp", "endpoint", "delete", "id", "0", &first];
+            world.topology.server().ip(&remove).expect("the kernel has it");
+            let removed = event(&mut events, |event| match event {
+                Event::AddrRemoved(_, addr) => Some(addr),
+                _ => None,
+            });
+            assert_eq!(removed.await, AddrId(0));
+            reach(|| world.subflows(id) == 1, || format!("{:?}", world.info(id))).await;
+        };
+        world.finish(ends, Task::Up, BYTES, meanwhile).await.assert_multipath("first address");
+        world.assert_clean("first address");
+    }
+}
+
+/// An identifier that was withdrawn may stand for an address again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linux_announces_an_address_again_that_it_withdrew() {
+    let Ok(_turn) = machine::shared().await else { return };
+    let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 2];
+    let world = Setup::new(Opener::Manypath).links(links).spare(1).build();
+    let ends = world.connect(Task::Both, BYTES).await;
+    let id = ends.0.conn_id();
+    let meanwhile = async {
+        reach(|| world.info(id).bytes_received > MIB, || format!("{:?}", world.info(id))).await;
+        for _ in 0..3 {
+            world.linux_endpoint(1, &["signal", "id", "9"]);
+            reach(|| world.subflows(id) == 2, || format!("{:?}", world.info(id))).await;
+            let remove = ["mptcp", "endpoint", "delete", "id", "9"];
+            world.topology.server().ip(&remove).expect("the kernel has it");
+            reach(|| world.subflows(id) == 1, || format!("{:?}", world.info(id))).await;
+        }
+    };
+    world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("again");
+    assert_eq!(world.counted().get("MPTcpExtRmAddrTx"), 3, "{}", world.counted());
+    world.assert_clean("again");
 }

@@ -6,8 +6,10 @@ use manypath_lab::{Pattern, Role};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{KIB, MIB, Task};
-use crate::world::{Families, Opener, Setup, World, within};
+use crate::wait::within;
+use crate::world::World;
 
 /// Bytes that a server is to send back.
 fn bytes(len: u64) -> Vec<u8> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use manypath_lab::{Direction, LinkConfig};
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{MIB, Task};
-use crate::world::{Opener, Setup, World, reach};
+use crate::wait::reach;
+use crate::world::World;
 
 /// What is done to links, by name, and how much is sent over them: what takes about a second.
 type Harm = (&'static str, fn(LinkConfig) -> LinkConfig, u64);

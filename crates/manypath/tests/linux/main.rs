@@ -5,7 +5,9 @@
 //! role is listed in `docs/interop.md`.
 
 mod machine;
+mod setup;
 mod task;
+mod wait;
 mod world;
 
 mod addresses;
@@ -14,8 +16,11 @@ mod fast_open;
 mod impaired;
 mod many;
 mod middlebox;
+mod mtu;
 mod options;
 mod plain;
+mod silence;
 mod simultaneous;
 mod subflows;
 mod transfers;
+mod transparent;

@@ -10,8 +10,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{KIB, receive};
-use crate::world::{Opener, PATIENCE, Setup, World, within};
+use crate::wait::{PATIENCE, within};
+use crate::world::World;
 
 const AT_ONCE: u8 = 200;
 const IN_A_ROW: u32 = 1_000;

@@ -10,8 +10,10 @@ use manypath_lab::{Direction, LinkConfig, Middlebox, middlebox};
 use manypath_wire::{Flags, Segment};
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{MIB, Moved, Task, play};
-use crate::world::{Opener, Setup, World, reach};
+use crate::wait::reach;
+use crate::world::World;
 
 /// A part of a connection in which options may vanish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +138,21 @@ async fn where_the_third_ack_alone_loses_its_options_it_is_tcp() {
             world.middlebox(0, third_ack_stripper());
             let moved = world.transfer(task, 2 * MIB).await;
             moved.assert_single_path("fell-back", &format!("{opener:?} {task:?}"));
+        }
+    }
+}
+
+/// The third segment of a join proves who sent it; without its option the join is refused or its
+/// repetition taken, and the connection does not suffer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_third_ack_of_a_join_loses_its_options_the_connection_goes_on() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        for &task in ALL {
+            let world = Setup::new(opener).build();
+            world.middlebox(1, third_ack_stripper());
+            let what = format!("{opener:?} {task:?}");
+            world.transfer(task, 4 * MIB).await.assert_multipath(&what);
         }
     }
 }

@@ -7,8 +7,9 @@ use manypath::{Event, Events, FallbackReason, Notice, SynCookies};
 use manypath_lab::{LinkConfig, Middlebox, middlebox};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{MIB, Task};
-use crate::world::{Families, Opener, Setup, reach};
+use crate::wait::reach;
 
 /// Counts segments with a mapping that has a checksum, and those without.
 fn checksum_counter() -> (Middlebox, Arc<[AtomicU64; 2]>) {
@@ -131,6 +132,30 @@ async fn a_linux_that_denies_joins_to_itself_still_joins() {
     let ends = world.connect(Task::Both, 8 * MIB).await;
     world.finish_over(2, ends, Task::Both, 8 * MIB).await.assert_multipath("C flag");
     world.assert_clean("C flag");
+}
+
+/// This side's C flag: Linux does not join to the first address, but to the one announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_this_side_denies_joins_to_its_first_address_linux_joins_another() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for announces in [false, true] {
+        let setup = Setup::new(Opener::Linux).endpoint(|b| b.deny_join_initial(true));
+        let setup = if announces { setup } else { setup.spare(1) };
+        let world = setup.build();
+        world.linux_endpoint(1, &["subflow"]);
+        let ends = world.connect(Task::Both, 16 * MIB).await;
+        let id = ends.0.conn_id();
+        let meanwhile = async {
+            if announces {
+                world.until_subflows(id, 2).await;
+                let subflows = world.info(id).subflows;
+                assert_eq!(subflows[1].local.ip(), world.addr(1), "{subflows:?}");
+            }
+        };
+        world.finish(ends, Task::Both, 16 * MIB, meanwhile).await.assert_multipath("C flag");
+        assert_eq!(world.joined(), u64::from(announces), "{}", world.counted());
+        world.assert_clean("C flag");
+    }
 }
 
 /// The reasons for falling back that were told so far.

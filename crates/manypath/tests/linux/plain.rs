@@ -4,8 +4,8 @@ use manypath_lab::LinkConfig;
 
 use crate::impaired::harmed;
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{KIB, MIB, Task};
-use crate::world::{Families, Opener, Setup};
 
 fn setup(opener: Opener) -> Setup {
     Setup::new(opener).linux_plain().plain()

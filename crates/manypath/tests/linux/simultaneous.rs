@@ -8,8 +8,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{KIB, MIB, send};
-use crate::world::{Opener, Setup, World, within};
+use crate::wait::within;
+use crate::world::World;
 
 const MUCH: u64 = 16 * MIB;
 const LITTLE: u64 = 80 * KIB;

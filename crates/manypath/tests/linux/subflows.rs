@@ -7,8 +7,10 @@ use manypath_lab::{Direction, LinkConfig, middlebox};
 use manypath_wire::Segment;
 
 use crate::machine;
+use crate::setup::{Opener, Setup};
 use crate::task::{KIB, MIB, Peer, Task};
-use crate::world::{Opener, Setup, World, event, reach};
+use crate::wait::{event, reach};
+use crate::world::World;
 
 /// Links of which a connection needs several.
 fn narrow(count: usize) -> Vec<LinkConfig> {
@@ -132,41 +134,49 @@ async fn linux_heeds_a_subflow_made_a_backup_here() {
     }
 }
 
-/// A connection whose second subflow Linux opened from an endpoint of its own.
-async fn with_a_subflow_of_linux(task: Task, bytes: u64) -> (World, (manypath::Stream, Peer)) {
+/// A connection whose second subflow ends at an endpoint of Linux with identifier 5.
+async fn at_an_endpoint_of_linux(opener: Opener, bytes: u64) -> (World, (manypath::Stream, Peer)) {
     let quiet = manypath::AddressFlags::default();
-    let world = Setup::new(Opener::Linux).paths(move |_, path| path.flags(quiet)).build();
-    world.linux_endpoint(1, &["subflow", "id", "5"]);
-    let ends = world.connect(task, bytes).await;
+    let (setup, flag) = match opener {
+        Opener::Linux => (Setup::new(opener).paths(move |_, path| path.flags(quiet)), "subflow"),
+        Opener::Manypath => (Setup::new(opener).spare(1), "signal"),
+    };
+    let world = setup.build();
+    world.linux_endpoint(1, &[flag, "id", "5"]);
+    let ends = world.connect(Task::Up, bytes).await;
     (world, ends)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subflow_made_a_backup_by_linux_is_heeded_here() {
     let Ok(_turn) = machine::shared().await else { return };
-    let bytes = 24 * MIB;
-    let (world, ends) = with_a_subflow_of_linux(Task::Up, bytes).await;
-    let (id, mut events) = (ends.0.conn_id(), world.endpoint.events().expect("it runs"));
-    let sent = || world.info(id).subflows.iter().find(|s| s.id == 1).map_or(0, |s| s.bytes_sent);
-    let meanwhile = async {
-        world.until_subflows(id, 2).await;
-        reach(|| sent() > MIB, || "the beginning".to_owned()).await;
-        let change = ["mptcp", "endpoint", "change", "id", "5", "backup"];
-        world.topology.server().ip(&change).expect("the kernel takes it");
-        let changed = event(&mut events, |event| match event {
-            Event::PrioChanged { subflow, backup, .. } => Some((subflow, backup)),
-            _ => None,
-        });
-        assert_eq!(changed.await, (SubflowId(1), true));
-        let at_change = sent();
-        reach(|| world.info(id).bytes_acknowledged > 20 * MIB, || "most of it".to_owned()).await;
-        // What was given to the subflow before is still sent on it.
-        let since = sent() - at_change;
-        assert!(since < 2 * MIB, "the backup sent {since} more bytes");
-    };
-    world.finish(ends, Task::Up, bytes, meanwhile).await.assert_multipath("priority");
-    assert!(world.counted().get("MPTcpExtMPPrioTx") >= 1, "{}", world.counted());
-    world.assert_clean("priority");
+    for opener in Opener::BOTH {
+        let bytes = 24 * MIB;
+        let (world, ends) = at_an_endpoint_of_linux(opener, bytes).await;
+        let (id, mut events) = (ends.0.conn_id(), world.endpoint.events().expect("it runs"));
+        let sent =
+            || world.info(id).subflows.iter().find(|s| s.id == 1).map_or(0, |s| s.bytes_sent);
+        let meanwhile = async {
+            world.until_subflows(id, 2).await;
+            reach(|| sent() > MIB, || "the beginning".to_owned()).await;
+            let change = ["mptcp", "endpoint", "change", "id", "5", "backup"];
+            world.topology.server().ip(&change).expect("the kernel takes it");
+            let changed = event(&mut events, |event| match event {
+                Event::PrioChanged { subflow, backup, .. } => Some((subflow, backup)),
+                _ => None,
+            });
+            assert_eq!(changed.await, (SubflowId(1), true));
+            let at_change = sent();
+            reach(|| world.info(id).bytes_acknowledged > 20 * MIB, || "most of it".to_owned())
+                .await;
+            // What was given to the subflow before is still sent on it.
+            let since = sent() - at_change;
+            assert!(since < 2 * MIB, "the backup sent {since} more bytes");
+        };
+        world.finish(ends, Task::Up, bytes, meanwhile).await.assert_multipath("priority");
+        assert!(world.counted().get("MPTcpExtMPPrioTx") >= 1, "{}", world.counted());
+        world.assert_clean("priority");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-use crate::world::PATIENCE;
+use crate::wait::PATIENCE;
 
 const SEED: u64 = 11;
 const BLOCK: usize = 64 << 10;

@@ -1,10 +1,13 @@
 //! Bytes of every number, in every direction, over every IP version.
 
 use manypath_lab::{Direction, LinkConfig};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::machine;
+use crate::setup::{Families, Opener, Setup};
 use crate::task::{KIB, MIB, Task};
-use crate::world::{Families, Opener, Setup};
+use crate::wait::within;
 
 const SIZES: [u64; 4] = [0, 1, 64 * KIB, 16 * MIB];
 
@@ -71,11 +74,14 @@ async fn linux_opens_over_ipv6_and_joins_over_ipv4() {
 /// 256 MiB each way and both ways at once, as fast as it goes.
 async fn a_quarter_of_a_gibibyte(opener: Opener) {
     let Ok(_turn) = machine::shared().await else { return };
-    let world = Setup::new(opener).links([LinkConfig::default(); 2]).build();
-    for task in [Task::Up, Task::Down, Task::Both] {
-        let what = format!("{task:?}");
-        world.transfer(task, 256 * MIB).await.assert_multipath(&what);
-        world.assert_clean(&what);
+    for families in [Families::V4, Families::V6] {
+        let setup = Setup::new(opener).families(families);
+        let world = setup.links([LinkConfig::default(); 2]).build();
+        for task in [Task::Up, Task::Down, Task::Both] {
+            let what = format!("{families:?} {task:?}");
+            world.transfer(task, 256 * MIB).await.assert_multipath(&what);
+            world.assert_clean(&what);
+        }
     }
 }
 
@@ -87,4 +93,28 @@ async fn manypath_opens_for_a_quarter_of_a_gibibyte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_opens_for_a_quarter_of_a_gibibyte() {
     a_quarter_of_a_gibibyte(Opener::Linux).await;
+}
+
+/// Bytes are looked at before they are taken (`MSG_PEEK`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_peeked_at_is_what_is_read() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for opener in Opener::BOTH {
+        let world = Setup::new(opener).build();
+        let (mut stream, peer) = world.connect(Task::Down, 4 * MIB).await;
+        let (mut seen, mut read, mut hash) = (vec![0; 30_000], Vec::new(), Sha256::new());
+        loop {
+            let n = within(stream.peek(&mut seen)).await.expect("Linux sends");
+            if n == 0 {
+                break;
+            }
+            read.resize(n, 0);
+            within(stream.read_exact(&mut read)).await.expect("it is there");
+            assert!(read == seen[..n], "{opener:?}: not what was seen");
+            hash.update(&read);
+        }
+        stream.shutdown().await.expect("it is open");
+        let sent = peer.report().await.sent;
+        assert_eq!((sent.bytes, sent.sha256), (4 * MIB, hash.finalize().into()), "{opener:?}");
+    }
 }

@@ -12,28 +12,30 @@ use super::{Birth, Connection, Joining};
 
 impl Connection {
     /// Active open of a stream that begins with `early`. The initial subflow has [`SubflowId`] 0.
-    pub(crate) fn connect(now: Instant, mut birth: Birth, early: Bytes) -> Self {
+    pub(crate) fn connect(now: Instant, birth: Birth, early: Bytes) -> Self {
         let has_cookie = matches!(birth.opening.fast_open, FastOpen::Use { .. });
         let packet = birth.opening.path.mss;
-        let mut conn = Self::new(&mut birth);
-        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
-        conn.add_subflow(
-            now,
-            birth.iface,
-            state,
-            |opening| Flow::connect(now, opening),
-            birth.opening,
-        );
+        let mut conn = Self::begin(now, birth, |opening| Flow::connect(now, opening));
         conn.write_early(early, has_cookie, packet);
         conn
     }
 
     /// Passive open: `syn` came to a listener.
-    pub(crate) fn accept(now: Instant, mut birth: Birth, syn: &Segment) -> Self {
-        let mut conn = Self::new(&mut birth);
+    pub(crate) fn accept(now: Instant, birth: Birth, syn: &Segment) -> Self {
+        let mut conn = Self::begin(now, birth, |opening| Flow::accept(now, opening, syn));
         conn.read_syn_options(&syn.options.mptcp);
+        conn
+    }
+
+    /// A connection with its first subflow.
+    pub(super) fn begin(
+        now: Instant,
+        mut birth: Birth,
+        flow: impl FnOnce(Opening) -> Flow,
+    ) -> Self {
+        let mut conn = Self::new(&mut birth);
         let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
-        conn.add_subflow(now, birth.iface, state, |o| Flow::accept(now, o, syn), birth.opening);
+        conn.add_subflow(now, birth.iface, state, flow, birth.opening);
         conn
     }
 
@@ -79,7 +81,7 @@ impl Connection {
         self.add_subflow(now, join.iface, state, |o| Flow::accept(now, o, syn), join.opening)
     }
 
-    pub(super) fn add_subflow(
+    fn add_subflow(
         &mut self,
         now: Instant,
         iface: IfaceId,

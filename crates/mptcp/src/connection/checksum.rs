@@ -9,7 +9,7 @@
 //! come again), and TCP takes over with whichever comes first: an infinite mapping or a segment
 //! without DATA_ACK from the peer, or new data of this side once the peer has answered.
 
-use manypath_base::{DataOffset, DataSeq, Payload};
+use manypath_base::{DataOffset, DataSeq, Payload, RangeSet};
 use manypath_wire::{MpTcpRst, ResetReason, Sum};
 
 use super::Connection;
@@ -59,6 +59,8 @@ impl Connection {
         let dsn = mapping.dsn.seq(remote.idsn);
         if self.shared.may_fall_back() {
             self.shared.distrusted = true;
+            // Both levels go on counting alike, so that TCP can take over.
+            self.shared.send.reinject = RangeSet::default();
             self.deliver(i, mapping.dsn, payload);
             self.tell_failure(i, dsn);
         } else {
@@ -81,7 +83,7 @@ impl Connection {
     /// that was the answer.
     pub(super) fn on_fail(&mut self, i: usize) {
         if self.shared.distrusted {
-            return;
+            return self.revert();
         }
         let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
         let Some(remote) = remote else {
@@ -93,12 +95,11 @@ impl Connection {
         self.tell_failure(i, next);
     }
 
-    /// Both sides know that a checksum failed, and new data is the place to say that it goes on as
-    /// TCP (RFC 8684 §3.7).
+    /// The peer has answered, or there is new data. Where both is so, both sides know that a
+    /// checksum failed, and that data is the place to say that it goes on as TCP (RFC 8684 §3.7).
     pub(super) fn revert(&mut self) {
-        let known = self.shared.distrusted && self.shared.telling_failure.is_none();
-        if known && self.shared.send.unsent() > 0 {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        if self.shared.telling_failure.is_none() && self.shared.send.unsent() > 0 {
+            self.shared.revert();
         }
     }
 

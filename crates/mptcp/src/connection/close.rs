@@ -46,6 +46,7 @@ impl Connection {
         self.shared.recv.discard();
         if self.established {
             self.shutdown(now);
+            self.progress_close(now);
             // This half may have been closed long ago, and nothing else may come.
             self.arm_linger(now);
         } else {
@@ -71,13 +72,31 @@ impl Connection {
 
     /// Whether both directions are closed and acknowledged.
     pub(super) fn is_done(&self) -> bool {
+        self.is_sent() && self.shared.recv.is_finished()
+    }
+
+    /// Whether this side's half is closed and acknowledged.
+    fn is_sent(&self) -> bool {
         let fin_acknowledged = match self.shared.mode {
             Mode::Plain(_) => self.subflows.first().is_none_or(|s| {
                 matches!(s.flow.state(), State::FinWait2 | State::TimeWait { .. } | State::Closed)
             }),
             Mode::Negotiating | Mode::Multipath => self.shared.send.fin_acknowledged(),
         };
-        self.shared.send.closing && fin_acknowledged && self.shared.recv.is_finished()
+        self.shared.send.closing && fin_acknowledged
+    }
+
+    /// Whether the peer is to hear by a reset that its data was lost: the application let go before
+    /// it had read what came, and the peer may send more (RFC 9293 §3.6.1, SHLD-3).
+    ///
+    /// **Choice:** not before the peer has acknowledged what this side wrote, which a reset could
+    /// destroy; and a peer that has closed its half hears nothing, since it has said all.
+    fn must_tell_loss(&self) -> bool {
+        self.released
+            && self.ended.is_none()
+            && self.shared.recv.has_dropped()
+            && !self.shared.recv.is_finished()
+            && self.is_sent()
     }
 
     /// Takes the next step of closing, where one is due.
@@ -91,6 +110,9 @@ impl Connection {
         }
         if self.ended.is_none() && self.is_done() {
             self.end(None);
+        }
+        if self.must_tell_loss() {
+            return self.give_up(now, ConnectionError::Aborted);
         }
         if self.ended == Some(None) && self.shared.is_multipath() {
             for sub in &mut self.subflows {

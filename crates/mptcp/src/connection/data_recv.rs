@@ -18,6 +18,8 @@ pub(crate) struct DataRecv {
     max: u64,
     /// The application does not read any more: what comes is counted and dropped.
     discarding: bool,
+    /// Some bytes were dropped so.
+    dropped: bool,
 }
 
 impl DataRecv {
@@ -30,6 +32,7 @@ impl DataRecv {
             window: ReceiveWindow::new(DataOffset(1), buffer, max),
             max: max.max(buffer).into(),
             discarding: false,
+            dropped: false,
         }
     }
 
@@ -58,9 +61,11 @@ impl DataRecv {
             return false;
         }
         let before = self.data.next();
-        let Self { data, queue, queued, discarding, .. } = self;
+        let Self { data, queue, queued, discarding, dropped, .. } = self;
         data.insert(at, payload, |_, piece| {
-            if !*discarding {
+            if *discarding {
+                *dropped = true;
+            } else {
                 *queued += len64(piece.len());
                 queue.extend(piece.into_chunks());
             }
@@ -91,8 +96,14 @@ impl DataRecv {
     /// The application lost interest: nothing is kept, the window stays open.
     pub(crate) fn discard(&mut self) {
         self.discarding = true;
+        self.dropped |= self.queued > 0;
         self.queue.clear();
         self.queued = 0;
+    }
+
+    /// Whether something came that the application will never read.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.dropped
     }
 
     pub(crate) fn is_readable(&self) -> bool {

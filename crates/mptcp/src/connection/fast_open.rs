@@ -9,15 +9,12 @@
 //! it has no key of the peer to make a DATA_ACK of.
 
 use bytes::Bytes;
-use manypath_base::{
-    AddrId, DataOffset, DataSeq, Instant, Mss, Payload, SubflowOffset, len64, usize32,
-};
+use manypath_base::{DataOffset, DataSeq, Instant, Mss, Payload, SubflowOffset, len64, usize32};
 use manypath_tcp::{FastOpenAnswer, Flow, State};
 use manypath_wire::Segment;
 
 use super::mapping::Mapping;
 use super::seam::Seam;
-use super::subflow::{Kind, SubflowState};
 use super::{Birth, Connection};
 use crate::Event;
 use crate::crypto::Identity;
@@ -84,12 +81,10 @@ impl Connection {
 
     /// Passive open of a SYN whose cookie is valid (RFC 7413 §4.2.2): the application has the
     /// connection, and the data of the SYN, before the handshake is complete.
-    pub(crate) fn accept_early(now: Instant, mut birth: Birth, syn: Segment) -> Self {
-        let mut conn = Self::new(&mut birth);
-        conn.read_syn_options(&syn.options.mptcp);
-        let state = SubflowState::new(Kind::Initial, AddrId(0), AddrId(0));
-        let accept = |opening| Flow::accept_early(now, opening, syn);
-        conn.add_subflow(now, birth.iface, state, accept, birth.opening);
+    pub(crate) fn accept_early(now: Instant, birth: Birth, syn: Segment) -> Self {
+        let options = syn.options.mptcp.clone();
+        let mut conn = Self::begin(now, birth, |opening| Flow::accept_early(now, opening, syn));
+        conn.read_syn_options(&options);
         conn.take_data_of_syn();
         conn.established = true;
         conn.events.push_back(Event::Established(conn.id));

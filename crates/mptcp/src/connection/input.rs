@@ -94,6 +94,7 @@ impl Connection {
     fn sync_plain(&mut self, i: usize) {
         if let Mode::Plain(_) = self.shared.mode {
             self.take_unverified(i);
+            self.take_unmapped(i);
             let una = Self::plain_una(&self.subflows[i].flow);
             let send = &mut self.shared.send;
             if una > send.una {
@@ -136,7 +137,7 @@ impl Connection {
         }
     }
 
-    fn take_plain(&mut self, at: SubflowOffset, payload: Payload) {
+    pub(super) fn take_plain(&mut self, at: SubflowOffset, payload: Payload) {
         self.shared.recv.advance_window(1);
         self.shared.recv.insert(DataOffset(at.0), payload);
     }
@@ -146,11 +147,7 @@ impl Connection {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
                 Some(mapping) => self.take_piece(i, mapping, at, &payload),
-                None if self.shared.distrusted => {
-                    self.shared.fall_back(FallbackReason::ChecksumFailed);
-                    return self.take_plain(at, payload);
-                }
-                None if self.is_first_data(i, at) => {
+                None if self.shared.distrusted || self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }
@@ -183,11 +180,11 @@ impl Connection {
     }
 
     /// Whether nothing came before on the connection: data without a mapping then says that a
-    /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7).
+    /// middlebox takes options away, and TCP goes on (RFC 8684 §3.7), if it can.
     fn is_first_data(&self, i: usize, at: SubflowOffset) -> bool {
         let on_syn = self.subflows[i].state.on_syn;
         let nothing_else = self.shared.recv.received() == on_syn.received;
-        nothing_else && at == on_syn.first_received() && !self.shared.joined
+        nothing_else && at == on_syn.first_received() && self.shared.may_fall_back()
     }
 
     /// Data of subflow `i` goes to its place in the stream.
@@ -290,15 +287,7 @@ impl Connection {
             self.events.push_back(Event::PathDown(self.id, sub.id, why));
         }
         self.paths.is_stale = true;
-        // Subflows that the peer opened have ports of its choice, and are its to open again.
-        let opened_here = !matches!(sub.state.kind, Kind::Join { opener: false, .. });
-        if self.shared.role == Role::Initiator && opened_here {
-            let reason = match reason {
-                CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
-                other => other,
-            };
-            self.paths.note_down(now, sub.flow.local().ip(), sub.flow.remote(), reason, sub.up);
-        }
+        self.note_pair(now, reason, &sub);
         if self.ended.is_some() {
             return;
         }
@@ -307,6 +296,32 @@ impl Connection {
         } else if sub.up && self.shared.is_multipath() && !self.subflows.iter().any(|s| s.up) {
             // Attempts are all that is left. Others may always be under way when one fails.
             self.strand(now, reason);
+        }
+    }
+
+    /// Remembers how a subflow ended that this side may open again. Those that the peer opened have
+    /// ports of its choice, and are its to open again.
+    fn note_pair(&mut self, now: Instant, reason: CloseReason, sub: &Subflow) {
+        let opened_here = !matches!(sub.state.kind, Kind::Join { opener: false, .. });
+        if self.shared.role != Role::Initiator || !opened_here {
+            return;
+        }
+        let reason = match reason {
+            CloseReason::Refused => CloseReason::Reset(sub.state.reset_reason),
+            other => other,
+        };
+        let (local, remote) = (sub.flow.local(), sub.flow.remote());
+        let first = self.paths.note_down(now, local.ip(), remote, reason, sub.up);
+        if first && !sub.up && self.ended.is_none() && sub.state.kind != Kind::Initial {
+            let reason = match reason {
+                CloseReason::Reset(rst) => rst.map(|rst| u8::from(rst.reason)),
+                CloseReason::Finished
+                | CloseReason::Refused
+                | CloseReason::TimedOut
+                | CloseReason::Unreachable
+                | CloseReason::Aborted => None,
+            };
+            self.events.push_back(Event::JoinFailed { conn: self.id, local, remote, reason });
         }
     }
 

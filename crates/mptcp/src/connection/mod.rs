@@ -201,6 +201,7 @@ impl Connection {
         self.shared.send.blocked = taken < chunk.len();
         self.switches.on_write(more);
         self.shared.send.buffer.push(chunk.split_to(taken));
+        self.revert();
         Ok(taken)
     }
 

@@ -56,7 +56,6 @@ impl Connection {
         if self.fastclose.is_some() {
             return None;
         }
-        self.revert();
         match self.shared.mode {
             Mode::Negotiating => None,
             Mode::Plain(_) => self.feed_plain(),

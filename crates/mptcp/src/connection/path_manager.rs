@@ -261,7 +261,8 @@ impl PathManager {
         self.attempts.retain(|a| (a.local, a.remote) != (local, remote));
     }
 
-    /// A subflow of this pair, or an attempt at it, ended: when to try again.
+    /// A subflow of this pair, or an attempt at it, ended: when to try again. Returns whether it
+    /// is the first failure since the pair was last up.
     pub(super) fn note_down(
         &mut self,
         now: Instant,
@@ -269,13 +270,13 @@ impl PathManager {
         remote: SocketAddr,
         reason: CloseReason,
         was_up: bool,
-    ) {
+    ) -> bool {
         // RFC 8684 §3.6: a permanent error SHOULD NOT be tried again. **Differs** from §3.9.3 for
         // the rest, which SHOULD NOT be either: a path that fails today works tomorrow.
         let permanent = matches!(reason, CloseReason::Reset(Some(rst)) if !rst.transient);
         let found = self.attempts.iter().position(|a| (a.local, a.remote) == (local, remote));
         if found.is_none() && self.attempts.len() >= MAX_ATTEMPTS {
-            return;
+            return false;
         }
         let i = found.unwrap_or_else(|| {
             self.attempts.push(Attempt { local, remote, failures: 0, next: Some(now) });
@@ -295,6 +296,7 @@ impl PathManager {
         };
         attempt.failures += 1;
         attempt.next = Some(now + wait).filter(|_| !permanent);
+        attempt.failures == 1
     }
 
     /// When a pair may be tried.

@@ -82,8 +82,10 @@ pub(crate) enum Infinite {
 
 impl Shared {
     /// Falls back to TCP: the one transition (RFC 8684 §3.7). What was received so far stays.
+    /// Where a checksum failed before, that is the reason.
     pub(crate) fn fall_back(&mut self, reason: FallbackReason) {
         if !matches!(self.mode, Mode::Plain(_)) {
+            let reason = if self.distrusted { FallbackReason::ChecksumFailed } else { reason };
             let one_way =
                 matches!(reason, FallbackReason::ChecksumFailed | FallbackReason::OptionsStripped);
             if self.is_multipath() && one_way {
@@ -91,6 +93,13 @@ impl Shared {
             }
             self.mode = Mode::Plain(Some(reason));
             self.send.forget_timers();
+        }
+    }
+
+    /// Falls back if a checksum failed before: either side can say so now (see `checksum`).
+    pub(crate) fn revert(&mut self) {
+        if self.distrusted {
+            self.fall_back(FallbackReason::ChecksumFailed);
         }
     }
 

@@ -107,8 +107,11 @@ pub(crate) struct SubflowState {
     pub(crate) plain_syns: u8,
     /// The last segment of this side repeated the keys.
     pub(crate) keys_told: bool,
-    /// A DATA_ACK has come on it: options get through (RFC 8684 §3.7).
+    /// A DATA_ACK has come beside the acknowledgment of its data: options get through both ways
+    /// (RFC 8684 §3.7).
     pub(crate) heard_data_ack: bool,
+    /// A DSS has come on it.
+    pub(crate) heard_dss: bool,
     /// What the peer's RST said.
     pub(crate) reset_reason: Option<MpTcpRst>,
     /// MP_FAIL for this goes out with the RST.
@@ -140,6 +143,7 @@ impl SubflowState {
             plain_syns: 0,
             keys_told: false,
             heard_data_ack: false,
+            heard_dss: false,
             reset_reason: None,
             failed_at: None,
         }

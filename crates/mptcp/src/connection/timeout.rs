@@ -106,7 +106,7 @@ impl Connection {
         }
         if self.shared.send.una == self.shared.send.nxt {
             self.probe_window(now);
-        } else if !self.is_repairing() {
+        } else if !self.is_repairing() && !self.shared.distrusted {
             let head = self.head();
             self.shared.send.reinject(head);
             self.scheduler.on_blocked();

@@ -57,6 +57,13 @@ impl Connection {
         }
     }
 
+    /// What waits for a mapping is taken as it is: both levels count alike, or this would not be TCP.
+    pub(super) fn take_unmapped(&mut self, i: usize) {
+        for (at, payload) in core::mem::take(&mut self.subflows[i].state.unmapped).pieces {
+            self.take_plain(at, payload);
+        }
+    }
+
     /// Data at `at` has no mapping: up to the next one that is known it waits. Returns how much.
     /// Where too much waits the subflow is of no use: its options vanish (RFC 8684 §3.7).
     pub(super) fn hold_unmapped(

@@ -52,8 +52,7 @@ impl Endpoint {
 
     fn addresses_changed(&mut self, now: Instant) {
         for id in self.connections_where(|_| true) {
-            let initial = self.connections[&id].conn.local_addr().ip();
-            let locals = self.local_entries(initial);
+            let locals = self.locals_of(id);
             if let Some(entry) = self.connections.get_mut(&id) {
                 entry.conn.set_addresses(now, locals);
                 self.settle(now, id);

@@ -114,7 +114,8 @@ impl Endpoint {
         let Arrival { iface, tuple, multipath, listener } = arrival;
         let options = self.listeners.get(&listener)?.options;
         let kept = (options.plain_tcp, options.one_ended);
-        let locals = self.local_entries(tuple.local.ip());
+        let mut locals = self.local_entries(tuple.local.ip());
+        locals.extend(self.foreign(tuple.local.ip(), iface));
         let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
         let cc = self.config.congestion_control;
         Some(Birth {
@@ -162,7 +163,8 @@ impl Endpoint {
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
             listening.half_open.insert(id);
         }
-        let entry = Entry { conn, queued: false, listener, fast_open: None, tuples };
+        let foreign = self.foreign(tuple.local.ip(), iface);
+        let entry = Entry { conn, queued: false, listener, fast_open: None, foreign, tuples };
         self.connections.insert(id, entry);
         self.settle(now, id);
     }
@@ -239,8 +241,7 @@ impl Endpoint {
         if let Err(refusal) = entry.conn.admit_join(tuple.local) {
             return self.answer_stray(iface, ip, syn, Some(refusal));
         }
-        let initial = self.connections[&id].conn.local_addr().ip();
-        let locals = self.local_entries(initial);
+        let locals = self.locals_of(id);
         let Some(local) = locals.into_iter().find(|l| l.addr == tuple.local.ip()) else { return };
         // Answers leave by the interface that the SYN came on.
         let local = LocalEntry { iface, ..local };

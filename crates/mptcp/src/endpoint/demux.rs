@@ -39,7 +39,7 @@ impl Endpoint {
                 return self.pass_to_subflow(now, (id, subflow), iface, segment, ip.ecn);
             }
         }
-        if self.iface_of(ip.dst).is_none() {
+        if self.iface_of(ip.dst).is_none() && !self.stands_for(tuple.local) {
             self.drops.not_local += 1;
             return;
         }
@@ -47,6 +47,10 @@ impl Endpoint {
             && !segment.flags.has(Flags::ACK)
             && !segment.flags.has(Flags::RST);
         if !syn {
+            if self.is_nothing_to_a_listener(tuple.local, segment.flags) {
+                self.drops.stray += 1;
+                return;
+            }
             if !self.on_cookie(now, iface, tuple, &segment, ip.ecn) {
                 self.answer_stray(iface, ip, &segment, None);
             }
@@ -60,6 +64,13 @@ impl Endpoint {
                 self.on_syn(now, iface, ip, tuple, &segment);
             }
         }
+    }
+
+    /// What says neither SYN nor ACK nor RST is dropped where somebody listens: "you are unlikely
+    /// to get here, but if you do, drop the segment, and return" (RFC 9293 §3.10.7.2).
+    fn is_nothing_to_a_listener(&self, local: SocketAddr, flags: Flags) -> bool {
+        let says = [Flags::SYN, Flags::ACK, Flags::RST].iter().any(|&flag| flags.has(flag));
+        !says && self.listener_at(local).is_some()
     }
 
     /// A SYN may take over the 4-tuple of a subflow in TIME-WAIT if its numbers show that it is

@@ -44,7 +44,7 @@ enum Room {
 }
 
 impl Listener {
-    fn takes(&self, local: SocketAddr) -> bool {
+    pub(super) fn takes(&self, local: SocketAddr) -> bool {
         let any = match self.addr.ip() {
             IpAddr::V4(v4) => v4.is_unspecified() && local.is_ipv4(),
             IpAddr::V6(v6) => v6.is_unspecified(),
@@ -58,13 +58,14 @@ impl Endpoint {
     /// Port 0 picks a free one.
     ///
     /// # Errors
-    /// If the address is taken or not this host's.
+    /// If the address is taken, or not this host's and the listener not transparent.
     pub fn listen(
         &mut self,
         addr: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        if !addr.ip().is_unspecified() && self.iface_of(addr.ip()).is_none() {
+        let anywhere = addr.ip().is_unspecified() || options.transparent;
+        if !anywhere && self.iface_of(addr.ip()).is_none() {
             return Err(ListenError::NotLocal(addr.ip()));
         }
         let mut addr = addr;
@@ -145,8 +146,10 @@ impl Endpoint {
 
     /// The listener that takes what comes to an address: one for that alone before one for all.
     pub(super) fn listener_at(&self, local: SocketAddr) -> Option<ListenerId> {
-        let exact = self.listeners.iter().find(|(_, l)| l.addr == local);
-        let found = exact.or_else(|| self.listeners.iter().find(|(_, l)| l.takes(local)));
+        let ours = self.iface_of(local.ip()).is_some();
+        let all = || self.listeners.iter().filter(|(_, l)| ours || l.options.transparent);
+        let exact = all().find(|(_, l)| l.addr == local);
+        let found = exact.or_else(|| all().find(|(_, l)| l.takes(local)));
         found.map(|(id, _)| *id)
     }
 

@@ -18,6 +18,7 @@ mod secret;
 mod single_path;
 mod stray;
 mod syn_cookies;
+mod transparent;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ use hashbrown::HashMap;
 use manypath_base::{AddrId, IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
 use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
@@ -68,6 +69,8 @@ struct Entry {
     listener: Option<ListenerId>,
     /// This host and the server, while it has not answered an attempt at Fast Open.
     fast_open: Option<(IpAddr, IpAddr)>,
+    /// The address that it came to, where that is another host's.
+    foreign: Option<LocalEntry>,
     /// The ends of each subflow, and the interface that it uses.
     tuples: BTreeMap<SubflowId, (FourTuple, IfaceId)>,
 }

@@ -3,44 +3,28 @@
 //! Numbers are relative: of subflows to the initial sequence numbers, of data to the initial data
 //! sequence numbers, so that the first byte is 1 everywhere.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use manypath_base::{DataSeq, IfaceId, Instant, Key, Rng, SeqNum, Token};
+use manypath_base::{IfaceId, Instant, Key, Rng, SeqNum};
 use manypath_mptcp::{
-    ConnId, ConnectOptions, Endpoint, EndpointConfig, Event, ListenOptions, ListenerId,
+    ConnId, ConnectOptions, ConnectionError, Endpoint, EndpointConfig, Event, ListenOptions,
+    ListenerId,
 };
 use manypath_wire::{
-    CapableFlags, Checksum, Dss, DssMapping, DssNumber, Ecn, Flags, IpHeader, MpCapable, MpJoin,
-    MptcpOptions, Options, Packet, Segment, Transport,
+    Checksum, Ecn, Flags, IpHeader, MpCapable, MpJoin, MptcpOptions, Options, Packet, Segment,
+    Transport,
 };
-use sha2::{Digest, Sha256};
 
+use super::options::{NONCE, capable_syn, capable_syn_ack, hmac, join};
 use super::{ms, simple_interface};
 
 /// The peer's initial sequence number on every subflow.
 pub(crate) const ISN: u32 = 7_000;
 /// The peer's key.
 pub(crate) const KEY: Key = Key(*b"the peer");
-/// The peer's nonce in joins.
-const NONCE: u32 = 77;
 /// Bytes that the peer offers as a window.
 const WINDOW: u16 = 50_000;
-
-/// Token and initial data sequence number of a key.
-fn identity(key: Key) -> (Token, u64) {
-    let hash: [u8; 32] = Sha256::digest(key.0).into();
-    let token = u32::from_be_bytes(hash[..4].try_into().unwrap());
-    (Token(token), u64::from_be_bytes(hash[24..].try_into().unwrap()))
-}
-
-fn hmac(first: Key, second: Key, message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&[first.0, second.0].concat()).unwrap();
-    mac.update(message);
-    mac.finalize().into_bytes().into()
-}
 
 /// The peer's end of a subflow.
 #[derive(Clone, Copy, Debug)]
@@ -75,20 +59,12 @@ pub(crate) struct Raw {
     pub(crate) wide: bool,
     /// The Fast Open option of the peer's SYNs and SYN/ACKs.
     pub(crate) fast_open: Option<Vec<u8>>,
-    subs: Vec<Sub>,
+    pub(super) subs: Vec<Sub>,
     pub(crate) out: Vec<Packet>,
 }
 
 fn address(net: u8, host: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, net, host).into()
-}
-
-/// Relative number of data.
-fn relative(n: DssNumber, idsn: u64) -> u64 {
-    match n {
-        DssNumber::Four(low) => low.wrapping_sub(idsn as u32).into(),
-        DssNumber::Eight(seq) => seq.wrapping_sub(idsn),
-    }
 }
 
 impl Raw {
@@ -221,26 +197,6 @@ impl Raw {
         (first, second)
     }
 
-    pub(crate) fn third_ack(&self, data: Option<u16>) -> MptcpOptions {
-        MptcpOptions {
-            capable: Some(MpCapable::Ack {
-                version: 1,
-                flags: CapableFlags::HMAC_SHA256,
-                sender_key: KEY,
-                receiver_key: self.key,
-                data: data.map(|len| (len, None)),
-            }),
-            ..MptcpOptions::default()
-        }
-    }
-
-    /// A SYN that joins the connection.
-    pub(crate) fn join_syn(&self, id: u8) -> MptcpOptions {
-        let token = identity(self.key).0;
-        let addr_id = manypath_base::AddrId(id);
-        join(MpJoin::Syn { backup: false, addr_id, token, nonce: NONCE })
-    }
-
     /// Joins, up to the SYN/ACK. Returns the third ACK's option too.
     pub(crate) fn joining(&mut self, sub: Sub, id: u8) -> (Sub, MptcpOptions) {
         self.send(sub, Flags::SYN, self.join_syn(id), b"");
@@ -263,63 +219,6 @@ impl Raw {
         self.send(sub, Flags::ACK, third, b"");
         self.said();
         sub
-    }
-
-    /// The answer to a SYN of the endpoint that joins.
-    pub(crate) fn join_syn_ack(&self, syn_nonce: u32, id: u8) -> MptcpOptions {
-        let both = [NONCE.to_be_bytes(), syn_nonce.to_be_bytes()].concat();
-        let hmac = hmac(KEY, self.key, &both)[..8].try_into().unwrap();
-        let addr_id = manypath_base::AddrId(id);
-        join(MpJoin::SynAck { backup: false, addr_id, hmac, nonce: NONCE })
-    }
-
-    /// The HMAC of an address that the peer announces.
-    pub(crate) fn add_addr_hmac(&self, id: u8, addr: Ipv4Addr) -> [u8; 8] {
-        self.add_addr_port_hmac(id, addr, 0)
-    }
-
-    /// The same with a port.
-    pub(crate) fn add_addr_port_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
-        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
-        hmac(KEY, self.key, &message)[24..].try_into().unwrap()
-    }
-
-    /// The HMAC of an address that the endpoint announces.
-    pub(crate) fn their_add_addr_hmac(&self, id: u8, addr: Ipv4Addr, port: u16) -> [u8; 8] {
-        let message = [&[id][..], &addr.octets(), &port.to_be_bytes()].concat();
-        hmac(self.key, KEY, &message)[24..].try_into().unwrap()
-    }
-
-    /// DSS with relative numbers: DATA_ACK, and mapping (data, subflow, length).
-    pub(crate) fn dss(
-        &self,
-        ack: Option<u64>,
-        map: Option<(u64, u32, u16)>,
-        data_fin: bool,
-    ) -> MptcpOptions {
-        let wide = self.wide;
-        let number = move |seq: u64| match wide {
-            true => DssNumber::Eight(seq),
-            false => DssNumber::Four(seq as u32),
-        };
-        let mapping = map.map(|(dsn, ssn, len)| DssMapping {
-            dsn: number(identity(KEY).1.wrapping_add(dsn)),
-            ssn,
-            len,
-            checksum: None,
-        });
-        let data_ack = ack.map(|ack| number(identity(self.key).1.wrapping_add(ack)));
-        MptcpOptions { dss: Some(Dss { data_fin, data_ack, mapping }), ..MptcpOptions::default() }
-    }
-
-    /// The data sequence number of a byte of the peer's stream.
-    pub(crate) fn dsn(&self, at: u64) -> DataSeq {
-        DataSeq(identity(KEY).1.wrapping_add(at))
-    }
-
-    /// The data sequence number of a byte of the endpoint's stream.
-    pub(crate) fn their_dsn(&self, at: u64) -> u64 {
-        identity(self.key).1.wrapping_add(at)
     }
 
     /// Data of the peer with its own mapping; moves on.
@@ -408,6 +307,14 @@ impl Raw {
         self.now = end;
     }
 
+    /// How the connection ended, if it has.
+    pub(crate) fn end(&self) -> Option<Option<ConnectionError>> {
+        self.events.iter().find_map(|e| match e {
+            Event::Closed(_, error) => Some(*error),
+            _ => None,
+        })
+    }
+
     /// Subflows that exist.
     pub(crate) fn subflows(&self) -> usize {
         self.endpoint.info(self.conn.unwrap()).unwrap().subflows.len()
@@ -456,107 +363,4 @@ impl Raw {
             Transport::Icmp(error) => panic!("{error:?}"),
         }
     }
-
-    /// What the endpoint has sent since it was last asked, as text.
-    pub(crate) fn said(&mut self) -> Vec<String> {
-        let out = std::mem::take(&mut self.out);
-        out.iter().map(|packet| self.show(packet)).collect()
-    }
-
-    fn show(&self, packet: &Packet) -> String {
-        let Transport::Tcp(s) = &packet.transport else { panic!("{packet}") };
-        let to = SocketAddr::new(packet.ip.dst, s.dst_port);
-        let from = SocketAddr::new(packet.ip.src, s.src_port);
-        let n = self.subs.iter().position(|sub| (sub.from, sub.to) == (to, from));
-        let isn = n.map_or(s.seq.0, |n| self.subs[n].isn);
-        let mut text = n.map_or("new".to_owned(), |n| format!("#{n}"));
-        for (flag, letter) in [(Flags::SYN, " S"), (Flags::FIN, " F"), (Flags::RST, " R")] {
-            if s.flags.has(flag) {
-                text.push_str(letter);
-            }
-        }
-        if !s.payload.is_empty() {
-            let start = s.seq.0.wrapping_sub(isn);
-            write!(text, " {start}:{}", start + s.payload.len() as u32).unwrap();
-        }
-        if s.flags.has(Flags::ACK) {
-            write!(text, " ack {}", s.ack.0.wrapping_sub(ISN)).unwrap();
-        }
-        if let Some(cookie) = &s.options.fast_open {
-            write!(text, " fo {}", cookie.len()).unwrap();
-        }
-        text + &self.show_options(&s.options.mptcp)
-    }
-
-    fn show_options(&self, o: &MptcpOptions) -> String {
-        let mut text = String::new();
-        match o.capable {
-            Some(MpCapable::Ack { data: Some((len, _)), .. }) => {
-                write!(text, " keys len {len}").unwrap();
-            }
-            Some(MpCapable::Ack { .. }) => text.push_str(" keys"),
-            Some(_) => text.push_str(" capable"),
-            None => {}
-        }
-        match o.join {
-            Some(MpJoin::Ack { .. }) => text.push_str(" join-ack"),
-            Some(_) => text.push_str(" join"),
-            None => {}
-        }
-        if let Some(dss) = &o.dss {
-            text.push_str(" dss");
-            if let Some(ack) = dss.data_ack {
-                let wide = matches!(ack, DssNumber::Eight(_));
-                let mark = if wide { "wide " } else { "" };
-                write!(text, " {mark}ack {}", relative(ack, identity(KEY).1)).unwrap();
-            }
-            if let Some(m) = dss.mapping {
-                let dsn = relative(m.dsn, identity(self.key).1);
-                let fin = if dss.data_fin { " fin" } else { "" };
-                write!(text, " map {dsn}@{}+{}{fin}", m.ssn, m.len).unwrap();
-            }
-        }
-        if let Some(add) = o.add_addr {
-            let what = if add.hmac.is_some() { "add" } else { "echo" };
-            write!(text, " {what} {} {}", add.id.0, add.addr).unwrap();
-            if let Some(port) = add.port {
-                write!(text, ":{port}").unwrap();
-            }
-        }
-        if let Some(remove) = &o.remove_addr {
-            write!(text, " remove {:?}", remove.ids.iter().map(|i| i.0).collect::<Vec<_>>())
-                .unwrap();
-        }
-        if let Some(prio) = o.prio {
-            text.push_str(if prio.backup { " backup" } else { " regular" });
-        }
-        if let Some(fail) = o.fail {
-            let at = fail.dsn.0.wrapping_sub(identity(KEY).1);
-            write!(text, " fail {at}").unwrap();
-        }
-        if let Some(close) = o.fastclose {
-            text.push_str(if close.receiver_key == KEY { " fastclose" } else { " ?" });
-        }
-        if let Some(reset) = o.reset {
-            let transient = if reset.transient { " T" } else { "" };
-            write!(text, " reason {}{transient}", u8::from(reset.reason)).unwrap();
-        }
-        text
-    }
-}
-
-pub(crate) fn capable_syn() -> MptcpOptions {
-    let flags = CapableFlags::HMAC_SHA256;
-    let capable = Some(MpCapable::Syn { version: 1, flags });
-    MptcpOptions { capable, ..MptcpOptions::default() }
-}
-
-pub(crate) fn capable_syn_ack() -> MptcpOptions {
-    let flags = CapableFlags::HMAC_SHA256;
-    let capable = Some(MpCapable::SynAck { version: 1, flags, sender_key: KEY });
-    MptcpOptions { capable, ..MptcpOptions::default() }
-}
-
-pub(crate) fn join(join: MpJoin) -> MptcpOptions {
-    MptcpOptions { join: Some(join), ..MptcpOptions::default() }
 }

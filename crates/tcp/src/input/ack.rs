@@ -52,6 +52,9 @@ impl Flow {
             }
             self.complete_handshake(now, path, segment);
         }
+        // Not before: who does not know what was sent shall not set TS.Recent either, with which
+        // PAWS would drop what the peer sends (RFC 5961 §5).
+        self.update_timestamp(now, arrival);
         let window = self.send.window;
         self.update_window(now, arrival, ack);
         self.take_ack(now, ack, segment, window != self.send.window, ext);

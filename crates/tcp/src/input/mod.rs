@@ -133,7 +133,6 @@ impl Flow {
             self.unacceptable(now, start, &segment);
             return None;
         };
-        self.update_timestamp(now, &segment, start);
         // A SYN occupies the place before the data.
         let data = start + u64::from(segment.flags.has(Flags::SYN));
         let mut fin = segment.flags.has(Flags::FIN);
@@ -198,9 +197,10 @@ impl Flow {
     }
 
     /// RFC 7323 §4.3: TS.Recent comes of the segment that covers the last acknowledgment.
-    fn update_timestamp(&mut self, now: Instant, segment: &Segment, start: SubflowOffset) {
-        if let Some(ts) = segment.options.timestamps.filter(|_| self.agreed.timestamps)
-            && start <= self.recv.last_ack_sent
+    fn update_timestamp(&mut self, now: Instant, arrival: &Arrival) {
+        let stamps = arrival.segment.options.timestamps;
+        if let Some(ts) = stamps.filter(|_| self.agreed.timestamps)
+            && arrival.start <= self.recv.last_ack_sent
         {
             self.timestamps.update(ts.value, now);
         }

@@ -7,7 +7,7 @@ use manypath_wire::{Ecn, Flags, Options, Segment, Timestamps};
 
 use crate::extension::{Outgoing, Phase};
 use crate::flow::Transmit;
-use crate::{Config, Extension, Flow};
+use crate::{Config, Extension, Flow, State};
 
 /// Bytes of one SACK block, and what the option needs besides (kind, length, two NOPs).
 const SACK_BLOCK: usize = 8;
@@ -121,7 +121,8 @@ impl Flow {
         };
         let with_timestamps = match draft.phase {
             Phase::Syn | Phase::SynAck | Phase::Open => self.agreed.timestamps,
-            Phase::Reset => false,
+            // RFC 7323 §3.2: SHOULD, once they are agreed on.
+            Phase::Reset => self.agreed.timestamps && self.state != State::SynSent,
         };
         if with_timestamps {
             let clock = self.timestamps.option(now);

@@ -1,5 +1,7 @@
 //! Timestamps (RFC 7323).
 
+use alloc::format;
+
 use crate::testing::Script;
 
 fn script() -> Script {
@@ -98,7 +100,38 @@ fn paws_spares_rst() {
     );
 }
 
-/// RFC 7323 §3.2: timestamps are on every segment but RST.
+/// Who acknowledges what was never sent, or long ago, sets no TS.Recent: PAWS would drop what the
+/// peer sends (RFC 5961 §5).
+#[test]
+fn a_wrong_acknowledgment_leaves_the_echo_alone() {
+    for wrong in ["9999", "4294900000"] {
+        script().run(&format!(
+            "
+            0ms    < 1:101 ts 1000 0
+            40ms   > . ack 101 ts 40 1000
+            500ms  < 101:201 ack {wrong} ts 900000 0
+            500ms  > . ack 101 ts 500 1000
+            600ms  < 101:201 ack 1 ts 1600 0
+            640ms  > . ack 201 ts 640 1600
+            "
+        ));
+    }
+}
+
+/// RFC 7323 §3.2: on a RST they SHOULD be, once they are agreed on.
+#[test]
+fn a_rst_has_timestamps() {
+    script().run(
+        "
+        0ms   < 1:101 ts 1000 0
+        5ms   abort
+        5ms   > R. 1:1 ack 101 ts 5 1000
+        5ms   expect Closed(Aborted)
+        ",
+    );
+}
+
+/// RFC 7323 §3.2: timestamps are on every segment.
 #[test]
 fn every_segment_has_timestamps() {
     script().run(

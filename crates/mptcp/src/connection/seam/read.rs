@@ -177,12 +177,13 @@ impl Seam<'_> {
         if !self.shared.is_multipath() {
             return Verdict::Continue;
         }
-        if options.dss.is_some_and(|dss| dss.data_ack.is_some()) {
-            self.sub.heard_data_ack = true;
-        } else if options.is_empty() && !self.sub.heard_data_ack && self.acknowledges_data(segment)
-        {
-            return self.options_vanished();
+        if !self.sub.heard_data_ack && self.acknowledges_data(segment) {
+            self.sub.heard_data_ack = options.dss.is_some_and(|dss| dss.data_ack.is_some());
+            if options.is_empty() {
+                return self.options_vanished();
+            }
         }
+        self.sub.heard_dss |= options.dss.is_some();
         if !self.has_agreed_checksums(options) {
             return reset(ResetReason::MptcpError);
         }
@@ -208,8 +209,13 @@ impl Seam<'_> {
 
     /// Data was acknowledged by a segment without options before any DATA_ACK came: the path takes
     /// them away. The first subflow goes on as TCP, a joined one ends (RFC 8684 §3.7).
+    ///
+    /// **Choice:** so does the first one where the path takes them only now and then, and data waits
+    /// for its mapping: the peer may have sent that again at the data level, and TCP would read it
+    /// twice.
     fn options_vanished(&mut self) -> Verdict {
-        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() {
+        let now_and_then = self.sub.heard_dss && self.sub.unmapped.first().is_some();
+        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() && !now_and_then {
             self.shared.fall_back(FallbackReason::OptionsStripped);
             return Verdict::Continue;
         }
@@ -236,8 +242,8 @@ impl Seam<'_> {
         if options.fail.is_some() || reverted {
             self.shared.telling_failure = None;
         }
-        if self.shared.distrusted && reverted {
-            self.shared.fall_back(FallbackReason::ChecksumFailed);
+        if reverted {
+            self.shared.revert();
         }
     }
 
@@ -249,10 +255,7 @@ impl Seam<'_> {
             return false;
         }
         if self.shared.may_fall_back() {
-            self.shared.fall_back(match self.shared.distrusted {
-                true => FallbackReason::ChecksumFailed,
-                false => FallbackReason::PeerFellBack,
-            });
+            self.shared.fall_back(FallbackReason::PeerFellBack);
             return false;
         }
         true

@@ -1,0 +1,113 @@
+//! Falling back needs both levels to count alike (RFC 8684 §3.7): not where data went out again at
+//! the data level, behind other data of the subflow.
+
+mod common;
+
+use common::raw::{Raw, Sub};
+use manypath_mptcp::{FallbackReason, Protocol};
+use manypath_wire::{CapableFlags, Flags, MpCapable, MpFail, MptcpOptions};
+
+fn protocol(raw: &Raw) -> Protocol {
+    raw.endpoint.info(raw.conn.unwrap()).unwrap().protocol
+}
+
+/// First data without a mapping is no reason to fall back any more; it waits for its mapping.
+#[test]
+fn after_data_was_sent_again_first_data_without_mapping_is_held() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    raw.write(b"some");
+    raw.said();
+    // The subflow has it, and the connection never says so.
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack.clone(), b"");
+    raw.pass(2_500);
+    assert_eq!(raw.said()[0], "#0 5:9 ack 1 dss ack 1 map 1@5+4");
+    raw.send(Sub { ack: 9, ..sub }, Flags::ACK, ack, b"data");
+    assert_eq!((protocol(&raw), raw.read().as_str()), (Protocol::Multipath, ""));
+    raw.write(b"more");
+    let said = raw.said().concat();
+    assert!(!said.contains("+0"), "no mapping without end: {said}");
+    let late = raw.dss(Some(5), Some((1, 1, 4)), false);
+    raw.send(Sub { seq: 5, ack: 9, ..sub }, Flags::ACK, late, b"");
+    assert_eq!(raw.read(), "data");
+}
+
+/// After a checksum failed multipath is about to end: nothing goes out again at the data level, so
+/// that TCP can take over.
+#[test]
+fn after_a_wrong_checksum_nothing_is_sent_again_at_the_data_level() {
+    let mut raw = Raw::with(|config| config.checksum = true);
+    let sub = raw.half_open();
+    let mut third = raw.third_ack(None);
+    if let Some(MpCapable::Ack { flags, .. }) = &mut third.capable {
+        *flags = CapableFlags::HMAC_SHA256.with(CapableFlags::CHECKSUM);
+    }
+    raw.send(sub, Flags::ACK, third, b"");
+    raw.write(b"mine");
+    raw.said();
+    let mut wrong = raw.dss(Some(1), Some((1, 1, 4)), false);
+    if let Some(mapping) = wrong.dss.as_mut().and_then(|dss| dss.mapping.as_mut()) {
+        mapping.checksum = Some(1);
+    }
+    let sub = Sub { ack: 5, ..sub };
+    raw.send(sub, Flags::ACK, wrong, b"data");
+    let sub = Sub { seq: 5, ..sub };
+    raw.pass(10_000);
+    let said = raw.said();
+    assert!(said.iter().all(|s| !s.contains("map")), "{said:?}");
+    let fail = Some(MpFail { dsn: raw.dsn(1) });
+    raw.send(sub, Flags::ACK, MptcpOptions { fail, ..raw.dss(Some(1), None, false) }, b"");
+    raw.write(b"more");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    assert_eq!(raw.said(), ["#0 5:9 ack 5 dss map 5@5+0"]);
+}
+
+/// A DATA_ACK of nothing does not show that options pass both ways: "until one of the sent segments
+/// has been acknowledged with a DSS option containing a Data ACK".
+#[test]
+fn a_data_ack_before_any_data_confirms_nothing() {
+    let mut raw = Raw::new();
+    let sub = raw.accepted();
+    let ack = raw.dss(Some(1), None, false);
+    raw.send(sub, Flags::ACK, ack, b"");
+    raw.write(b"some");
+    assert_eq!(raw.said(), ["#0 1:5 ack 1 dss ack 1 map 1@1+4"]);
+    raw.send(Sub { ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+}
+
+/// What waited for its mapping is TCP's after falling back.
+#[test]
+fn data_without_mapping_is_taken_when_tcp_goes_on() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, raw.third_ack(Some(4)), b"some");
+    raw.write(b"mine");
+    raw.said();
+    let sub = Sub { seq: 5, ..sub };
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "some");
+    let sub = Sub { seq: 9, ack: 5, ..sub };
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    assert_eq!(raw.read(), "morelast");
+}
+
+/// Not where options come now and then: the peer may have sent the same at the data level again.
+#[test]
+fn options_that_come_now_and_then_reset_the_subflow() {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.write(b"mine");
+    raw.said();
+    raw.data(&mut sub, 1, b"some");
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "some");
+    raw.said();
+    raw.send(Sub { seq: 9, ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"last");
+    assert_eq!(raw.said(), ["#0 R ack 9 reason 6"]);
+    assert_eq!(raw.read(), "");
+}
