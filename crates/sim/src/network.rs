@@ -4,6 +4,7 @@
 //! out** hosts: what arrives at one is given out.
 
 use manypath_base::{Instant, Rng, usize32};
+use manypath_wire::Checksum;
 use smallvec::SmallVec;
 
 use crate::frame::{Content, Frame, Port};
@@ -15,7 +16,7 @@ use crate::{EventQueue, Link, LinkConfig, LinkStats, PushOutcome};
 /// One direction of a link in its place.
 #[derive(Debug)]
 struct Channel {
-    link: Link<Box<Frame>>,
+    link: Link<Frame>,
     to: usize,
     /// The other end is a host.
     ends_at_host: bool,
@@ -30,7 +31,20 @@ struct Channel {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) way: Way,
-    pub(crate) frame: Box<Frame>,
+    pub(crate) frame: Frame,
+}
+
+/// Sends a frame through a middlebox, which sees bytes. Returns whether it comes out.
+fn pass(middlebox: &mut dyn Middlebox, frame: &mut Frame) -> bool {
+    let datagram = match &mut frame.content {
+        Content::Packet(packet) => packet.emit(None, Checksum::Offloaded),
+        Content::Datagram(datagram) => std::mem::take(&mut **datagram),
+        Content::Filler(_) => return true,
+    };
+    let Some(changed) = middlebox.pass(datagram) else { return false };
+    frame.bytes = u32::try_from(changed.len()).unwrap_or(u32::MAX);
+    frame.content = Content::Datagram(Box::new(changed));
+    true
 }
 
 /// What a network counts.
@@ -97,18 +111,16 @@ impl Network {
         &mut self,
         now: Instant,
         mut way: Way,
-        mut frame: Box<Frame>,
+        mut frame: Frame,
         events: &mut EventQueue<crate::world::What>,
         arrived: &mut Vec<Arrival>,
     ) {
         loop {
             let channel = &mut self.channels[way];
-            if let (Some(middlebox), Content::Datagram(d)) =
-                (&mut channel.middlebox, &mut frame.content)
+            if let Some(middlebox) = &mut channel.middlebox
+                && !pass(middlebox.as_mut(), &mut frame)
             {
-                let Some(changed) = middlebox.pass(std::mem::take(d)) else { return };
-                frame.bytes = u32::try_from(changed.len()).unwrap_or(u32::MAX);
-                frame.content = Content::Datagram(changed);
+                return;
             }
             if !channel.transparent || channel.link.is_cut() {
                 let bytes = usize32(frame.bytes);

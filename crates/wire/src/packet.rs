@@ -89,7 +89,7 @@ impl Packet {
         checksum: Checksum,
     ) -> Result<SmallVec<[u8; 104]>, Error> {
         let start = self.ip.wire_len();
-        let len = TCP_LEN + segment.options.len() + segment.payload.len();
+        let len = segment.wire_len();
         debug_assert!(len <= self.ip.max_payload(), "IP cannot say {len} bytes");
         let mut place = [0; MAX_HEADER];
         let mut w = Writer::new(&mut place);

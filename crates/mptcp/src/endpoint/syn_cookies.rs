@@ -14,7 +14,7 @@ use manypath_wire::{Ecn, Flags, MpCapable, Segment};
 use super::cookie::{Remembered, read_stamp, stamp};
 use super::demux::FourTuple;
 use super::listeners::Arrival;
-use super::{Endpoint, transmit};
+use super::{Endpoint, departure};
 use crate::SynCookieCounters;
 use crate::connection::Connection;
 use crate::crypto::Identity;
@@ -44,7 +44,7 @@ impl Endpoint {
             timestamps.value = stamp(timestamps.value, scale, options.sack_permitted);
         }
         self.cookies.counters.sent += 1;
-        self.queue_answer(transmit(ends, arrival.iface, answer));
+        self.queue_answer(departure(ends, arrival.iface, answer));
     }
 
     /// A segment for no connection may be the third of a handshake of which nothing was kept.
