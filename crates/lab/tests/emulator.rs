@@ -49,7 +49,7 @@ fn super_segment(bytes: usize) -> Datagram {
         options: Options::default(),
         payload: Payload::from(&*vec![0x61; bytes].leak()),
     };
-    let packet = Packet { ip, transport: Transport::Tcp(segment) };
+    let packet = Packet { ip, transport: segment.into() };
     packet.emit(Some(Mss(1_000)), Checksum::Offloaded)
 }
 

@@ -37,7 +37,7 @@ fn packet(segment: Segment) -> Datagram {
         flow_label: 0,
         ecn: Ecn::NotEct,
     };
-    Packet { ip, transport: Transport::Tcp(segment) }.emit(None, Checksum::Complete)
+    Packet { ip, transport: segment.into() }.emit(None, Checksum::Complete)
 }
 
 /// What comes out, parsed, which also verifies the checksums.

@@ -178,11 +178,22 @@ fn mark_bytes(header: &mut [u8]) -> bool {
 pub(crate) fn frames(departure: Departure, carriage: Carriage, mut each: impl FnMut(Frame)) {
     let Departure { packet, gso_mss, .. } = departure;
     match carriage {
+        Carriage::Values if is_whole(&packet, gso_mss) => {
+            Frame::of(packet).into_iter().for_each(each);
+        }
         Carriage::Values => packet.cut(gso_mss).filter_map(Frame::of).for_each(each),
         Carriage::Bytes => {
             let datagram = packet.emit(gso_mss, Checksum::Offloaded);
             packets(datagram, |d| Frame::of_bytes(d).into_iter().for_each(&mut each));
         }
+    }
+}
+
+/// Whether nothing is to be cut: most packets need no iterator.
+fn is_whole(packet: &Packet, mss: Option<Mss>) -> bool {
+    match &packet.transport {
+        Transport::Tcp(segment) => mss.is_none_or(|mss| segment.payload.len() <= mss.0.into()),
+        Transport::Icmp(_) => true,
     }
 }
 
@@ -219,7 +230,7 @@ mod tests {
             options: Options::default(),
             payload: Payload::from(bytes::Bytes::from(vec![5; bytes])),
         };
-        Packet { ip, transport: Transport::Tcp(segment) }
+        Packet { ip, transport: segment.into() }
     }
 
     fn departure(packet: Packet, gso_mss: Option<Mss>) -> Departure {

@@ -1,5 +1,6 @@
 //! A flow: one TCP connection between two addresses, over the paths that it owns.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 
@@ -47,7 +48,7 @@ pub struct Transmit {
     /// The path to send it on.
     pub path: PathId,
     /// The segment; a super-segment if `gso_mss` is set.
-    pub segment: Segment,
+    pub segment: Box<Segment>,
     /// Payload bytes of each packet that a super-segment is cut into.
     pub gso_mss: Option<Mss>,
     /// The ECN field of the IP header (RFC 3168 §5).
@@ -64,7 +65,7 @@ pub struct Received {
     /// The path that it came on.
     pub path: PathId,
     /// The segment; maybe a super-segment.
-    pub segment: Segment,
+    pub segment: Box<Segment>,
     /// The ECN field of the IP header; of a super-segment, that of each of its packets.
     pub ecn: Ecn,
 }

@@ -46,8 +46,7 @@ impl Iterator for Cut {
                 segment.flags = segment.flags.without(Flags::CWR);
             }
             if segment.payload.len() > self.limit {
-                let rest =
-                    Packet { ip: packet.ip, transport: Transport::Tcp(segment.split(self.limit)) };
+                let rest = Packet { ip: packet.ip, transport: segment.split(self.limit).into() };
                 self.rest = Some(rest);
             }
         }

@@ -87,7 +87,7 @@ pub(crate) fn captured(side: Side, build: &Build) -> CapturedPacket {
         }
     };
     let ip = IpHeader { src, dst, ecn: Ecn::NotEct, dscp: 0, hop_limit: 64, flow_label: 0 };
-    let packet = Packet { ip, transport: Transport::Tcp(segment) };
+    let packet = Packet { ip, transport: segment.into() };
     let datagram = packet.emit(None, Checksum::Complete);
     let mut data = datagram.header.to_vec();
     data.extend(datagram.payload.to_vec());

@@ -35,7 +35,7 @@ pub(crate) fn data_packet(src: &str, dst: &str, len: usize) -> Packet {
         options: Options::default(),
         payload: Bytes::from(payload).into(),
     };
-    Packet { ip, transport: Transport::Tcp(segment) }
+    Packet { ip, transport: segment.into() }
 }
 
 /// A super-segment of `len` bytes, to be cut at `mss`, with a checksum that is left to the device.

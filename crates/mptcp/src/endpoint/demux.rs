@@ -1,5 +1,6 @@
 //! From a packet to the subflow, listener or connection that it is for.
 
+use alloc::boxed::Box;
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
 
@@ -36,7 +37,7 @@ impl Endpoint {
         now: Instant,
         iface: IfaceId,
         ip: &IpHeader,
-        segment: Segment,
+        segment: Box<Segment>,
     ) {
         // RFC 9293 §3.9.2.3, MUST-57 and MUST-63: in silence.
         if !is_unicast(ip.src) || !is_unicast(ip.dst) {
@@ -90,7 +91,7 @@ impl Endpoint {
         now: Instant,
         id: ConnId,
         subflow: SubflowId,
-        segment: Segment,
+        segment: Box<Segment>,
         ecn: Ecn,
     ) {
         if let Some(entry) = self.connections.get_mut(&id) {

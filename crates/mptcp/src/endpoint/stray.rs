@@ -1,7 +1,7 @@
 //! Answers to segments that belong to nothing here (RFC 9293 §3.5.2, §3.10.7.1).
 
 use manypath_base::{IfaceId, SeqNum};
-use manypath_wire::{Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, Segment, Transport};
+use manypath_wire::{Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, Segment};
 
 use super::{Departure, Endpoint, HOP_LIMIT};
 
@@ -30,7 +30,7 @@ impl Endpoint {
             hop_limit: HOP_LIMIT,
             flow_label: 0,
         };
-        let packet = Packet { ip, transport: Transport::Tcp(reset) };
+        let packet = Packet { ip, transport: reset.into() };
         self.queue_answer(Departure { iface, packet, gso_mss: None });
     }
 

@@ -7,6 +7,8 @@
 //!
 //! **Leaves out** the numbers: see [`super::cookie`].
 
+use alloc::boxed::Box;
+
 use manypath_base::{IfaceId, Instant, Mss, SeqNum};
 use manypath_tcp::{Received, SynOffer};
 use manypath_wire::{Ecn, Flags, MpCapable, Segment};
@@ -97,7 +99,7 @@ impl Endpoint {
         let Some(mut birth) = self.birth_at_listener(now, arrival, remembered.key) else { return };
         birth.opening.isn = isn;
         let path = birth.opening.path.id;
-        let received = Received { path, segment: ack.clone(), ecn };
+        let received = Received { path, segment: Box::new(ack.clone()), ecn };
         let offer = offer(remembered.mss, ack);
         if let Some(conn) = Connection::resume(now, birth, &offer, received) {
             self.cookies.counters.accepted += 1;

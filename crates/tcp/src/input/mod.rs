@@ -6,6 +6,7 @@ mod loss;
 mod spurious;
 mod timeout;
 
+use alloc::boxed::Box;
 use core::ops::Range;
 use core::time::Duration;
 
@@ -22,7 +23,7 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Arrival {
     pub(crate) start: SubflowOffset,
     pub(crate) fin: bool,
-    pub(crate) segment: Segment,
+    pub(crate) segment: Box<Segment>,
     pub(crate) ecn: Ecn,
 }
 
@@ -100,7 +101,7 @@ impl Flow {
     fn first_check_sequence(
         &mut self,
         now: Instant,
-        mut segment: Segment,
+        mut segment: Box<Segment>,
         ext: &dyn Extension,
     ) -> Option<Arrival> {
         let nxt = self.recv.nxt();

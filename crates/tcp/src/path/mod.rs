@@ -381,6 +381,7 @@ impl Path {
         }
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> PathInfo {
         PathInfo {
             id: self.id,

@@ -1,5 +1,6 @@
 //! Two flows and the network between them, in virtual time.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -261,7 +262,11 @@ impl Pair {
         if let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= at) {
             let (to, segment, ecn) = entry.remove();
             let flow = &mut self.flows[to.index()];
-            flow.handle_segment(at, Received { path: PATH, segment, ecn }, &mut Plain);
+            flow.handle_segment(
+                at,
+                Received { path: PATH, segment: Box::new(segment), ecn },
+                &mut Plain,
+            );
         } else {
             for flow in &mut self.flows {
                 if flow.poll_timeout().is_some_and(|due| due <= at) {
@@ -279,7 +284,7 @@ impl Pair {
             self.applications(side);
             while let Some(sent) = self.flows[side.index()].poll_transmit(self.now, &mut Plain) {
                 let cut = if self.whole { None } else { sent.gso_mss };
-                for packet in packets(sent.segment, cut) {
+                for packet in packets(*sent.segment, cut) {
                     self.post(side, &packet, sent.ecn);
                 }
             }
