@@ -163,6 +163,18 @@ pub struct Flow {
     pub(crate) last_error: Option<IcmpKind>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
+    /// What is known since it last had nothing to send, until something is done to it.
+    pub(crate) rest: Option<Rest>,
+}
+
+/// A flow over one path that has nothing to send, as long as nothing happens. A connection asks all
+/// of its flows whenever one of them may send, and this is all that it then has to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// It has to be asked again from then on: a pace has passed.
+    pub(crate) until: Option<Instant>,
+    /// Its soonest timer.
+    pub(crate) timeout: Option<Instant>,
 }
 
 impl Flow {
@@ -232,6 +244,7 @@ impl Flow {
             last_error: None,
             events: VecDeque::new(),
             counters: Counters::default(),
+            rest: None,
         }
     }
 
@@ -246,7 +259,18 @@ impl Flow {
         self.queue(chunk, true);
     }
 
+    /// Something is done to it: it may have something to send, and other timers.
+    pub(crate) fn stir(&mut self) {
+        self.rest = None;
+    }
+
+    /// What is known of it, if nothing was done to it since it had nothing to send.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        self.rest.filter(|_| self.paths.len() == 1)
+    }
+
     fn queue(&mut self, chunk: Bytes, more: bool) {
+        self.stir();
         if self.state.may_write() && !self.send.closing {
             self.cork.on_write(more);
             self.send.buffer.push(chunk);
@@ -256,6 +280,7 @@ impl Flow {
     /// The next run of bytes in order, with the offset of its first.
     pub fn read(&mut self) -> Option<(SubflowOffset, Payload)> {
         let run = self.recv.read()?;
+        self.stir();
         let (nxt, mss) = (self.recv.nxt(), self.paths[0].mss.bytes());
         if self.state.may_receive() && self.recv.window.has_opened(nxt, self.recv.queued(), mss) {
             self.recv.acks.at_once();
@@ -265,6 +290,7 @@ impl Flow {
 
     /// Closes this side's half: FIN follows what was written (RFC 9293 §3.10.4).
     pub fn close(&mut self) {
+        self.stir();
         self.send.closing = true;
         match self.state {
             State::Established => self.transition(State::FinWait1),
@@ -283,6 +309,7 @@ impl Flow {
 
     /// Ends the flow at once with a RST (RFC 9293 §3.10.5).
     pub fn abort(&mut self, reason: Option<MpTcpRst>) {
+        self.stir();
         if self.state != State::Closed {
             // Nobody is there to be told before the SYN is answered, or when all is said
             // (RFC 9293 §3.10.5).
@@ -295,6 +322,7 @@ impl Flow {
 
     /// The owner wants an acknowledgment sent now, to carry an option.
     pub fn request_ack(&mut self) {
+        self.stir();
         self.recv.acks.at_once();
     }
 
@@ -306,6 +334,10 @@ impl Flow {
     /// When [`Flow::handle_timeout`] is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        self.rest().map_or_else(|| self.soonest_timer(), |rest| rest.timeout)
+    }
+
+    pub(crate) fn soonest_timer(&self) -> Option<Instant> {
         if self.state == State::Closed {
             return None;
         }

@@ -30,6 +30,7 @@ pub(crate) struct Arrival {
 impl Flow {
     /// Takes a segment in that belongs to this flow.
     pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
+        self.stir();
         self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
