@@ -48,7 +48,7 @@ fn through(
 ) -> Vec<(Direction, Segment)> {
     let packets = segments.iter().cloned().map(packet).collect();
     let parsed = |packet: Datagram| match Packet::parse(&packet).expect("it is whole").transport {
-        Transport::Tcp(segment) => segment,
+        Transport::Tcp(segment) => *segment,
         Transport::Icmp(_) => unreachable!("nothing makes one"),
     };
     middlebox(direction, packets).into_iter().map(|(way, packet)| (way, parsed(packet))).collect()

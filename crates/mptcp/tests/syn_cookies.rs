@@ -12,8 +12,7 @@ use manypath_mptcp::{
     ConnectOptions, EndpointConfig, Event, Protocol, SynCookieCounters, SynCookies,
 };
 use manypath_wire::{
-    CapableFlags, Checksum, Ecn, Flags, IpHeader, MpCapable, MptcpOptions, Options, Packet,
-    Segment, Transport,
+    CapableFlags, Checksum, Ecn, Flags, IpHeader, MpCapable, MptcpOptions, Options, Packet, Segment,
 };
 
 fn always() -> Raw {

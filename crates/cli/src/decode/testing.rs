@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::Bytes;
 use manypath_base::{Payload, SeqNum, len64};
 use manypath_device::CapturedPacket;
-use manypath_wire::{
-    Checksum, Ecn, Flags, IpHeader, MptcpOptions, Options, Packet, Segment, Transport,
-};
+use manypath_wire::{Checksum, Ecn, Flags, IpHeader, MptcpOptions, Options, Packet, Segment};
 
 /// Who sends: the client, by its first or its second address, or the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

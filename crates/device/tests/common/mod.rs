@@ -47,7 +47,7 @@ pub(crate) fn super_segment(src: &str, dst: &str, len: usize, mss: u16) -> Datag
 pub(crate) fn tcp(datagram: &Datagram) -> Option<(IpHeader, Segment)> {
     let packet = Packet::parse(datagram).ok()?;
     match packet.transport {
-        Transport::Tcp(segment) => Some((packet.ip, segment)),
+        Transport::Tcp(segment) => Some((packet.ip, *segment)),
         Transport::Icmp(_) => None,
     }
 }
