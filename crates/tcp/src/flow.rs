@@ -165,6 +165,8 @@ pub struct Flow {
     pub(crate) counters: Counters,
     /// What is known since it last had nothing to send, until something is done to it.
     pub(crate) rest: Option<Rest>,
+    /// What may have changed what it tells of itself.
+    changes: u32,
 }
 
 /// A flow over one path that has nothing to send, as long as nothing happens. A connection asks all
@@ -245,6 +247,7 @@ impl Flow {
             events: VecDeque::new(),
             counters: Counters::default(),
             rest: None,
+            changes: 0,
         }
     }
 
@@ -262,6 +265,14 @@ impl Flow {
     /// Something is done to it: it may have something to send, and other timers.
     pub(crate) fn stir(&mut self) {
         self.rest = None;
+        self.changes = self.changes.wrapping_add(1);
+    }
+
+    /// Counts all that may have changed what this flow tells of itself, and goes round. Who keeps
+    /// something that it was told knows by it whether that still holds.
+    #[must_use]
+    pub const fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// What is known of it, if nothing was done to it since it had nothing to send.

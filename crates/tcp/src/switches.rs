@@ -23,6 +23,7 @@ impl Flow {
     /// Sets the differentiated services code point of what is sent from now on, 6 bits (RFC 9293
     /// §3.9.1.9, SHLD-21).
     pub fn set_dscp(&mut self, dscp: u8) {
+        self.stir();
         self.config.dscp = dscp & 0x3f;
     }
 

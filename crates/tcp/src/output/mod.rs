@@ -25,6 +25,7 @@ impl Flow {
             debug_assert!(self.next_segment(now, ext).is_none(), "it was not asleep: {self:?}");
             return None;
         }
+        self.stir();
         let transmit = self.next_segment(now, ext);
         self.rest = transmit.is_none().then(|| Rest {
             until: self.paths.iter().filter_map(|path| path.paced_until(now)).min(),
