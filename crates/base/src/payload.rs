@@ -73,6 +73,17 @@ impl Payload {
         out
     }
 
+    /// Takes the first `n` bytes out, or all where there are no more.
+    #[must_use]
+    pub fn split_to(&mut self, n: usize) -> Self {
+        if n >= self.len {
+            return core::mem::take(self);
+        }
+        let front = self.slice(0, n);
+        self.advance(n);
+        front
+    }
+
     /// Drops the first `n` bytes.
     pub fn advance(&mut self, n: usize) {
         *self = self.slice(n, self.len);
@@ -139,8 +150,10 @@ mod tests {
             let (a, b) = (a.min(b).min(flat.len()), a.max(b).min(flat.len()));
             prop_assert_eq!(payload.slice(a, b).to_vec(), flat[a..b].to_vec());
             prop_assert_eq!(payload.slice(a, b).len(), b - a);
-            payload.advance(a);
+            prop_assert_eq!(payload.split_to(a).to_vec(), flat[..a].to_vec());
             prop_assert_eq!(payload.to_vec(), flat[a..].to_vec());
+            payload.advance(b - a);
+            prop_assert_eq!(payload.to_vec(), flat[b..].to_vec());
         }
     }
 }

@@ -20,18 +20,19 @@ impl<K> Default for TimerQueue<K> {
 impl<K: Copy + Ord> TimerQueue<K> {
     /// Sets, moves or (with `None`) clears the deadline of `key`.
     pub fn set(&mut self, key: K, at: Option<Instant>) {
+        if self.by_key.get(&key).copied() == at {
+            return;
+        }
         let old = match at {
             Some(at) => self.by_key.insert(key, at),
             None => self.by_key.remove(&key),
         };
-        if old == at {
-            return;
+        // In this order a queue of one never becomes empty, and keeps its memory.
+        if let Some(at) = at {
+            self.by_time.insert((at, key));
         }
         if let Some(old) = old {
             self.by_time.remove(&(old, key));
-        }
-        if let Some(at) = at {
-            self.by_time.insert((at, key));
         }
     }
 

@@ -123,13 +123,13 @@ pub fn reset_after(direction: Direction, bytes: u64) -> Middlebox {
 
 fn tcp(packet: &Datagram) -> Option<(IpHeader, Segment)> {
     match Packet::parse(packet).ok()? {
-        Packet { ip, transport: Transport::Tcp(segment) } => Some((ip, segment)),
+        Packet { ip, transport: Transport::Tcp(segment) } => Some((ip, *segment)),
         Packet { ip: _, transport: Transport::Icmp(_) } => None,
     }
 }
 
 fn datagram(ip: IpHeader, segment: Segment) -> Datagram {
-    Packet { ip, transport: Transport::Tcp(segment) }.emit(None, Checksum::Complete)
+    Packet { ip, transport: segment.into() }.emit(None, Checksum::Complete)
 }
 
 fn edited(packet: Datagram, change: impl FnOnce(&mut Segment)) -> Datagram {

@@ -9,9 +9,7 @@ use manypath_device::{Device as _, MemoryPort, Offload, memory};
 use manypath_lab::{
     Direction, EmulatedLink, Emulator, LinkConfig, LinkHandle, Queue, Tap, TapPoint,
 };
-use manypath_wire::{
-    Checksum, Datagram, Ecn, Flags, IpHeader, Options, Packet, Segment, Transport,
-};
+use manypath_wire::{Checksum, Datagram, Ecn, Flags, IpHeader, Options, Packet, Segment};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Two hosts' ports and the link between them.
@@ -49,7 +47,7 @@ fn super_segment(bytes: usize) -> Datagram {
         options: Options::default(),
         payload: Payload::from(&*vec![0x61; bytes].leak()),
     };
-    let packet = Packet { ip, transport: Transport::Tcp(segment) };
+    let packet = Packet { ip, transport: segment.into() };
     packet.emit(Some(Mss(1_000)), Checksum::Offloaded)
 }
 

@@ -37,7 +37,7 @@ fn packet(segment: Segment) -> Datagram {
         flow_label: 0,
         ecn: Ecn::NotEct,
     };
-    Packet { ip, transport: Transport::Tcp(segment) }.emit(None, Checksum::Complete)
+    Packet { ip, transport: segment.into() }.emit(None, Checksum::Complete)
 }
 
 /// What comes out, parsed, which also verifies the checksums.
@@ -48,7 +48,7 @@ fn through(
 ) -> Vec<(Direction, Segment)> {
     let packets = segments.iter().cloned().map(packet).collect();
     let parsed = |packet: Datagram| match Packet::parse(&packet).expect("it is whole").transport {
-        Transport::Tcp(segment) => segment,
+        Transport::Tcp(segment) => *segment,
         Transport::Icmp(_) => unreachable!("nothing makes one"),
     };
     middlebox(direction, packets).into_iter().map(|(way, packet)| (way, parsed(packet))).collect()

@@ -24,7 +24,7 @@ pub use config::{
     AddressFlags, ConnectOptions, EndpointConfig, Interface, ListenOptions, LocalAddress,
     PathLimits, SynCookies,
 };
-pub use endpoint::{ConnId, Endpoint, ListenerId, Transmit};
+pub use endpoint::{ConnId, Departure, Endpoint, ListenerId, Transmit};
 pub use error::{ConnectError, ConnectionError, ListenError, NotOpen};
 pub use event::{Event, FallbackReason, PathDownReason};
 pub use info::{ConnectionInfo, DropCounters, Protocol, SubflowInfo, SynCookieCounters};

@@ -13,8 +13,7 @@ use manypath_mptcp::{
     ConnectOptions, EndpointConfig, Event, Protocol, SynCookieCounters, SynCookies,
 };
 use manypath_wire::{
-    CapableFlags, Checksum, Ecn, Flags, IpHeader, MpCapable, MptcpOptions, Options, Packet,
-    Segment, Transport,
+    CapableFlags, Checksum, Ecn, Flags, IpHeader, MpCapable, MptcpOptions, Options, Packet, Segment,
 };
 
 fn always() -> Raw {
@@ -191,7 +190,7 @@ fn flood(world: &mut World, count: u32) {
             options: Options { mss: Some(1_460), mptcp: capable_syn(), ..Options::default() },
             payload: Default::default(),
         };
-        let packet = Packet { ip, transport: Transport::Tcp(segment) };
+        let packet = Packet { ip, transport: segment.into() };
         let datagram = packet.emit(None, Checksum::Offloaded);
         world.server.endpoint.handle_datagram(now, IfaceId(0), &datagram);
         while world.server.endpoint.poll_transmit(now).is_some() {}
@@ -247,8 +246,7 @@ fn without_timestamps_there_is_neither_scale_nor_sack() {
         options,
         payload: Default::default(),
     };
-    let datagram =
-        Packet { ip, transport: Transport::Tcp(segment) }.emit(None, Checksum::Offloaded);
+    let datagram = Packet { ip, transport: segment.into() }.emit(None, Checksum::Offloaded);
     raw.endpoint.handle_datagram(raw.now, IfaceId(0), &datagram);
     raw.drain();
     let answer = raw.take();

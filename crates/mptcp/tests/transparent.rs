@@ -11,8 +11,13 @@ use manypath_base::IfaceId;
 use manypath_mptcp::{EndpointConfig, ListenError, ListenOptions, Protocol, SynCookies};
 use manypath_wire::{Flags, MptcpOptions};
 
-const OPTIONS: ListenOptions =
-    ListenOptions { plain_tcp: false, backlog: 8, fast_open: 0, transparent: true };
+const OPTIONS: ListenOptions = ListenOptions {
+    plain_tcp: false,
+    one_ended: false,
+    backlog: 8,
+    fast_open: 0,
+    transparent: true,
+};
 
 /// Somebody else's address.
 fn elsewhere() -> SocketAddr {

@@ -1,7 +1,10 @@
 //! What travels through a simulated network.
 
+use std::net::IpAddr;
+
 use manypath_base::Mss;
-use manypath_wire::{Datagram, Sum};
+use manypath_mptcp::Departure;
+use manypath_wire::{Checksum, Datagram, Ecn, Packet, Sum, Transport};
 
 use crate::Carried;
 use crate::hash::mix;
@@ -38,7 +41,8 @@ impl Port {
     }
 }
 
-/// One packet under way.
+/// One packet under way. What links and switches look at stands beside the packet, which is not
+/// touched on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Length in bytes, IP header included.
@@ -47,15 +51,29 @@ pub struct Frame {
     pub to: Port,
     /// A hash of its addresses and ports, for switches that spread flows.
     pub flow: u32,
+    /// Sequence and acknowledgment number.
+    numbers: [u32; 2],
     /// What it is.
     pub content: Content,
+}
+
+/// In what form packets of endpoints travel. Both give the same trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carriage {
+    /// As the values that they were made from: nothing is written and read again.
+    #[default]
+    Values,
+    /// As bytes, like on a real network.
+    Bytes,
 }
 
 /// What a packet is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A packet between two endpoints.
-    Datagram(Datagram),
+    /// A packet between two endpoints, as a value.
+    Packet(Box<Packet>),
+    /// The same as bytes.
+    Datagram(Box<Datagram>),
     /// Traffic of the flow with this number that only takes place.
     Filler(u32),
 }
@@ -66,9 +84,23 @@ const ADDRESSES_AT: usize = 12;
 const SEQ_AT: usize = 24;
 
 impl Frame {
-    /// The packet of an endpoint; `None` if it is none that this network carries (IPv4).
+    /// The packet of an endpoint; `None` if it is none that this network carries (TCP over IPv4).
     #[must_use]
-    pub fn of(datagram: Datagram) -> Option<Self> {
+    pub fn of(packet: Packet) -> Option<Self> {
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (packet.ip.src, packet.ip.dst) else {
+            return None;
+        };
+        let Transport::Tcp(segment) = &packet.transport else { return None };
+        let bytes = u32::try_from(packet.wire_len()).ok()?;
+        let ports = u32::from(segment.src_port) << 16 | u32::from(segment.dst_port);
+        let flow = flow_hash(u32::from(from), u32::from(to), ports);
+        let (to, numbers) = (Port::of_addr(to.octets())?, [segment.seq.0, segment.ack.0]);
+        Some(Self { bytes, to, flow, numbers, content: Content::Packet(Box::new(packet)) })
+    }
+
+    /// The same from bytes.
+    #[must_use]
+    pub fn of_bytes(datagram: Datagram) -> Option<Self> {
         let bytes = u32::try_from(datagram.len()).ok()?;
         let header = &datagram.header;
         let from = word(header, ADDRESSES_AT)?;
@@ -77,30 +109,31 @@ impl Frame {
         if header.first() != Some(&0x45) {
             return None;
         }
-        let flow = mix(mix(u64::from(from) << 32 | u64::from(to)) ^ u64::from(ports));
-        let [_, _, _, _, a, b, c, d] = flow.to_be_bytes();
-        let flow = u32::from_be_bytes([a, b, c, d]);
+        let flow = flow_hash(from, to, ports);
         let to = Port::of_addr(to.to_be_bytes())?;
-        Some(Self { bytes, to, flow, content: Content::Datagram(datagram) })
+        let numbers = [word(header, SEQ_AT)?, word(header, SEQ_AT + 4)?];
+        Some(Self { bytes, to, flow, numbers, content: Content::Datagram(Box::new(datagram)) })
     }
 
     /// A packet of a source without a protocol.
     #[must_use]
     pub fn filler(source: u32, to: Port, bytes: u32) -> Self {
-        Self { bytes, to, flow: source, content: Content::Filler(source) }
+        Self { bytes, to, flow: source, numbers: [source, 0], content: Content::Filler(source) }
     }
 
     /// What the trace remembers of it: length and, of TCP, sequence and acknowledgment number.
     #[must_use]
     pub fn summary(&self) -> u64 {
-        let (seq, ack) = match &self.content {
-            Content::Datagram(d) => {
-                (word(&d.header, SEQ_AT).unwrap_or(0), word(&d.header, SEQ_AT + 4).unwrap_or(0))
-            }
-            Content::Filler(source) => (*source, 0),
-        };
+        let [seq, ack] = self.numbers;
         (u64::from(seq) << 32 | u64::from(ack)) ^ u64::from(self.bytes) << 16 ^ u64::from(self.flow)
     }
+}
+
+/// The lower half of a hash over addresses and ports.
+fn flow_hash(from: u32, to: u32, ports: u32) -> u32 {
+    let flow = mix(mix(u64::from(from) << 32 | u64::from(to)) ^ u64::from(ports));
+    let [_, _, _, _, a, b, c, d] = flow.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -111,26 +144,62 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 const ECN_AT: usize = 1;
 const CHECKSUM_AT: usize = 10;
 
-impl Carried for Box<Frame> {
+impl Carried for Frame {
     fn mark_congestion(&mut self) -> bool {
-        let Content::Datagram(datagram) = &mut self.content else { return false };
-        let header = &mut datagram.header;
-        if header.len() < 20 || header[ECN_AT] & 3 == 0 {
-            return false;
+        match &mut self.content {
+            Content::Packet(packet) => {
+                let allowed = packet.ip.ecn != Ecn::NotEct;
+                if allowed {
+                    packet.ip.ecn = Ecn::Ce;
+                }
+                allowed
+            }
+            Content::Datagram(datagram) => mark_bytes(&mut datagram.header),
+            Content::Filler(_) => false,
         }
-        header[ECN_AT] |= 3;
-        header[CHECKSUM_AT..CHECKSUM_AT + 2].fill(0);
-        let mut sum = Sum::new();
-        sum.add(&header[..20]);
-        let checksum = sum.checksum().to_be_bytes();
-        header[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&checksum);
-        true
+    }
+}
+
+/// Marks an IPv4 header, if it allows it, and completes its checksum.
+fn mark_bytes(header: &mut [u8]) -> bool {
+    if header.len() < 20 || header[ECN_AT] & 3 == 0 {
+        return false;
+    }
+    header[ECN_AT] |= 3;
+    header[CHECKSUM_AT..CHECKSUM_AT + 2].fill(0);
+    let mut sum = Sum::new();
+    sum.add(&header[..20]);
+    let checksum = sum.checksum().to_be_bytes();
+    header[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&checksum);
+    true
+}
+
+/// The frames of what an endpoint sends, a super-segment cut into packets.
+pub(crate) fn frames(departure: Departure, carriage: Carriage, mut each: impl FnMut(Frame)) {
+    let Departure { packet, gso_mss, .. } = departure;
+    match carriage {
+        Carriage::Values if is_whole(&packet, gso_mss) => {
+            Frame::of(packet).into_iter().for_each(each);
+        }
+        Carriage::Values => packet.cut(gso_mss).filter_map(Frame::of).for_each(each),
+        Carriage::Bytes => {
+            let datagram = packet.emit(gso_mss, Checksum::Offloaded);
+            packets(datagram, |d| Frame::of_bytes(d).into_iter().for_each(&mut each));
+        }
+    }
+}
+
+/// Whether nothing is to be cut: most packets need no iterator.
+fn is_whole(packet: &Packet, mss: Option<Mss>) -> bool {
+    match &packet.transport {
+        Transport::Tcp(segment) => mss.is_none_or(|mss| segment.payload.len() <= mss.0.into()),
+        Transport::Icmp(_) => true,
     }
 }
 
 /// Cuts a super-segment into packets. Their TCP checksums stay as they are, left to a device as on
 /// a TUN with checksum offload: this network harms no bits.
-pub(crate) fn packets(datagram: Datagram, mut each: impl FnMut(Datagram)) {
+fn packets(datagram: Datagram, mut each: impl FnMut(Datagram)) {
     let whole = |mss: Mss| datagram.payload.len() <= usize::from(mss.0);
     match datagram.gso_mss {
         Some(mss) if !whole(mss) => manypath_wire::segment_offloaded(datagram).for_each(each),
@@ -144,7 +213,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use manypath_base::{Payload, SeqNum};
-    use manypath_wire::{Checksum, Ecn, Flags, IpHeader, Options, Packet, Segment, Transport};
+    use manypath_wire::{Flags, IpHeader, Options, Segment};
 
     fn packet(ecn: Ecn, bytes: usize) -> Packet {
         let addr = |host| Ipv4Addr::from(Port::new(host, 0).addr()).into();
@@ -161,35 +230,51 @@ mod tests {
             options: Options::default(),
             payload: Payload::from(bytes::Bytes::from(vec![5; bytes])),
         };
-        Packet { ip, transport: Transport::Tcp(segment) }
+        Packet { ip, transport: segment.into() }
+    }
+
+    fn departure(packet: Packet, gso_mss: Option<Mss>) -> Departure {
+        Departure { iface: manypath_base::IfaceId(0), packet, gso_mss }
+    }
+
+    fn sent(departure: &Departure, carriage: Carriage) -> Vec<Frame> {
+        let mut sent = Vec::new();
+        frames(departure.clone(), carriage, |frame| sent.push(frame));
+        sent
+    }
+
+    /// The packet that its receiver will see.
+    fn read(frame: &Frame) -> Packet {
+        match &frame.content {
+            Content::Packet(packet) => (**packet).clone(),
+            Content::Datagram(datagram) => Packet::parse(datagram).unwrap(),
+            Content::Filler(_) => panic!("it was a packet"),
+        }
     }
 
     /// A reader checks the sum of every IPv4 header, so that a marked packet must have a right one.
     #[test]
     fn a_mark_is_what_a_reader_finds_and_others_stay_unmarked() {
-        for (before, after) in
-            [(Ecn::Ect0, Ecn::Ce), (Ecn::Ce, Ecn::Ce), (Ecn::NotEct, Ecn::NotEct)]
-        {
-            let sent = packet(before, 10).emit(None, Checksum::Complete);
-            let mut frame = Box::new(Frame::of(sent).unwrap());
-            assert_eq!(frame.mark_congestion(), before != Ecn::NotEct);
-            let Content::Datagram(marked) = frame.content else { panic!("it was a datagram") };
-            assert_eq!(Packet::parse(&marked).unwrap().ip.ecn, after);
+        let cases = [(Ecn::Ect0, Ecn::Ce), (Ecn::Ce, Ecn::Ce), (Ecn::NotEct, Ecn::NotEct)];
+        for carriage in [Carriage::Values, Carriage::Bytes] {
+            for (before, after) in cases {
+                let mut frame = sent(&departure(packet(before, 10), None), carriage).remove(0);
+                assert_eq!(frame.mark_congestion(), before != Ecn::NotEct);
+                assert_eq!(read(&frame).ip.ecn, after, "{carriage:?}");
+            }
         }
-        assert!(!Box::new(Frame::filler(0, Port(0), 100)).mark_congestion());
+        assert!(!Frame::filler(0, Port(0), 100).mark_congestion());
     }
 
     #[test]
-    fn a_super_segment_is_cut_and_nobody_sums_its_payload() {
-        let whole = packet(Ecn::NotEct, 2_500).emit(Some(Mss(1_000)), Checksum::Offloaded);
-        let mut cut = Vec::new();
-        packets(whole, |packet| cut.push(packet));
-        let read = |d: &Datagram| match Packet::parse(d).unwrap().transport {
-            Transport::Tcp(segment) => (segment.seq.0, segment.payload.len()),
-            Transport::Icmp(_) => panic!("it was TCP"),
-        };
-        assert!(cut.iter().all(|d| d.checksum == Checksum::Offloaded));
-        let cut: Vec<_> = cut.iter().map(read).collect();
-        assert_eq!(cut, [(1_000, 1_000), (2_000, 1_000), (3_000, 500)]);
+    fn values_and_bytes_are_cut_into_the_same_frames() {
+        let whole = departure(packet(Ecn::NotEct, 2_500), Some(Mss(1_000)));
+        let (values, bytes) = (sent(&whole, Carriage::Values), sent(&whole, Carriage::Bytes));
+        let seen =
+            |frame: &Frame| (frame.bytes, frame.to, frame.flow, frame.summary(), read(frame));
+        let (values, bytes): (Vec<_>, Vec<_>) =
+            (values.iter().map(seen).collect(), bytes.iter().map(seen).collect());
+        assert_eq!(values, bytes);
+        assert_eq!(values.iter().map(|seen| seen.0).collect::<Vec<_>>(), [1_040, 1_040, 540]);
     }
 }

@@ -66,6 +66,12 @@ impl Host {
         Self { endpoint, listener, ways, sessions: Vec::new(), pending }
     }
 
+    /// The interface that a way ends at: that whose way out is this way's other direction.
+    pub(crate) fn iface(&self, way: Way) -> Option<IfaceId> {
+        let iface = self.ways.iter().position(|&out| out ^ 1 == way)?;
+        u32::try_from(iface).ok().map(IfaceId)
+    }
+
     pub(crate) fn session(&self, conn: ConnId) -> Option<u32> {
         self.sessions.get(usize64(conn.0)).copied().flatten()
     }

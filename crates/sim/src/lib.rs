@@ -3,7 +3,7 @@
 //! **Owns** links, switches, middleboxes, topologies, workloads, and experiments read from files.
 //! **Invariants**: integer time and integer arithmetic wherever the outcome is decided; one thread
 //! a simulation; same seed, same trace hash, on any machine. **Leaves out** the protocol: hosts
-//! are [`manypath_mptcp::Endpoint`], packets [`manypath_wire::Datagram`].
+//! are [`manypath_mptcp::Endpoint`], packets [`manypath_wire::Packet`], or their bytes.
 #![forbid(unsafe_code)]
 
 mod events;
@@ -28,7 +28,7 @@ pub use file::{
     Experiment, FileError, FlowSeries, LinkSeries, Outcome, Overrides, Series, SubflowSeries,
     Verdict,
 };
-pub use frame::{Content, Frame, Port};
+pub use frame::{Carriage, Content, Frame, Port};
 pub use graph::{Edge, Graph, HostConfig, Node, Way};
 pub use hash::TraceHash;
 pub use link::{

@@ -3,7 +3,10 @@
 //! **Owns** forwarding. **Invariant**: a link has at most one event that is still due. **Leaves
 //! out** hosts: what arrives at one is given out.
 
-use manypath_base::{Instant, Rng, usize32};
+use std::collections::BTreeMap;
+
+use manypath_base::{Instant, Rng, len32, usize32};
+use manypath_wire::Checksum;
 use smallvec::SmallVec;
 
 use crate::frame::{Content, Frame, Port};
@@ -15,7 +18,7 @@ use crate::{EventQueue, Link, LinkConfig, LinkStats, PushOutcome};
 /// One direction of a link in its place.
 #[derive(Debug)]
 struct Channel {
-    link: Link<Box<Frame>>,
+    link: Link<Frame>,
     to: usize,
     /// The other end is a host.
     ends_at_host: bool,
@@ -30,7 +33,20 @@ struct Channel {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) way: Way,
-    pub(crate) frame: Box<Frame>,
+    pub(crate) frame: Frame,
+}
+
+/// Sends a frame through a middlebox, which sees bytes. Returns whether it comes out.
+fn pass(middlebox: &mut dyn Middlebox, frame: &mut Frame) -> bool {
+    let datagram = match &mut frame.content {
+        Content::Packet(packet) => packet.emit(None, Checksum::Offloaded),
+        Content::Datagram(datagram) => std::mem::take(&mut **datagram),
+        Content::Filler(_) => return true,
+    };
+    let Some(changed) = middlebox.pass(datagram) else { return false };
+    frame.bytes = u32::try_from(changed.len()).unwrap_or(u32::MAX);
+    frame.content = Content::Datagram(Box::new(changed));
+    true
 }
 
 /// What a network counts.
@@ -43,12 +59,18 @@ pub struct NetworkCounters {
     pub unroutable: u64,
 }
 
+/// Ways out of a node that are equally good.
+type Fan = SmallVec<[u32; 4]>;
+
 /// All links and switches.
 #[derive(Debug)]
 pub(crate) struct Network {
     channels: Vec<Channel>,
-    /// By node, then by port: first index of the host, then interfaces.
-    routes: Vec<Vec<SmallVec<[u32; 4]>>>,
+    /// By node, then by port: where the ways that lead there stand in `fans`. Ports are counted
+    /// host by host.
+    routes: Vec<Vec<u32>>,
+    /// Sets of ways; a node has few, and they are looked up for each packet.
+    fans: Vec<Fan>,
     /// By host number, where its ports begin in `routes`.
     first_port: Vec<u32>,
     pub(crate) counters: NetworkCounters,
@@ -74,6 +96,8 @@ impl Network {
         };
         let channels = (0..2 * graph.edges.len()).map(|way| channel(way, rng)).collect();
         let mut routes = vec![Vec::new(); graph.nodes.len()];
+        let mut fans: Vec<Fan> = Vec::new();
+        let mut known: BTreeMap<Fan, u32> = BTreeMap::new();
         let mut first_port = Vec::new();
         let mut ports = 0u32;
         for (number, &host) in (0u32..).zip(hosts) {
@@ -83,12 +107,17 @@ impl Network {
                 let table = graph.routes_to(host, Port::new(number, iface), &ways_out);
                 for (node, ways) in table.into_iter().enumerate() {
                     let ways = ways.into_iter().filter_map(|w| u32::try_from(w).ok());
-                    routes[node].push(ways.collect());
+                    let fan: Fan = ways.collect();
+                    let place = *known.entry(fan.clone()).or_insert_with(|| {
+                        fans.push(fan);
+                        len32(fans.len()) - 1
+                    });
+                    routes[node].push(place);
                 }
             }
         }
         let counters = NetworkCounters::default();
-        Self { channels, routes, first_port, counters, hash: TraceHash::default() }
+        Self { channels, routes, fans, first_port, counters, hash: TraceHash::default() }
     }
 
     /// Sends a frame over a way; `plan` gets the events that follow, `arrived` what reaches a host
@@ -97,18 +126,16 @@ impl Network {
         &mut self,
         now: Instant,
         mut way: Way,
-        mut frame: Box<Frame>,
+        mut frame: Frame,
         events: &mut EventQueue<crate::world::What>,
         arrived: &mut Vec<Arrival>,
     ) {
         loop {
             let channel = &mut self.channels[way];
-            if let (Some(middlebox), Content::Datagram(d)) =
-                (&mut channel.middlebox, &mut frame.content)
+            if let Some(middlebox) = &mut channel.middlebox
+                && !pass(middlebox.as_mut(), &mut frame)
             {
-                let Some(changed) = middlebox.pass(std::mem::take(d)) else { return };
-                frame.bytes = u32::try_from(changed.len()).unwrap_or(u32::MAX);
-                frame.content = Content::Datagram(changed);
+                return;
             }
             if !channel.transparent || channel.link.is_cut() {
                 let bytes = usize32(frame.bytes);
@@ -161,7 +188,8 @@ impl Network {
     fn route(&self, node: usize, frame: &Frame) -> Option<Way> {
         let [.., iface] = frame.to.0.to_be_bytes();
         let first = *self.first_port.get(usize32(frame.to.host()))?;
-        let ways = self.routes[node].get(usize32(first) + usize::from(iface))?;
+        let ways =
+            &self.fans[usize32(*self.routes[node].get(usize32(first) + usize::from(iface))?)];
         match ways.as_slice() {
             [] => None,
             [only] => Some(usize32(*only)),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use manypath_base::{Instant, Rate, Rng, len64, usize32};
 use manypath_mptcp::ConnectionInfo;
 
-use crate::frame::{Content, Frame, packets};
+use crate::frame::{Carriage, Content, Frame, frames};
 use crate::graph::{Graph, Way};
 use crate::host::Host;
 use crate::network::{Arrival, Network, NetworkCounters};
@@ -82,6 +82,7 @@ pub struct World {
     changes: Vec<Scheduled>,
     arrived: Vec<Arrival>,
     inbox: VecDeque<Arrival>,
+    carriage: Carriage,
     handled: u64,
 }
 
@@ -114,6 +115,7 @@ impl World {
             changes: changes.clone(),
             arrived: Vec::new(),
             inbox: VecDeque::new(),
+            carriage: Carriage::default(),
             handled: 0,
         };
         let number = |node: usize| nodes.iter().position(|&n| n == node).unwrap_or_default();
@@ -125,6 +127,11 @@ impl World {
             world.events.push(START + change.at, What::Change(i));
         }
         world
+    }
+
+    /// The form in which packets travel from now on.
+    pub fn set_carriage(&mut self, carriage: Carriage) {
+        self.carriage = carriage;
     }
 
     /// Time since the start.
@@ -170,27 +177,26 @@ impl World {
     fn deliver(&mut self) {
         self.inbox.extend(self.arrived.drain(..));
         while let Some(Arrival { way, frame }) = self.inbox.pop_front() {
-            self.receive(way, *frame);
+            self.receive(way, frame);
             self.inbox.extend(self.arrived.drain(..));
         }
     }
 
     fn receive(&mut self, way: Way, frame: Frame) {
         let host = frame.to.host();
+        let at = &mut self.hosts[usize32(host)];
+        let Some(iface) = at.iface(way) else { return };
         match frame.content {
             Content::Filler(flow) => {
                 self.flows[usize32(flow)].stats.received += len64(usize32(frame.bytes));
+                return;
             }
+            Content::Packet(packet) => at.endpoint.handle_packet(self.now, iface, *packet),
             Content::Datagram(datagram) => {
-                let at = &mut self.hosts[usize32(host)];
-                // The interface is that whose way out is this way's other direction.
-                let iface = at.ways.iter().position(|&out| out ^ 1 == way);
-                let Some(iface) = iface.and_then(|i| u32::try_from(i).ok()) else { return };
-                let iface = manypath_base::IfaceId(iface);
                 at.endpoint.handle_datagram(self.now, iface, &datagram);
-                self.settle(host);
             }
         }
+        self.settle(host);
     }
 
     /// After anything happened to a host: its applications act, its packets leave, its timer is
@@ -209,15 +215,13 @@ impl World {
 
     fn transmit(&mut self, host: u32) -> bool {
         let mut any = false;
-        let Self { hosts, network, events, arrived, now, .. } = self;
+        let Self { hosts, network, events, arrived, now, carriage, .. } = self;
         let host = &mut hosts[usize32(host)];
-        while let Some(out) = host.endpoint.poll_transmit(*now) {
+        while let Some(departure) = host.endpoint.poll_packet(*now) {
             any = true;
-            let Some(&way) = host.ways.get(usize32(out.iface.0)) else { continue };
-            packets(out.datagram, |datagram| {
-                if let Some(frame) = Frame::of(datagram) {
-                    network.send(*now, way, Box::new(frame), events, arrived);
-                }
+            let Some(&way) = host.ways.get(usize32(departure.iface.0)) else { continue };
+            frames(departure, *carriage, |frame| {
+                network.send(*now, way, frame, events, arrived);
             });
         }
         any
@@ -233,7 +237,7 @@ impl World {
     pub(crate) fn send_filler(&mut self, host: u32, frame: Frame) {
         let Self { hosts, network, events, arrived, now, .. } = self;
         if let Some(&way) = hosts[usize32(host)].ways.first() {
-            network.send(*now, way, Box::new(frame), events, arrived);
+            network.send(*now, way, frame, events, arrived);
         }
         self.deliver();
     }

@@ -49,7 +49,7 @@ pub struct Transmit {
     /// The path to send it on.
     pub path: PathId,
     /// The segment; a super-segment if `gso_mss` is set.
-    pub segment: Segment,
+    pub segment: Box<Segment>,
     /// Payload bytes of each packet that a super-segment is cut into.
     pub gso_mss: Option<Mss>,
     /// The ECN field of the IP header (RFC 3168 §5).
@@ -66,7 +66,7 @@ pub struct Received {
     /// The path that it came on.
     pub path: PathId,
     /// The segment; maybe a super-segment.
-    pub segment: Segment,
+    pub segment: Box<Segment>,
     /// The ECN field of the IP header; of a super-segment, that of each of its packets.
     pub ecn: Ecn,
 }
@@ -166,6 +166,20 @@ pub struct Flow {
     pub(crate) last_error: Option<IcmpKind>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
+    /// What is known since it last had nothing to send, until something is done to it.
+    pub(crate) rest: Option<Rest>,
+    /// What may have changed what it tells of itself.
+    changes: u32,
+}
+
+/// A flow over one path that has nothing to send, as long as nothing happens. A connection asks all
+/// of its flows whenever one of them may send, and this is all that it then has to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// It has to be asked again from then on: a pace has passed.
+    pub(crate) until: Option<Instant>,
+    /// Its soonest timer.
+    pub(crate) timeout: Option<Instant>,
 }
 
 impl Flow {
@@ -236,6 +250,8 @@ impl Flow {
             last_error: None,
             events: VecDeque::new(),
             counters: Counters::default(),
+            rest: None,
+            changes: 0,
         }
     }
 
@@ -250,7 +266,26 @@ impl Flow {
         self.queue(chunk, true);
     }
 
+    /// Something is done to it: it may have something to send, and other timers.
+    pub(crate) fn stir(&mut self) {
+        self.rest = None;
+        self.changes = self.changes.wrapping_add(1);
+    }
+
+    /// Counts all that may have changed what this flow tells of itself, and goes round. Who keeps
+    /// something that it was told knows by it whether that still holds.
+    #[must_use]
+    pub const fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// What is known of it, if nothing was done to it since it had nothing to send.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        self.rest.filter(|_| self.paths.len() == 1)
+    }
+
     fn queue(&mut self, chunk: Bytes, more: bool) {
+        self.stir();
         if self.state.may_write() && !self.send.closing {
             self.cork.on_write(more);
             self.send.buffer.push(chunk);
@@ -260,6 +295,7 @@ impl Flow {
     /// The next run of bytes in order, with the offset of its first.
     pub fn read(&mut self) -> Option<(SubflowOffset, Payload)> {
         let run = self.recv.read()?;
+        self.stir();
         let (nxt, mss) = (self.recv.nxt(), self.paths[0].mss.bytes());
         if self.state.may_receive() && self.recv.window.has_opened(nxt, self.recv.queued(), mss) {
             self.recv.acks.at_once();
@@ -269,6 +305,7 @@ impl Flow {
 
     /// Closes this side's half: FIN follows what was written (RFC 9293 §3.10.4).
     pub fn close(&mut self) {
+        self.stir();
         self.send.closing = true;
         match self.state {
             State::Established => self.transition(State::FinWait1),
@@ -287,6 +324,7 @@ impl Flow {
 
     /// Ends the flow at once with a RST (RFC 9293 §3.10.5).
     pub fn abort(&mut self, reason: Option<MpTcpRst>) {
+        self.stir();
         if self.state != State::Closed {
             // Nobody is there to be told before the SYN is answered, or when all is said
             // (RFC 9293 §3.10.5).
@@ -299,6 +337,7 @@ impl Flow {
 
     /// The owner wants an acknowledgment sent now, to carry an option.
     pub fn request_ack(&mut self) {
+        self.stir();
         self.recv.acks.at_once();
     }
 
@@ -310,6 +349,10 @@ impl Flow {
     /// When [`Flow::handle_timeout`] is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        self.rest().map_or_else(|| self.soonest_timer(), |rest| rest.timeout)
+    }
+
+    pub(crate) fn soonest_timer(&self) -> Option<Instant> {
         if self.state == State::Closed {
             return None;
         }

@@ -18,6 +18,7 @@ impl Flow {
         if at < self.send.una || at >= self.send.nxt {
             return;
         }
+        self.stir();
         self.last_error = Some(error.kind);
         match error.kind {
             IcmpKind::PacketTooBig { mtu } => self.lower_mtu(now, path, at, mtu),

@@ -92,6 +92,7 @@ impl Flow {
     }
 
     /// A snapshot of each path.
+    #[inline]
     pub fn paths(&self) -> impl Iterator<Item = PathInfo> + '_ {
         self.paths.iter().map(Path::info)
     }

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod checksum;
+mod cut;
 mod datagram;
 mod describe;
 mod error;
@@ -27,6 +28,7 @@ mod segment;
 mod writer;
 
 pub use checksum::{Sum, dss_checksum};
+pub use cut::Cut;
 pub use datagram::{Checksum, Datagram};
 pub use error::Error;
 pub use gro::Coalescer;

@@ -4,6 +4,7 @@
 //! payload is shared, never copied; what parses can be emitted. **Leaves out** anything that is
 //! neither TCP nor an ICMP error about TCP.
 
+use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use manypath_base::Mss;
@@ -20,12 +21,17 @@ const MAX_HEADER: usize = V6_LEN + TCP_LEN + Options::MAX_LEN;
 
 /// What the stack understands of an IP packet's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "almost every packet is TCP, and none is stored")]
 pub enum Transport {
-    /// TCP.
-    Tcp(Segment),
+    /// TCP. Boxed, since a segment is handed from layer to layer.
+    Tcp(Box<Segment>),
     /// An ICMP or ICMPv6 error that quotes a TCP packet.
     Icmp(IcmpError),
+}
+
+impl From<Segment> for Transport {
+    fn from(segment: Segment) -> Self {
+        Self::Tcp(Box::new(segment))
+    }
 }
 
 /// One IP packet that the stack understands.
@@ -49,7 +55,7 @@ impl Packet {
     pub fn parse(d: &Datagram) -> Result<Self, Error> {
         let layout = Layout::of(d)?;
         let transport = match (layout.protocol, layout.ip.src) {
-            (TCP, _) => Transport::Tcp(parse_tcp(d, &layout)?),
+            (TCP, _) => parse_tcp(d, &layout)?.into(),
             (ICMP_V4, IpAddr::V4(_)) | (ICMP_V6, IpAddr::V6(_)) => {
                 Transport::Icmp(parse_icmp(d, &layout)?)
             }
@@ -89,7 +95,7 @@ impl Packet {
         checksum: Checksum,
     ) -> Result<SmallVec<[u8; 104]>, Error> {
         let start = self.ip.wire_len();
-        let len = TCP_LEN + segment.options.len() + segment.payload.len();
+        let len = segment.wire_len();
         debug_assert!(len <= self.ip.max_payload(), "IP cannot say {len} bytes");
         let mut place = [0; MAX_HEADER];
         let mut w = Writer::new(&mut place);

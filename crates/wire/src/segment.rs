@@ -78,6 +78,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Length of the header with its options, and of the payload, in bytes.
+    pub(crate) fn wire_len(&self) -> usize {
+        TCP_LEN + self.options.len() + self.payload.len()
+    }
+
     /// SEG.LEN of RFC 9293 §3.4: payload bytes plus one for SYN and one for FIN.
     #[must_use]
     pub fn seq_len(&self) -> u32 {

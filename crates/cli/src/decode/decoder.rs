@@ -86,7 +86,7 @@ impl Decoder {
                 let (flow, notes) = self.segment(captured, src, dst, &segment);
                 let (flow, place) = (&self.flows[flow], self.flows[flow].place);
                 let connection = &self.connections[place.connection];
-                let segment = line::relative(flow, connection, flow.way_from(src), segment);
+                let segment = line::relative(flow, connection, flow.way_from(src), *segment);
                 let text = line::tcp(&prefix, place, (src, dst), &segment, notes);
                 Decoded::Line { connection: Some(place.connection), text }
             }

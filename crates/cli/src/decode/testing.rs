@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::Bytes;
 use manypath_base::{Payload, SeqNum, len64};
 use manypath_device::CapturedPacket;
-use manypath_wire::{
-    Checksum, Ecn, Flags, IpHeader, MptcpOptions, Options, Packet, Segment, Transport,
-};
+use manypath_wire::{Checksum, Ecn, Flags, IpHeader, MptcpOptions, Options, Packet, Segment};
 
 /// Who sends: the client, by its first or its second address, or the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +85,7 @@ pub(crate) fn captured(side: Side, build: &Build) -> CapturedPacket {
         }
     };
     let ip = IpHeader { src, dst, ecn: Ecn::NotEct, dscp: 0, hop_limit: 64, flow_label: 0 };
-    let packet = Packet { ip, transport: Transport::Tcp(segment) };
+    let packet = Packet { ip, transport: segment.into() };
     let datagram = packet.emit(None, Checksum::Complete);
     let mut data = datagram.header.to_vec();
     data.extend(datagram.payload.to_vec());

@@ -35,7 +35,7 @@ pub(crate) fn data_packet(src: &str, dst: &str, len: usize) -> Packet {
         options: Options::default(),
         payload: Bytes::from(payload).into(),
     };
-    Packet { ip, transport: Transport::Tcp(segment) }
+    Packet { ip, transport: segment.into() }
 }
 
 /// A super-segment of `len` bytes, to be cut at `mss`, with a checksum that is left to the device.
@@ -47,7 +47,7 @@ pub(crate) fn super_segment(src: &str, dst: &str, len: usize, mss: u16) -> Datag
 pub(crate) fn tcp(datagram: &Datagram) -> Option<(IpHeader, Segment)> {
     let packet = Packet::parse(datagram).ok()?;
     match packet.transport {
-        Transport::Tcp(segment) => Some((packet.ip, segment)),
+        Transport::Tcp(segment) => Some((packet.ip, *segment)),
         Transport::Icmp(_) => None,
     }
 }

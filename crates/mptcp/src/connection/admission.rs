@@ -46,6 +46,11 @@ impl Connection {
         self.index(id).is_some()
     }
 
+    /// Number of subflows that are not forgotten.
+    pub(crate) fn subflow_count(&self) -> usize {
+        self.subflows.len()
+    }
+
     /// A subflow makes way for a new one, without a word.
     pub(crate) fn forget_subflow(&mut self, id: SubflowId) {
         self.subflows.retain(|s| s.id != id);

@@ -7,6 +7,7 @@ use manypath_wire::{CapableFlags, MpCapable, MpJoin, MptcpOptions, Segment};
 
 use super::seam::Seam;
 use super::subflow::{Kind, Subflow, SubflowState};
+use super::views::Views;
 use super::watch::Silence;
 use super::{Birth, Connection, Joining};
 
@@ -122,6 +123,7 @@ impl Connection {
             doubt: None,
             penalised_at: now,
             down: None,
+            views: Views::default(),
         });
         self.paths.is_stale = true;
         self.refresh_plan();

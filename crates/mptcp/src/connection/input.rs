@@ -1,5 +1,6 @@
 //! What comes in: segments, what flows report of them, and data to put in order.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use manypath_base::{
@@ -32,7 +33,7 @@ impl Connection {
         now: Instant,
         id: SubflowId,
         iface: IfaceId,
-        segment: Segment,
+        segment: Box<Segment>,
         ecn: Ecn,
     ) {
         if let Some(i) = self.index(id) {
@@ -146,14 +147,17 @@ impl Connection {
         while !payload.is_empty() {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
-                Some(mapping) => self.take_piece(i, mapping, at, &payload),
+                Some(mapping) => self.take_piece(i, mapping, at, &mut payload),
                 None if self.shared.distrusted || self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }
-                None => self.hold_unmapped(i, at, &payload),
+                None => {
+                    let len = self.hold_unmapped(i, at, &payload);
+                    payload.advance(len);
+                    len
+                }
             };
-            payload.advance(len);
             at += len64(len);
         }
         let state = &mut self.subflows[i].state;
@@ -161,16 +165,16 @@ impl Connection {
         state.rx.release(done);
     }
 
-    /// Takes what of the payload a mapping covers; returns how much.
+    /// Takes out of the payload what a mapping covers; returns how much.
     fn take_piece(
         &mut self,
         i: usize,
         mapping: Mapping,
         at: SubflowOffset,
-        payload: &Payload,
+        payload: &mut Payload,
     ) -> usize {
-        let len = usize64((mapping.end() - at).min(len64(payload.len())));
-        let piece = payload.slice(0, len);
+        let piece = payload.split_to(usize64(mapping.end() - at));
+        let len = piece.len();
         if self.shared.checksum && !self.shared.distrusted {
             self.take_checked(i, mapping, piece);
         } else {

@@ -30,6 +30,7 @@ mod subflow;
 mod switches;
 mod timeout;
 mod unmapped;
+mod views;
 mod watch;
 
 use alloc::boxed::Box;
@@ -285,13 +286,6 @@ impl Connection {
         for sub in self.subflows.iter_mut().filter(|s| s.may_signal()) {
             sub.flow.request_ack();
         }
-    }
-
-    fn refresh_views(&mut self) {
-        let Self { shared, subflows, .. } = self;
-        shared.views.clear();
-        let live = subflows.iter().filter(|s| s.flow.state().is_synchronized());
-        shared.views.extend(live.flat_map(|s| s.flow.views()));
     }
 
     /// Bytes of data-level sequence space that the plain TCP flow has acknowledged: after falling

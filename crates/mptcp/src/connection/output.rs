@@ -3,14 +3,13 @@
 use core::ops::Range;
 
 use manypath_base::{DataOffset, Instant, PathId, SubflowId, usize64};
-use manypath_sched::{Demand, PathView};
+use manypath_sched::Demand;
 use manypath_tcp::Transmit;
-use smallvec::SmallVec;
 
 use super::mapping::Mapping;
 use super::seam::CAPABLE_DATA_LEN;
 use super::subflow::Stage;
-use super::{Connection, Mode, Subflow, data_len};
+use super::{Connection, Mode, data_len};
 
 /// After falling back, bytes handed to the flow ahead of what it can send.
 const PLAIN_AHEAD: u64 = 1 << 20;
@@ -171,10 +170,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn path_views(&self) -> SmallVec<[PathView; 8]> {
-        self.subflows.iter().filter(|s| s.may_carry()).filter_map(path_view).collect()
-    }
-
     /// Marks everything that subflow `i` carries for other subflows, if there are any.
     pub(super) fn reinject_from(&mut self, i: usize) {
         if self.is_spare(i) {
@@ -226,25 +221,4 @@ impl Connection {
             self.give(now, i, probe, false);
         }
     }
-}
-
-fn path_view(sub: &Subflow) -> Option<PathView> {
-    let path = sub.flow.paths().next()?;
-    let unsent = u32::try_from(sub.flow.unsent()).unwrap_or(u32::MAX);
-    // What the subflow was given and holds back to pace it takes its part of the window. It must
-    // not hide the rest: else a scheduler takes the next path for what this one has room for.
-    let room = sub.flow.room(path.id).saturating_sub(unsent);
-    let crumbs = unsent > 0 && room < path.mss.bytes();
-    Some(PathView {
-        id: path.id,
-        alive: !path.suspect && !path.failed && sub.doubt.is_none(),
-        backup: sub.is_backup(),
-        srtt: path.srtt,
-        rtt_var: path.rtt_var,
-        cwnd: path.cwnd,
-        in_flight: path.in_flight,
-        room: if crumbs { 0 } else { room },
-        mss: path.mss,
-        rate: path.rate,
-    })
 }

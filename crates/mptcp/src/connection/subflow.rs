@@ -13,6 +13,7 @@ use super::fast_open::OnSyn;
 use super::mapping::Mappings;
 use super::removal::Doubt;
 use super::unmapped::Unmapped;
+use super::views::Views;
 use super::watch::Silence;
 use crate::event::PathDownReason;
 
@@ -205,6 +206,7 @@ pub(crate) struct Subflow {
     pub(crate) penalised_at: Instant,
     /// Why this side ends it, where it does.
     pub(crate) down: Option<PathDownReason>,
+    pub(super) views: Views,
 }
 
 impl Subflow {

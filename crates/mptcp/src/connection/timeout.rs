@@ -49,8 +49,6 @@ impl Connection {
 
     /// When [`Connection::handle_timeout`] is to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let flows = self.subflows.iter().filter_map(|s| s.flow.poll_timeout());
-        let confirms = self.subflows.iter().filter_map(|s| s.state.confirm_timer);
         let own = [
             self.shared.send.timer,
             self.linger_until,
@@ -62,8 +60,11 @@ impl Connection {
             self.fastclose.map(|wait| wait.next),
             self.switches.timeout(),
         ];
-        let signals = self.subflows.iter().filter_map(|s| s.state.alone_again);
-        flows.chain(confirms).chain(signals).chain(own.into_iter().flatten()).min()
+        self.subflows.iter().fold(own.into_iter().flatten().min(), |soonest, sub| {
+            let state = &sub.state;
+            let timers = [soonest, sub.flow.poll_timeout(), state.confirm_timer, state.alone_again];
+            timers.into_iter().flatten().min()
+        })
     }
 
     /// Starts the data-level timer where something is outstanding, or blocked by a closed window.

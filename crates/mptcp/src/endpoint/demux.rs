@@ -1,6 +1,8 @@
 //! From a packet to the subflow, listener or connection that it is for.
 
-use core::net::SocketAddr;
+use alloc::boxed::Box;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, SocketAddr};
 
 use manypath_base::{IfaceId, Instant, SubflowId};
 use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
@@ -9,10 +11,24 @@ use super::{ConnId, Endpoint};
 use crate::address::is_unicast;
 
 /// The two ends of a subflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FourTuple {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
+}
+
+impl Hash for FourTuple {
+    /// Of IPv4 in two words; every segment that comes is looked up by it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { local, remote } = self;
+        match (local.ip(), remote.ip()) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => {
+                state.write_u64(u64::from(u32::from(local)) << 32 | u64::from(u32::from(remote)));
+            }
+            (local, remote) => (local, remote).hash(state),
+        }
+        state.write_u32(u32::from(local.port()) << 16 | u32::from(remote.port()));
+    }
 }
 
 impl Endpoint {
@@ -21,7 +37,7 @@ impl Endpoint {
         now: Instant,
         iface: IfaceId,
         ip: &IpHeader,
-        segment: Segment,
+        segment: Box<Segment>,
     ) {
         // RFC 9293 §3.9.2.3, MUST-57 and MUST-63: in silence.
         if !is_unicast(ip.src) || !is_unicast(ip.dst) {
@@ -86,7 +102,7 @@ impl Endpoint {
         now: Instant,
         (id, subflow): (ConnId, SubflowId),
         iface: IfaceId,
-        segment: Segment,
+        segment: Box<Segment>,
         ecn: Ecn,
     ) {
         if let Some(entry) = self.connections.get_mut(&id) {
@@ -112,6 +128,10 @@ impl Endpoint {
         let Self { connections, tuples, .. } = self;
         let Some(entry) = connections.get_mut(&id) else { return };
         let conn = &entry.conn;
+        // Every subflow has one: where there are no more, none is dead.
+        if entry.tuples.len() == conn.subflow_count() {
+            return;
+        }
         entry.tuples.retain(|subflow, (tuple, _)| {
             let lives = conn.has_subflow(*subflow);
             if !lives {

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
-use manypath_base::{AddrId, IfaceId, Instant, Rng, SubflowId, TimerQueue, Token};
+use manypath_base::{AddrId, IfaceId, Instant, Mss, Rng, SubflowId, TimerQueue, Token};
 use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::{Connection, LocalEntry};
@@ -57,6 +57,24 @@ pub struct Transmit {
     pub iface: IfaceId,
     /// The packet, or super-segment.
     pub datagram: Datagram,
+}
+
+/// A packet to send as a value, and where: what becomes a [`Transmit`] where bytes are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The interface to send it on.
+    pub iface: IfaceId,
+    /// The packet, or super-segment.
+    pub packet: Packet,
+    /// Payload bytes of each packet that a super-segment is cut into.
+    pub gso_mss: Option<Mss>,
+}
+
+impl From<Departure> for Transmit {
+    fn from(departure: Departure) -> Self {
+        let Departure { iface, packet, gso_mss } = departure;
+        Self { iface, datagram: packet.emit(gso_mss, Checksum::Offloaded) }
+    }
 }
 
 /// A connection with what the endpoint keeps beside it.
@@ -99,7 +117,7 @@ pub struct Endpoint {
     /// Connections that may have something to send, each once.
     sending: VecDeque<ConnId>,
     /// Answers that belong to no connection.
-    answers: VecDeque<Transmit>,
+    answers: VecDeque<Departure>,
     events: VecDeque<Event>,
     drops: DropCounters,
 }
@@ -145,6 +163,11 @@ impl Endpoint {
                 return;
             }
         };
+        self.handle_packet(now, iface, packet);
+    }
+
+    /// [`Endpoint::handle_datagram`] for a packet that was read already.
+    pub fn handle_packet(&mut self, now: Instant, iface: IfaceId, packet: Packet) {
         match packet.transport {
             Transport::Tcp(segment) => self.on_segment(now, iface, &packet.ip, segment),
             Transport::Icmp(error) => self.on_icmp(now, &error),
@@ -163,6 +186,11 @@ impl Endpoint {
 
     /// The next packet to send. Connections take turns.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.poll_packet(now).map(Transmit::from)
+    }
+
+    /// [`Endpoint::poll_transmit`] for a carrier that hands on packets as values.
+    pub fn poll_packet(&mut self, now: Instant) -> Option<Departure> {
         if let Some(answer) = self.answers.pop_front() {
             return Some(answer);
         }
@@ -170,8 +198,11 @@ impl Endpoint {
             let Some(entry) = self.connections.get_mut(&id) else { continue };
             if let Some((subflow, out)) = entry.conn.poll_transmit(now) {
                 self.sending.push_back(id);
-                match self.packet(id, subflow, out) {
-                    Some(transmit) => return Some(transmit),
+                match entry.tuples.get(&subflow) {
+                    Some(&(tuple, iface)) => {
+                        let iface = entry.conn.iface_of(out.path).unwrap_or(iface);
+                        return Some(departure(tuple, iface, out));
+                    }
                     None => continue,
                 }
             }
@@ -215,18 +246,6 @@ impl Endpoint {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         self.connections.values().all(|entry| entry.conn.is_at_rest())
-    }
-
-    fn packet(
-        &self,
-        id: ConnId,
-        subflow: SubflowId,
-        out: manypath_tcp::Transmit,
-    ) -> Option<Transmit> {
-        let entry = self.connections.get(&id)?;
-        let &(tuple, iface) = entry.tuples.get(&subflow)?;
-        let iface = entry.conn.iface_of(out.path).unwrap_or(iface);
-        Some(transmit(tuple, iface, out))
     }
 
     /// Connections in the order in which they began: what is done to many of them is the same in
@@ -286,14 +305,13 @@ impl Endpoint {
         if entry.conn.is_forgotten() || (unaccepted_end && !self.is_waiting(id)) {
             return self.forget(id);
         }
-        let entry = &self.connections[&id];
         let at = entry.conn.poll_timeout().map(|at| at.max(now));
         self.timers.set(id, at);
     }
 }
 
 /// A segment as a packet between two ends.
-fn transmit(tuple: FourTuple, iface: IfaceId, out: manypath_tcp::Transmit) -> Transmit {
+fn departure(tuple: FourTuple, iface: IfaceId, out: manypath_tcp::Transmit) -> Departure {
     let ip = IpHeader {
         src: tuple.local.ip(),
         dst: tuple.remote.ip(),
@@ -303,5 +321,5 @@ fn transmit(tuple: FourTuple, iface: IfaceId, out: manypath_tcp::Transmit) -> Tr
         flow_label: 0,
     };
     let packet = Packet { ip, transport: Transport::Tcp(out.segment) };
-    Transmit { iface, datagram: packet.emit(out.gso_mss, Checksum::Offloaded) }
+    Departure { iface, packet, gso_mss: out.gso_mss }
 }

@@ -1,11 +1,9 @@
 //! Answers to segments that belong to nothing here (RFC 9293 §3.5.2, §3.10.7.1).
 
 use manypath_base::{IfaceId, SeqNum};
-use manypath_wire::{
-    Checksum, Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, Segment, Transport,
-};
+use manypath_wire::{Ecn, Flags, IpHeader, MpTcpRst, Options, Packet, Segment};
 
-use super::{Endpoint, HOP_LIMIT, Transmit};
+use super::{Departure, Endpoint, HOP_LIMIT};
 
 /// Answers that wait to be sent; beyond, nothing is answered.
 const MAX_ANSWERS: usize = 256;
@@ -32,12 +30,11 @@ impl Endpoint {
             hop_limit: HOP_LIMIT,
             flow_label: 0,
         };
-        let packet = Packet { ip, transport: Transport::Tcp(reset) };
-        let datagram = packet.emit(None, Checksum::Offloaded);
-        self.queue_answer(Transmit { iface, datagram });
+        let packet = Packet { ip, transport: reset.into() };
+        self.queue_answer(Departure { iface, packet, gso_mss: None });
     }
 
-    pub(super) fn queue_answer(&mut self, answer: Transmit) {
+    pub(super) fn queue_answer(&mut self, answer: Departure) {
         if self.answers.len() < MAX_ANSWERS {
             self.answers.push_back(answer);
         }

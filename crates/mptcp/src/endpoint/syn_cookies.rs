@@ -7,6 +7,8 @@
 //!
 //! **Leaves out** the numbers: see [`super::cookie`].
 
+use alloc::boxed::Box;
+
 use manypath_base::{IfaceId, Instant, Mss, SeqNum};
 use manypath_tcp::{Received, SynOffer};
 use manypath_wire::{Ecn, Flags, MpCapable, Segment};
@@ -14,7 +16,7 @@ use manypath_wire::{Ecn, Flags, MpCapable, Segment};
 use super::cookie::{Remembered, read_stamp, stamp};
 use super::demux::FourTuple;
 use super::listeners::Arrival;
-use super::{Endpoint, transmit};
+use super::{Endpoint, departure};
 use crate::SynCookieCounters;
 use crate::connection::Connection;
 use crate::crypto::Identity;
@@ -44,7 +46,7 @@ impl Endpoint {
             timestamps.value = stamp(timestamps.value, scale, options.sack_permitted);
         }
         self.cookies.counters.sent += 1;
-        self.queue_answer(transmit(ends, arrival.iface, answer));
+        self.queue_answer(departure(ends, arrival.iface, answer));
     }
 
     /// A segment for no connection may be the third of a handshake of which nothing was kept.
@@ -98,7 +100,7 @@ impl Endpoint {
         let Some(mut birth) = self.birth_at_listener(now, arrival, remembered.key) else { return };
         birth.opening.isn = isn;
         let path = birth.opening.path.id;
-        let received = Received { path, segment: ack.clone(), ecn };
+        let received = Received { path, segment: Box::new(ack.clone()), ecn };
         let offer = offer(remembered.mss, ack);
         if let Some(conn) = Connection::resume(now, birth, &offer, received) {
             self.cookies.counters.accepted += 1;

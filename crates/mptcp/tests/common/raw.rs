@@ -271,7 +271,7 @@ impl Raw {
             },
             payload: Bytes::from_static(payload).into(),
         };
-        let packet = Packet { ip, transport: Transport::Tcp(segment) };
+        let packet = Packet { ip, transport: segment.into() };
         let datagram = packet.emit(None, Checksum::Offloaded);
         self.endpoint.handle_datagram(self.now, IfaceId(sub.iface), &datagram);
         self.drain();
@@ -359,7 +359,7 @@ impl Raw {
     pub(crate) fn take(&mut self) -> Segment {
         assert_eq!(self.out.len(), 1, "{:?}", self.out);
         match self.out.remove(0).transport {
-            Transport::Tcp(segment) => segment,
+            Transport::Tcp(segment) => *segment,
             Transport::Icmp(error) => panic!("{error:?}"),
         }
     }

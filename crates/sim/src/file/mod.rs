@@ -28,7 +28,7 @@ use schema::{Document, Expect};
 pub use series::{FlowSeries, LinkSeries, Series, SubflowSeries};
 use units::Time;
 
-use crate::World;
+use crate::{Carriage, World};
 
 /// An experiment as its file says.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Overrides {
     pub scheduler: Option<String>,
     /// Time between two moments of the series, where the file says none.
     pub sample: Option<Duration>,
+    /// In what form packets travel, which changes no result.
+    pub carriage: Carriage,
 }
 
 /// One run of one case with one seed.
@@ -231,6 +233,7 @@ impl Experiment {
             .plan(&self.folder, seed)
             .map_err(|wrong| FileError::of_wrong(&self.file, &self.text, named, wrong))?;
         let mut world = World::new(&plan, seed);
+        world.set_carriage(overrides.carriage);
         let mut series = Vec::new();
         let values = document.measure(&mut world, &plan, &mut series);
         Ok(Outcome {
@@ -332,5 +335,7 @@ fn merge(base: &mut toml::Table, changes: &toml::Table) {
     }
 }
 
+#[cfg(test)]
+mod same_trace;
 #[cfg(test)]
 mod tests;

@@ -74,13 +74,19 @@ struct OnWire<T> {
     item: T,
 }
 
+/// One generator for the queue and one for the wire, so that neither depends on the other. They
+/// are large and often idle, and so stand apart.
+#[derive(Debug)]
+struct Chances {
+    queue: Rng,
+    wire: Rng,
+}
+
 /// One direction of a link that carries items of type `T`.
 #[derive(Debug)]
 pub struct Link<T> {
     config: LinkConfig,
-    /// One generator for the queue and one for the wire, so that neither depends on the other.
-    queue_rng: Rng,
-    wire_rng: Rng,
+    chance: Box<Chances>,
     cut: bool,
     waiting: VecDeque<Entry<T>>,
     service: Option<InService<T>>,
@@ -103,8 +109,7 @@ impl<T: Carried> Link<T> {
     pub fn new(config: LinkConfig, mut rng: Rng) -> Self {
         Self {
             config,
-            queue_rng: rng.fork(),
-            wire_rng: rng.fork(),
+            chance: Box::new(Chances { queue: rng.fork(), wire: rng.fork() }),
             cut: false,
             waiting: VecDeque::new(),
             service: None,
@@ -157,7 +162,7 @@ impl<T: Carried> Link<T> {
             return Some(DropReason::TooBig);
         }
         let (discipline, limit, waits) = (self.config.discipline, self.config.limit, self.waits());
-        let refused = self.discipline.refuses(discipline, limit, waits, &mut self.queue_rng);
+        let refused = self.discipline.refuses(discipline, limit, waits, &mut self.chance.queue);
         if self.is_idle() {
             return None;
         }
@@ -320,11 +325,11 @@ impl<T: Carried> Link<T> {
     fn launch(&mut self, entry: Entry<T>) {
         let Entry { bytes, arrived: _, item } = entry;
         self.stats.transmitted.add(bytes);
-        if self.loss.loses(self.config.loss, &mut self.wire_rng) {
+        if self.loss.loses(self.config.loss, &mut self.chance.wire) {
             self.stats.dropped_loss.add(bytes);
             return;
         }
-        let mut chance = |ppm: u32| ppm > 0 && self.wire_rng.chance(ppm.into(), MILLION);
+        let mut chance = |ppm: u32| ppm > 0 && self.chance.wire.chance(ppm.into(), MILLION);
         let reordered = chance(self.config.reorder_ppm);
         let duplicated = chance(self.config.duplicate_ppm);
         let mut at = self.arrival(self.free_at);

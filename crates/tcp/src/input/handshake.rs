@@ -1,5 +1,7 @@
 //! The three-way handshake: SYN-SENT (RFC 9293 §3.10.7.3), and what a SYN says.
 
+use alloc::boxed::Box;
+
 use manypath_base::{Instant, Mss, PathId, SubflowOffset, len32, len64, usize64};
 use manypath_wire::{Ecn, Flags, Segment};
 
@@ -75,7 +77,7 @@ impl Flow {
     }
 
     /// Text and FIN of a SYN/ACK are processed like those of any segment (RFC 9293 §3.10.7.3).
-    fn take_text_of_syn(&mut self, now: Instant, mut segment: Segment) {
+    fn take_text_of_syn(&mut self, now: Instant, mut segment: Box<Segment>) {
         let start = SubflowOffset(1);
         let room = self.recv.window.edge() - start;
         let fits = len64(segment.payload.len()) <= room;

@@ -6,6 +6,7 @@ mod loss;
 mod spurious;
 mod timeout;
 
+use alloc::boxed::Box;
 use core::ops::Range;
 use core::time::Duration;
 
@@ -24,13 +25,14 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Arrival {
     pub(crate) start: SubflowOffset,
     pub(crate) fin: bool,
-    pub(crate) segment: Segment,
+    pub(crate) segment: Box<Segment>,
     pub(crate) ecn: Ecn,
 }
 
 impl Flow {
     /// Takes a segment in that belongs to this flow.
     pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
+        self.stir();
         self.counters.segments_received += 1;
         match self.state {
             State::Closed => {}
@@ -103,7 +105,7 @@ impl Flow {
     fn first_check_sequence(
         &mut self,
         now: Instant,
-        mut segment: Segment,
+        mut segment: Box<Segment>,
         ext: &dyn Extension,
     ) -> Option<Arrival> {
         let nxt = self.recv.nxt();

@@ -14,6 +14,7 @@ use crate::{CloseReason, Event, Extension, Flow, State};
 impl Flow {
     /// Time has passed: whatever is due happens.
     pub fn handle_timeout(&mut self, now: Instant, ext: &mut dyn Extension) {
+        self.stir();
         if let State::TimeWait { until } = self.state
             && until <= now
         {

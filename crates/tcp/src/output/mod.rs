@@ -11,7 +11,7 @@ use manypath_base::{Instant, PathId, SeqNum, SubflowOffset, len32};
 use manypath_wire::{Flags, Segment};
 
 use crate::extension::Phase;
-use crate::flow::Transmit;
+use crate::flow::{Rest, Transmit};
 use crate::path::{MAX_RTO, Path};
 use crate::scoreboard::{Sent, Status};
 use crate::{Extension, Flow, State};
@@ -20,6 +20,21 @@ pub(crate) use segment::Draft;
 impl Flow {
     /// The next segment to send. A driver calls this until it answers `None`.
     pub fn poll_transmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        let rests = self.rest().is_some_and(|rest| rest.until.is_none_or(|until| now < until));
+        if rests && !ext.wants_ack() {
+            debug_assert!(self.next_segment(now, ext).is_none(), "it was not asleep: {self:?}");
+            return None;
+        }
+        self.stir();
+        let transmit = self.next_segment(now, ext);
+        self.rest = transmit.is_none().then(|| Rest {
+            until: self.paths.iter().filter_map(|path| path.paced_until(now)).min(),
+            timeout: self.soonest_timer(),
+        });
+        transmit
+    }
+
+    fn next_segment(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         if let Some(reason) = self.reset_due.take() {
             return Some(self.reset_segment(now, reason, ext));
         }

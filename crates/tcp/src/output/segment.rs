@@ -1,5 +1,6 @@
 //! Builds one segment: numbers, window, options, payload.
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use manypath_base::{Instant, SubflowOffset, len32, usize64};
@@ -55,7 +56,8 @@ impl Flow {
         // At least a byte goes out: a segment without one would be sent for ever.
         let wanted = ext.cut(start, data).clamp(data.min(1), data);
         let options = self.options(now, draft, wanted, ext);
-        let len = self.clip(path, u64::from(wanted), options.len());
+        let options_len = options.len();
+        let len = self.clip(path, u64::from(wanted), options_len);
         let end = start + len;
         if fin == Some(end) {
             flags |= Flags::FIN;
@@ -65,8 +67,8 @@ impl Flow {
         }
         let ecn = self.mark(draft, len > 0, &mut flags);
         let payload = if len > 0 { self.send.buffer.slice(start, end) } else { Default::default() };
-        let packet = self.packet_payload(path, options.len());
-        let segment = Segment {
+        let packet = self.packet_payload(path, options_len);
+        let segment = Box::new(Segment {
             src_port: self.local.port(),
             dst_port: self.remote.port(),
             seq: start.seq(self.send.isn),
@@ -80,7 +82,7 @@ impl Flow {
             urgent: 0,
             options,
             payload,
-        };
+        });
         if flags.has(Flags::ACK) {
             self.recv.acks.on_sent();
             self.recv.last_ack_sent = self.recv.nxt();
@@ -140,7 +142,8 @@ impl Flow {
         };
         ext.write_options(&outgoing, &mut options.mptcp);
         self.add_user_timeout(draft.phase, &mut options);
-        if draft.phase == Phase::Open && self.agreed.sack {
+        let reports = self.agreed.sack && self.recv.sack.has_blocks(&self.recv.data);
+        if draft.phase == Phase::Open && reports {
             let left = Options::MAX_LEN - options.len();
             let limit = (left.saturating_sub(SACK_HEADER) / SACK_BLOCK).min(MAX_SACK_BLOCKS);
             options.sack = self.recv.sack.take_blocks(limit, self.recv.isn, &self.recv.data);
@@ -157,9 +160,12 @@ impl Flow {
             Phase::Reset => return,
         };
         options.user_timeout = self.user_timeout.option(on_syn);
+        if options.user_timeout.is_none() {
+            return;
+        }
         if options.len() > Options::MAX_LEN {
             options.user_timeout = None;
-        } else if !on_syn && options.user_timeout.is_some() {
+        } else if !on_syn {
             self.user_timeout.on_sent();
         }
     }

@@ -448,6 +448,7 @@ impl Path {
         }
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> PathInfo {
         PathInfo {
             id: self.id,

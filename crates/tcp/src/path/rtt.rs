@@ -81,6 +81,7 @@ impl RttEstimator {
     }
 
     /// The retransmission timeout, backed off.
+    #[inline]
     pub(crate) fn rto(&self) -> Duration {
         let base = self.srtt.map_or(self.initial, |srtt| {
             (srtt + (self.var * 4).max(GRANULARITY)).max(self.min_rto)

@@ -51,6 +51,11 @@ impl SackReport {
         !self.owed.is_empty() || !self.duplicates.is_empty()
     }
 
+    /// Whether there is a block to report, for the first time or again.
+    pub(crate) fn has_blocks(&self, held: &Reassembly<SubflowOffset>) -> bool {
+        self.is_owed() || !held.ranges().is_empty()
+    }
+
     /// At most `limit` blocks: one D-SACK with the block around it, then what was not reported,
     /// in the order it came but the latest of it first, then what was.
     pub(crate) fn take_blocks(

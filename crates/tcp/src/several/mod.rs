@@ -87,6 +87,7 @@ impl Flow {
         if !self.state.is_synchronized() || !self.state.may_send() {
             return Err(SinglePath::NotOpen);
         }
+        self.stir();
         self.paths.iter_mut().for_each(|path| path.shares = true);
         self.several.get_or_insert_with(|| {
             Box::new(Several {
@@ -115,6 +116,7 @@ impl Flow {
         if self.paths.len() >= MAX_PATHS || self.paths.iter().any(|p| p.id == config.id) {
             return Err(SinglePath::NoRoom);
         }
+        self.stir();
         let mut path = Path::new(config, &self.config, self.remote.is_ipv6(), now);
         // What the peer takes is known by what the first path agreed on.
         let mss = path.mss.min(self.paths[0].agreed_mss());
@@ -132,6 +134,7 @@ impl Flow {
         if self.paths.len() == 1 {
             return;
         }
+        self.stir();
         self.hand_over(i, now);
         let gone = self.paths.remove(i);
         let heir = self.paths[0].id;

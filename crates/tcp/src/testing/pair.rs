@@ -1,5 +1,6 @@
 //! Two flows and the network between them, in virtual time.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -343,7 +344,11 @@ impl Pair {
             let flow = &mut self.flows[to.index()];
             let (old, nxt) = (flow.counters().paws_dropped, flow.recv.nxt().seq(flow.recv.isn));
             let fresh = nxt.before(segment.seq.wrapping_add(segment.seq_len()));
-            flow.handle_segment(at, Received { path: PATH, segment, ecn }, &mut Plain);
+            flow.handle_segment(
+                at,
+                Received { path: PATH, segment: Box::new(segment), ecn },
+                &mut Plain,
+            );
             let fresh = fresh && to == Side::Server;
             self.fresh_dropped += u64::from(fresh && flow.counters().paws_dropped > old);
         } else {
@@ -363,7 +368,7 @@ impl Pair {
             self.applications(side);
             while let Some(sent) = self.flows[side.index()].poll_transmit(self.now, &mut Plain) {
                 let cut = if self.whole { None } else { sent.gso_mss };
-                for packet in packets(sent.segment, cut) {
+                for packet in packets(*sent.segment, cut) {
                     self.post((side, sent.path), &packet, sent.ecn);
                 }
             }

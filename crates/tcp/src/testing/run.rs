@@ -1,5 +1,6 @@
 //! A script at work: runs it line by line, and fails at the first that does not hold.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -211,7 +212,7 @@ impl Run {
                 break;
             };
             self.echo = segment.options.timestamps.map_or(self.echo, |t| t.value);
-            for packet in packets(segment, gso_mss) {
+            for packet in packets(*segment, gso_mss) {
                 self.out.push_back((self.now, Sent { segment: packet, ecn }));
             }
         }
@@ -262,7 +263,7 @@ impl Run {
                 Flow::accept(now, opening, &segment)
             });
         } else {
-            let received = Received { path: PATH, segment, ecn: line.ecn };
+            let received = Received { path: PATH, segment: Box::new(segment), ecn: line.ecn };
             self.flow().handle_segment(now, received, &mut Plain);
         }
     }

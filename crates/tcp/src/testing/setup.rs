@@ -69,7 +69,7 @@ pub(super) fn syn_ack(
 
 /// A segment that came unmarked on the only path.
 pub(crate) fn received(segment: Segment) -> Received {
-    Received { path: PATH, segment, ecn: Ecn::NotEct }
+    Received { path: PATH, segment: Box::new(segment), ecn: Ecn::NotEct }
 }
 
 /// An established flow whose handshake took from `began` to `now`; the acknowledgment of the

@@ -18,7 +18,7 @@ const PACKETS: usize = 45;
 fn drain(flow: &mut Flow, now: Instant) -> Vec<Segment> {
     let mut out = vec![];
     while let Some(sent) = flow.poll_transmit(now, &mut Plain) {
-        out.push(sent.segment);
+        out.push(*sent.segment);
     }
     out
 }

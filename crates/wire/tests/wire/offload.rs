@@ -103,6 +103,17 @@ proptest! {
         prop_assert_eq!(parsed, Ok(model(&packet, mss.into())));
     }
 
+    /// Who hands on values cuts them into what a reader of the bytes would see.
+    #[test]
+    fn cutting_a_value_is_that_of_the_model(packet in tcp_packet(900), mss in 1u16..600) {
+        let cut: Vec<_> = packet.clone().cut(Some(Mss(mss))).collect();
+        for packet in &cut {
+            prop_assert_eq!(packet.wire_len(), packet.emit(None, Checksum::Complete).len());
+        }
+        prop_assert_eq!(cut, model(&packet, mss.into()));
+        prop_assert_eq!(packet.clone().cut(None).collect::<Vec<_>>(), vec![packet]);
+    }
+
     #[test]
     fn one_packet_with_offload_is_completed(packet in tcp_packet(200)) {
         let cut: Vec<_> = segment(packet.emit(None, Checksum::Offloaded)).collect();

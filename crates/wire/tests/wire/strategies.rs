@@ -220,7 +220,7 @@ fn tcp(len: usize) -> impl Strategy<Value = Segment> {
 
 /// A TCP packet with up to three chunks of less than `len` bytes.
 pub(crate) fn tcp_packet(len: usize) -> impl Strategy<Value = Packet> {
-    (ip(), tcp(len)).prop_map(|(ip, tcp)| Packet { ip, transport: Transport::Tcp(tcp) })
+    (ip(), tcp(len)).prop_map(|(ip, tcp)| Packet { ip, transport: tcp.into() })
 }
 
 /// An ICMP error from anywhere.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use manypath_sim::{Experiment, Outcome, Overrides};
+use manypath_sim::{Carriage, Experiment, Outcome, Overrides};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Take windows, queues and rates down every so many seconds, where the file says none
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     sample: Option<Duration>,
+    /// Let packets travel as bytes, as on a real network: slower, with the same results
+    #[arg(long)]
+    bytes: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -48,7 +51,9 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let usage = |error: manypath_sim::FileError| Failure::Usage(error.to_string());
     let experiment = Experiment::load(&args.file).map_err(usage)?;
     let Args { cc, scheduler, sample, .. } = args;
-    let overrides = Overrides { cc: cc.clone(), scheduler: scheduler.clone(), sample: *sample };
+    let carriage = if args.bytes { Carriage::Bytes } else { Carriage::Values };
+    let (cc, scheduler) = (cc.clone(), scheduler.clone());
+    let overrides = Overrides { cc, scheduler, sample: *sample, carriage };
     let seed = args.seed.or(experiment.seeds().first().copied()).unwrap_or(1);
     let wanted = |case: &&str| args.case.as_deref().is_none_or(|name| name == *case);
     let cases: Vec<&str> = experiment.cases().into_iter().filter(wanted).collect();
