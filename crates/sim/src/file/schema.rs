@@ -63,9 +63,22 @@ pub(crate) enum Topology {
     /// Links `l0`, `l1` and so on in a ring; `s0` reaches `d0` over the first and the second.
     Torus { links: u32, link: Way },
     /// Hosts `h0` and so on in `k` pods, with k/2 links up at each switch (Al-Fares 2008).
-    FatTree { k: u32, link: Way },
+    FatTree {
+        k: u32,
+        link: Way,
+        /// What the hosts themselves queue; as switches do where nothing is said.
+        #[serde(rename = "host-queue")]
+        host_queue: Option<Room>,
+    },
     /// Hosts `h0` and so on, each with an interface at every level of switches (Guo 2009).
-    Bcube { ports: u32, levels: u32, link: Way },
+    Bcube {
+        ports: u32,
+        levels: u32,
+        link: Way,
+        /// What the hosts themselves queue; as switches do where nothing is said.
+        #[serde(rename = "host-queue")]
+        host_queue: Option<Room>,
+    },
     /// A host `server` with the links `up0` and `up1` to a router, and clients `c0` and so on.
     DualHomed { clients: u32, link: Way },
 }

@@ -67,6 +67,39 @@ fn an_experiment_is_run_and_judged() {
     assert_eq!(experiment.judge(&outcomes, &failures)[0].measured, Err("broken".to_owned()));
 }
 
+/// A ring of three links, the first of them narrow.
+fn ring(narrow: &str) -> [crate::LinkConfig; 2] {
+    let text = format!(
+        "title = \"a ring\"\nduration = \"3s\"\n[topology.torus]\nlinks = 3\n\
+         [topology.torus.link]\nrate = \"10Mbps\"\ndelay = \"20ms\"\nqueue = \"1bdp\"\n\
+         loss = \"1%\"\nback.rate = \"none\"\n[link.l0]\n{narrow}\n"
+    );
+    let document: Document = toml::from_str(&text).unwrap();
+    let plan = document.plan(Path::new("."), 1).unwrap();
+    let edge = plan.graph.edges.iter().find(|edge| edge.name == "l0").unwrap();
+    edge.ways.clone()
+}
+
+#[test]
+fn what_is_said_of_one_link_leaves_the_rest_as_the_topology_has_it() {
+    use crate::{Limit, Loss, Transmitter};
+    use manypath_base::Rate;
+    let mbps = |n: u64| Transmitter::Constant(Rate::from_bits_per_sec(n * 1_000_000));
+    let [there, back] = ring("rate = \"4Mbps\"");
+    assert_eq!((there.transmitter, back.transmitter), (mbps(4), Transmitter::Unlimited));
+    assert_eq!(there.delay, Duration::from_millis(20));
+    assert_eq!(there.limit, Limit::Bytes(20_000), "one product at the link's own rate");
+    assert_eq!(there.loss, Loss::Bernoulli { ppm: 10_000 });
+    let [there, back] =
+        ring("burst-loss = { to-bad = \"1%\", to-good = \"9%\", loss-bad = \"1\" }");
+    assert!(matches!(there.loss, Loss::GilbertElliott(_)), "in place of the other kind");
+    assert_eq!((there.transmitter, back.transmitter), (mbps(10), Transmitter::Unlimited));
+    let [there, back] = ring("preset = \"3g\"\nback.delay = \"1ms\"");
+    assert_eq!((there.delay, there.loss), (Duration::from_millis(75), Loss::None));
+    assert_eq!(back.delay, Duration::from_millis(1));
+    assert_eq!(back.transmitter, Transmitter::Unlimited, "as the topology says of the way back");
+}
+
 #[test]
 fn what_is_wrong_is_named_with_line_and_key() {
     let cases = [
