@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use manypath_base::{Rng, len64, usize64};
+use manypath_tcp::EcnMode;
 
 use super::error::Wrong;
 use super::schema::{Document, Event, Flow, Pattern, Stack, Workload as Spec};
@@ -123,6 +124,7 @@ impl Stack {
             min_rto,
             pacing,
             nagle,
+            ecn,
             max_burst,
             subflows_per_pair,
             cc,
@@ -152,6 +154,8 @@ impl Stack {
         tcp.min_rto = min_rto.map_or(tcp.min_rto, |t| t.0);
         tcp.pacing = pacing.unwrap_or(tcp.pacing);
         tcp.nagle = nagle.unwrap_or(tcp.nagle);
+        let mode = |asks: bool| if asks { EcnMode::Ask } else { EcnMode::Off };
+        tcp.ecn = ecn.map_or(tcp.ecn, mode);
         tcp.max_burst = max_burst.map_or(tcp.max_burst, |size| bytes(size.0));
         config.announces = announce.unwrap_or(config.announces);
         Ok(())

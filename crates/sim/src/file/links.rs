@@ -75,6 +75,7 @@ impl Way {
             queue: said.queue.or(base.queue),
             aqm: said.aqm.or(base.aqm),
             mark_from: said.mark_from.or(base.mark_from),
+            mark: said.mark.or(base.mark),
             loss: said.loss.or(base.loss),
             burst_loss: said.burst_loss.or(base.burst_loss),
             reorder: said.reorder.or(base.reorder),
@@ -108,6 +109,7 @@ impl Way {
         if let Some(room) = self.mark_from {
             config.ecn_threshold = Some(limit(room, &config));
         }
+        config.mark_ppm = self.mark.map_or(config.mark_ppm, |c| c.0);
         config.loss = self.loss(config.loss);
         if let Some(aqm) = &self.aqm {
             config.discipline = aqm.discipline();

@@ -93,6 +93,8 @@ pub(crate) struct Stack {
     pub(crate) min_rto: Option<Time>,
     pub(crate) pacing: Option<bool>,
     pub(crate) nagle: Option<bool>,
+    /// Ask peers for explicit congestion notification (RFC 3168).
+    pub(crate) ecn: Option<bool>,
     pub(crate) max_burst: Option<Size>,
     pub(crate) subflows_per_pair: Option<u32>,
     pub(crate) cc: Option<String>,
@@ -135,6 +137,8 @@ pub(crate) struct Way {
     pub(crate) queue: Option<Room>,
     pub(crate) aqm: Option<Aqm>,
     pub(crate) mark_from: Option<Room>,
+    /// Packets that are marked whatever the queue.
+    pub(crate) mark: Option<Chance>,
     pub(crate) loss: Option<Chance>,
     pub(crate) burst_loss: Option<BurstLoss>,
     pub(crate) reorder: Option<Chance>,
