@@ -99,34 +99,3 @@ fn what_is_said_of_one_link_leaves_the_rest_as_the_topology_has_it() {
     assert_eq!(back.delay, Duration::from_millis(1));
     assert_eq!(back.transmitter, Transmitter::Unlimited, "as the topology says of the way back");
 }
-
-#[test]
-fn what_is_wrong_is_named_with_line_and_key() {
-    let cases = [
-        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:14: link.a.rate: expected a rate"),
-        ("cc = \"lia\"", "cc = \"lila\"", "x.toml:25: flow.mp.cc: unknown congestion control"),
-        (
-            "cc = \"lia\"",
-            "colour = 1",
-            "x.toml:25: flow.mp.colour: unknown field `colour`, expected",
-        ),
-        ("to = \"server\"", "to = \"srv\"", "x.toml:24: flow.mp.to: no link ends at a node"),
-        (
-            "tcp = true",
-            "tcp = 7",
-            "x.toml:29: case.one.flow.mp.tcp: invalid type: integer `7`, expected a bool",
-        ),
-        ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:4: warmup: expected a time before the end"),
-        ("min = 0.5", "", "x.toml:31: expect.0: \"two are more than one\": expected `min`"),
-        ("one:flow", "two:flow", "no case is called \"two\""),
-        ("from = \"1.7s\"", "from = \"3s\"", "x.toml:8: phase.late: expected `from` before"),
-    ];
-    for (good, bad, message) in cases {
-        let text = GOOD.replacen(good, bad, 1);
-        let error = match parse(&text) {
-            Err(error) => error,
-            Ok(e) => e.run("both", 1, &Overrides::default()).expect_err(message),
-        };
-        assert!(error.to_string().contains(message), "{error}\ninstead of {message}");
-    }
-}
