@@ -67,6 +67,15 @@ fn an_experiment_is_run_and_judged() {
     assert_eq!(experiment.judge(&outcomes, &failures)[0].measured, Err("broken".to_owned()));
 }
 
+#[test]
+fn more_links_and_more_time_are_more_work() {
+    let work = |text: &str, case| parse(text).unwrap().work(case);
+    let both = work(GOOD, "both");
+    assert_eq!(both, 3 * 2 * (10_000_000 + 2_100_000));
+    let longer = GOOD.replace("[case.both]", "[case.both]\nduration = \"30s\"");
+    assert_eq!(work(&longer, "both"), 10 * both);
+}
+
 /// A ring of three links, the first of them narrow.
 fn ring(narrow: &str) -> [crate::LinkConfig; 2] {
     let text = format!(
