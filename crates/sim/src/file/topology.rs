@@ -228,8 +228,8 @@ mod tests {
     /// whose hosts hold 900.
     fn queues(network: &str, link: &str) -> [Limit; 2] {
         let text = format!(
-            "{network}.host-queue = \"900packets\"\n\
-             {network}.link = {{ rate = \"1Mbps\", queue = \"100packets\" }}\n"
+            "[{network}\nhost-queue = \"900packets\"\n\
+             link = {{ rate = \"1Mbps\", queue = \"100packets\" }}\n"
         );
         let table: toml::Table = toml::from_str(&text).unwrap();
         let topology: Topology = table.try_into().unwrap();
@@ -242,10 +242,10 @@ mod tests {
     #[test]
     fn hosts_have_a_queue_of_their_own_where_they_send() {
         let (switch, host) = (Limit::Packets(100), Limit::Packets(900));
-        let fat_tree = "fat-tree.k = 4\nfat-tree";
+        let fat_tree = "fat-tree]\nk = 4";
         assert_eq!(queues(fat_tree, "access3"), [switch, host], "from the switch, from the host");
         assert_eq!(queues(fat_tree, "pod0.1-1"), [switch, switch]);
-        let cube = "bcube.ports = 2\nbcube.levels = 2\nbcube";
+        let cube = "bcube]\nports = 2\nlevels = 2";
         assert_eq!(queues(cube, "h1.0"), [host, switch]);
     }
 
