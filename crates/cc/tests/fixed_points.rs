@@ -13,8 +13,9 @@ const ROUNDS: (u32, u32) = (2_000, 60_000);
 
 struct Path {
     cc: Box<dyn Controller>,
-    /// One packet in so many is lost.
+    /// One packet in so many is lost, or marked.
     one_in: u64,
+    signal: Signal,
     delivered: u64,
     since_loss: u64,
     between_losses: u64,
@@ -22,10 +23,15 @@ struct Path {
 
 /// Packets a round trip on each path, in thousandths, where one packet in `one_in` is lost.
 fn settle(algorithm: Algorithm, one_in: &[u64], seed: u64) -> Vec<u64> {
+    settle_by(Signal::Loss, algorithm, one_in, seed)
+}
+
+/// The same where `signal` is what becomes of that packet.
+fn settle_by(signal: Signal, algorithm: Algorithm, one_in: &[u64], seed: u64) -> Vec<u64> {
     let config = Config { mss: Mss(1000), initial_window: 10 * MSS };
     let path = |&one_in: &u64| {
         let cc = algorithm.build(config);
-        Path { cc, one_in, delivered: 0, since_loss: 0, between_losses: 0 }
+        Path { cc, one_in, signal, delivered: 0, since_loss: 0, between_losses: 0 }
     };
     let mut paths: Vec<_> = one_in.iter().map(path).collect();
     let mut rng = Rng::seeded(seed);
@@ -61,7 +67,7 @@ fn round_trip(paths: &mut [Path], i: usize, now: Instant, rng: &mut Rng) {
         let views = views(paths);
         let path = &mut paths[i];
         path.between_losses = std::mem::take(&mut path.since_loss);
-        path.cc.on_signal(now, Signal::Loss, path.cc.cwnd(), &views);
+        path.cc.on_signal(now, path.signal, path.cc.cwnd(), &views);
     }
 }
 
@@ -98,7 +104,11 @@ fn views(paths: &[Path]) -> Vec<FlowView> {
 
 /// Rates of the two paths and their ratio in percent, means over the seeds.
 fn split(algorithm: Algorithm, one_in: [u64; 2]) -> (u64, u64, u64) {
-    let runs: Vec<_> = (0..3).map(|seed| settle(algorithm, &one_in, seed)).collect();
+    split_by(Signal::Loss, algorithm, one_in)
+}
+
+fn split_by(signal: Signal, algorithm: Algorithm, one_in: [u64; 2]) -> (u64, u64, u64) {
+    let runs: Vec<_> = (0..3).map(|seed| settle_by(signal, algorithm, &one_in, seed)).collect();
     let mean = |i: usize| runs.iter().map(|r| r[i]).sum::<u64>() / 3;
     (mean(0), mean(1), mean(0) * 100 / mean(1))
 }
@@ -118,11 +128,18 @@ fn lia_splits_by_the_inverse_of_loss_and_takes_what_the_best_path_gives_a_tcp() 
     }
 }
 
+/// The fixed point is one of smooth rates. A loss takes half or more of a window, and BALIA feels
+/// the swing twice, since a = max x / x_r goes by the rate that is the larger at the moment: in
+/// the mean of long runs losses split 2.63 and 4.9. A mark takes two fifths of what a loss takes, on
+/// either path, which leaves the fixed point where it is, and the swings are smaller.
 #[test]
-fn balia_splits_as_its_fixed_point_says() {
-    for (times, expected) in [(2, 318), (4, 539)] {
-        let (.., ratio) = split(Algorithm::Balia, [4000, 4000 / times]);
-        assert!(near(ratio, expected, 15), "loss 1:{times} gives a ratio of {ratio} %");
+fn balia_splits_as_its_fixed_point_says_the_more_the_smaller_its_steps() {
+    for (times, expected, by_loss) in [(2, 318, 263), (4, 539, 490)] {
+        let one_in = [4000, 4000 / times];
+        let (.., ratio) = split_by(Signal::Ecn, Algorithm::Balia, one_in);
+        assert!(near(ratio, expected, 15), "marks 1:{times} give a ratio of {ratio} %");
+        let (.., ratio) = split(Algorithm::Balia, one_in);
+        assert!(near(ratio, by_loss, 15), "losses 1:{times} give a ratio of {ratio} %");
     }
 }
 

@@ -9,6 +9,10 @@ duration = "3s"
 warmup = "1s"
 seeds = [1, 2]
 
+[phase.late]
+from = "1.7s"
+to = "3s"
+
 [link.a]
 ends = ["client", "server"]
 rate = "10Mbps"
@@ -67,15 +71,15 @@ fn the_file_without_a_mistake_is_run() {
 }
 
 /// What is changed, into what, and the answer.
-const MISTAKES: [(&str, &str, &str); 31] = [
+const MISTAKES: [(&str, &str, &str); 32] = [
     // It cannot be read at all.
-    ("rate = \"10Mbps\"", "rate = \"10Mbps", "x.toml:8: rate: "),
-    ("[link.b]", "[link.a]", "x.toml:12: "),
-    ("delay = \"10ms\"", "rate = \"1Mbps\"", "x.toml:9: rate: duplicate key"),
+    ("rate = \"10Mbps\"", "rate = \"10Mbps", "x.toml:12: rate: "),
+    ("[link.b]", "[link.a]", "x.toml:16: "),
+    ("delay = \"10ms\"", "rate = \"1Mbps\"", "x.toml:13: rate: duplicate key"),
     // Names.
     ("title = \"two links\"\n", "", "title: missing field `title`"),
-    ("to = \"server\"\ncc", "cc", "x.toml:17: flow.mp: expected either `from` and `to`, or"),
-    ("cc = \"lia\"", "colour = 1", "x.toml:20: flow.mp.colour: unknown field `colour`, expected"),
+    ("to = \"server\"\ncc", "cc", "x.toml:21: flow.mp: expected either `from` and `to`, or"),
+    ("cc = \"lia\"", "colour = 1", "x.toml:24: flow.mp.colour: unknown field `colour`, expected"),
     ("[link.a]", "[lnik.a]", "lnik: unknown field `lnik`, expected one of `title`"),
     (
         "gap = \"1s\"",
@@ -84,30 +88,31 @@ const MISTAKES: [(&str, &str, &str); 31] = [
     ),
     ("gap = \"1s\"", "", "flow.web.workload.requests.gap: missing field `gap`"),
     // Kinds of values.
-    ("tcp = true", "tcp = 7", "x.toml:43: case.one.flow.mp.tcp: invalid type: integer `7`"),
-    ("rate = \"10Mbps\"", "rate = 10", "x.toml:8: link.a.rate: invalid type: integer `10`"),
-    ("ends = [\"client\", \"server\"]", "ends = [\"client\"]", "x.toml:7: link.a.ends"),
+    ("tcp = true", "tcp = 7", "x.toml:47: case.one.flow.mp.tcp: invalid type: integer `7`"),
+    ("rate = \"10Mbps\"", "rate = 10", "x.toml:12: link.a.rate: invalid type: integer `10`"),
+    ("ends = [\"client\", \"server\"]", "ends = [\"client\"]", "x.toml:11: link.a.ends"),
     ("seeds = [1, 2]", "seeds = []", "x.toml:4: seeds: expected at least one seed"),
     // Values.
-    ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:8: link.a.rate: expected a rate such as"),
-    ("delay = \"10ms\"", "delay = \"ten\"", "x.toml:9: link.a.delay: expected a time such as"),
-    ("queue = \"1bdp\"", "queue = \"big\"", "x.toml:10: link.a.queue: expected a queue such as"),
-    ("queue = \"1bdp\"", "loss = \"200%\"", "x.toml:10: link.a.loss: expected a chance such as"),
-    ("preset = \"3g\"", "preset = \"5g\"", "x.toml:14: link.b.preset: unknown variant `5g`, exp"),
-    ("cc = \"lia\"", "cc = \"lila\"", "x.toml:20: flow.mp.cc: unknown congestion control"),
-    ("cc = \"lia\"", "scheduler = \"x\"", "x.toml:20: flow.mp.scheduler: unknown scheduler"),
-    ("min = \"10KB\"", "min = \"90KB\"", "x.toml:15: link.b.aqm.red.min: expected less than"),
-    ("queue = \"1bdp\"", "trace = \"t\"", "x.toml:10: link.a.trace: expected either `rate` or"),
+    ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:12: link.a.rate: expected a rate such as"),
+    ("delay = \"10ms\"", "delay = \"ten\"", "x.toml:13: link.a.delay: expected a time such as"),
+    ("queue = \"1bdp\"", "queue = \"big\"", "x.toml:14: link.a.queue: expected a queue such as"),
+    ("queue = \"1bdp\"", "loss = \"200%\"", "x.toml:14: link.a.loss: expected a chance such as"),
+    ("preset = \"3g\"", "preset = \"5g\"", "x.toml:18: link.b.preset: unknown variant `5g`, exp"),
+    ("cc = \"lia\"", "cc = \"lila\"", "x.toml:24: flow.mp.cc: unknown congestion control"),
+    ("cc = \"lia\"", "scheduler = \"x\"", "x.toml:24: flow.mp.scheduler: unknown scheduler"),
+    ("min = \"10KB\"", "min = \"90KB\"", "x.toml:19: link.b.aqm.red.min: expected less than"),
+    ("queue = \"1bdp\"", "trace = \"t\"", "x.toml:14: link.a.trace: expected either `rate` or"),
+    ("from = \"1.7s\"", "from = \"3s\"", "x.toml:6: phase.late: expected `from` before"),
     ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:3: warmup: expected a time before the end"),
     // What does not fit together.
-    ("to = \"server\"", "to = \"srv\"", "x.toml:19: flow.mp.to: no link ends at a node"),
-    ("to = \"server\"", "to = \"client\"", "x.toml:19: flow.mp.to: expected another node than"),
-    ("link = \"b\"", "link = \"c\"", "x.toml:38: event.1.link: no link is called \"c\"; there are"),
-    ("cut = true", "", "x.toml:31: event.0: expected one of `cut`, `restore`, `rate`"),
-    ("one:flow", "two:flow", "x.toml:47: expect.0.value: \"some\": no case is called \"two\""),
-    ("min = 1\n", "", "x.toml:45: expect.0: \"some\": expected `min`, `max`, or `equals`"),
-    ("[link.b]\nends = [\"client\", \"server\"]", "[link.b]", "x.toml:12: link.b: expected `ends`"),
-    ("rate = \"10Mbps\"", "trace = \"no.trace\"", "x.toml:8: link.a.trace: ./no.trace: No such"),
+    ("to = \"server\"", "to = \"srv\"", "x.toml:23: flow.mp.to: no link ends at a node"),
+    ("to = \"server\"", "to = \"client\"", "x.toml:23: flow.mp.to: expected another node than"),
+    ("link = \"b\"", "link = \"c\"", "x.toml:42: event.1.link: no link is called \"c\"; there are"),
+    ("cut = true", "", "x.toml:35: event.0: expected one of `cut`, `restore`, `rate`"),
+    ("one:flow", "two:flow", "x.toml:51: expect.0.value: \"some\": no case is called \"two\""),
+    ("min = 1\n", "", "x.toml:49: expect.0: \"some\": expected `min`, `max`, or `equals`"),
+    ("[link.b]\nends = [\"client\", \"server\"]", "[link.b]", "x.toml:16: link.b: expected `ends`"),
+    ("rate = \"10Mbps\"", "trace = \"no.trace\"", "x.toml:12: link.a.trace: ./no.trace: No such"),
 ];
 
 #[test]
@@ -177,7 +182,7 @@ fn a_bad_line_of_a_trace_is_named_with_its_file() {
     ] {
         std::fs::write(folder.0.join("x.down"), trace).unwrap();
         let error = answer(&text, &folder.0).expect(message).to_string();
-        assert!(error.starts_with("x.toml:8: link.a.trace: "), "{error}");
+        assert!(error.starts_with("x.toml:12: link.a.trace: "), "{error}");
         assert!(error.ends_with(message), "{error}\ninstead of\n{message}");
     }
 }

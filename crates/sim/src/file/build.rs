@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use manypath_base::{Rng, len64, usize64};
+use manypath_tcp::EcnMode;
 
 use super::error::Wrong;
 use super::schema::{Document, Event, Flow, Pattern, Stack, Workload as Spec};
 use super::units::PACKET;
-use crate::{Change, FlowConfig, Graph, HostConfig, Loss, Plan, Scheduled, Workload};
+use crate::{Change, FlowConfig, Graph, HostConfig, LinkConfig, Loss, Plan, Scheduled, Workload};
 
 /// Draws of the plan itself use a sequence of their own.
 const PLAN_SEED: u64 = 0x706c_616e;
@@ -35,18 +36,20 @@ impl Document {
         Ok(Plan { graph, flows, changes })
     }
 
-    /// Adds the links of the file, or changes those of the topology.
+    /// Adds the links of the file, or changes those of the topology in what the file says of them.
     fn add_links(&self, graph: &mut Graph, folder: &Path) -> Result<(), Wrong> {
         for (name, link) in &self.link {
             let key = format!("link.{name}");
-            let ways = link.both(&key, folder)?;
             let there = graph.edges.iter().position(|e| e.name == *name);
-            let edge = match (&link.ends, there) {
+            let (edge, link) = match (&link.ends, there) {
                 (Some(ends), None) => {
                     let ends = ends.each_ref().map(|end| node(graph, end));
-                    graph.link(name.clone(), ends, ways[0].clone())
+                    (graph.link(name.clone(), ends, LinkConfig::default()), link.clone())
                 }
-                (None, Some(edge)) => edge,
+                (None, Some(edge)) => {
+                    let base = self.topology.as_ref().map(|t| t.way(name)).unwrap_or_default();
+                    (edge, link.over(&base))
+                }
                 (None, None) => {
                     let said = "expected `ends`, the two nodes that it joins";
                     return Err(Wrong::new(key, said));
@@ -56,7 +59,7 @@ impl Document {
                     return Err(Wrong::new(key, said));
                 }
             };
-            graph.edges[edge].ways = ways;
+            graph.edges[edge].ways = link.both(&key, folder)?;
             graph.edges[edge].meddling = link.middlebox;
         }
         Ok(())
@@ -122,6 +125,7 @@ impl Stack {
             min_rto,
             pacing,
             nagle,
+            ecn,
             max_burst,
             subflows_per_pair,
             cc,
@@ -151,6 +155,8 @@ impl Stack {
         tcp.min_rto = min_rto.map_or(tcp.min_rto, |t| t.0);
         tcp.pacing = pacing.unwrap_or(tcp.pacing);
         tcp.nagle = nagle.unwrap_or(tcp.nagle);
+        let mode = |asks: bool| if asks { EcnMode::Ask } else { EcnMode::Off };
+        tcp.ecn = ecn.map_or(tcp.ecn, mode);
         tcp.max_burst = max_burst.map_or(tcp.max_burst, |size| bytes(size.0));
         config.announces = announce.unwrap_or(config.announces);
         Ok(())

@@ -52,6 +52,43 @@ impl Way {
         Ok([there, back])
     }
 
+    /// This, and what it does not say as `base` has it. A preset stands for all that it sets, and
+    /// of two keys for the same thing the one that is said here replaces the other.
+    pub(super) fn over(&self, base: &Self) -> Self {
+        let (said, mut base) = (self.clone(), base.clone());
+        let whole = said.preset.is_some();
+        if whole || said.rate.is_some() || said.trace.is_some() {
+            (base.rate, base.trace) = (None, None);
+        }
+        if whole || said.loss.is_some() || said.burst_loss.is_some() {
+            (base.loss, base.burst_loss) = (None, None);
+        }
+        if whole {
+            (base.delay, base.queue) = (None, None);
+        }
+        Self {
+            ends: said.ends,
+            preset: said.preset.or(base.preset),
+            rate: said.rate.or(base.rate),
+            trace: said.trace.or(base.trace),
+            delay: said.delay.or(base.delay),
+            queue: said.queue.or(base.queue),
+            aqm: said.aqm.or(base.aqm),
+            mark_from: said.mark_from.or(base.mark_from),
+            mark: said.mark.or(base.mark),
+            loss: said.loss.or(base.loss),
+            burst_loss: said.burst_loss.or(base.burst_loss),
+            reorder: said.reorder.or(base.reorder),
+            reorder_delay: said.reorder_delay.or(base.reorder_delay),
+            duplicate: said.duplicate.or(base.duplicate),
+            middlebox: said.middlebox.or(base.middlebox),
+            back: match (said.back, base.back) {
+                (Some(said), Some(base)) => Some(Box::new(said.over(&base))),
+                (said, base) => said.or(base),
+            },
+        }
+    }
+
     /// Changes what this says and leaves the rest.
     fn apply(&self, base: LinkConfig, key: &str, folder: &Path) -> Result<LinkConfig, Wrong> {
         let mut config = self.preset.map_or(base, Preset::config);
@@ -69,7 +106,10 @@ impl Way {
         if let Some(room) = self.queue {
             config.limit = limit(room, &config);
         }
-        config.ecn_threshold = self.mark_from.map(|room| limit(room, &config));
+        if let Some(room) = self.mark_from {
+            config.ecn_threshold = Some(limit(room, &config));
+        }
+        config.mark_ppm = self.mark.map_or(config.mark_ppm, |c| c.0);
         config.loss = self.loss(config.loss);
         if let Some(aqm) = &self.aqm {
             config.discipline = aqm.discipline();

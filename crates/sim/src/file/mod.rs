@@ -218,6 +218,18 @@ impl Experiment {
         self.cases.keys().map(String::as_str).collect()
     }
 
+    /// A guess at how much work a run of the case is, to begin with those that take longest: the
+    /// bits that its links could carry.
+    ///
+    /// # Panics
+    /// If there is no such case.
+    #[must_use]
+    pub fn work(&self, case: &str) -> u64 {
+        let document = self.cases.get(case).expect("the caller took it from `cases`");
+        // A file with a mistake is no work; `run` says what is wrong.
+        document.plan(&self.folder, 0).map_or(0, |plan| run::work(&plan, document.duration.0))
+    }
+
     /// Runs one case with one seed.
     ///
     /// # Errors

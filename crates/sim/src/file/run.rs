@@ -3,13 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use manypath_base::len32;
+use manypath_base::{Rate, len32};
 
 use super::expression::Values;
+use super::links::rate;
 use super::measure::{self, Snapshot};
 use super::schema::Document;
 use super::series::Sample;
 use crate::{Plan, World};
+
+/// What a link without a limit carries, as far as one can guess.
+const GUESS: Rate = Rate::from_bits_per_sec(8_000_000);
+
+/// The bits that all links of a plan carry in a time, those that have nothing to simulate left out.
+pub(super) fn work(plan: &Plan, time: Duration) -> u64 {
+    let ways = plan.graph.edges.iter().flat_map(|edge| &edge.ways);
+    let rates = ways.filter(|way| !way.is_transparent());
+    let rates = rates.map(|way| rate(&way.transmitter).unwrap_or(GUESS).bits_per_sec());
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    rates.sum::<u64>().saturating_mul(millis) / 1_000
+}
 
 impl Document {
     /// Runs the world to its end and measures it between the end of the warm-up and the end, and

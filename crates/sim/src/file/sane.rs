@@ -35,22 +35,21 @@ impl Document {
 
 impl Topology {
     fn check_sense(&self) -> Result<(), Wrong> {
-        let (kind, key, hosts, link) = match self {
-            Self::Dumbbell { pairs, link } => ("dumbbell", "pairs", u64::from(*pairs) * 2, link),
-            Self::Torus { links, link } => ("torus", "links", u64::from(*links) * 2, link),
-            Self::FatTree { k, link } => {
-                ("fat-tree", "k", u64::from(*k).saturating_pow(3) / 4, link)
+        let (key, hosts) = match self {
+            Self::Dumbbell { pairs, .. } => ("pairs", u64::from(*pairs) * 2),
+            Self::Torus { links, .. } => ("links", u64::from(*links) * 2),
+            Self::FatTree { k, .. } => ("k", u64::from(*k).saturating_pow(3) / 4),
+            Self::Bcube { ports, levels, .. } => {
+                ("levels", u64::from(*ports).saturating_pow(*levels))
             }
-            Self::Bcube { ports, levels, link } => {
-                ("bcube", "levels", u64::from(*ports).saturating_pow(*levels), link)
-            }
-            Self::DualHomed { clients, link } => ("dual-homed", "clients", (*clients).into(), link),
+            Self::DualHomed { clients, .. } => ("clients", (*clients).into()),
         };
+        let kind = self.kind();
         if hosts == 0 || hosts > MANY {
             let said = format!("expected 1 to {MANY} hosts, and this makes {hosts}");
             return Err(Wrong::new(format!("topology.{kind}.{key}"), said));
         }
-        link.check_sense(&format!("topology.{kind}.link"))
+        self.parts().0.check_sense(&format!("topology.{kind}.link"))
     }
 }
 

@@ -63,9 +63,22 @@ pub(crate) enum Topology {
     /// Links `l0`, `l1` and so on in a ring; `s0` reaches `d0` over the first and the second.
     Torus { links: u32, link: Way },
     /// Hosts `h0` and so on in `k` pods, with k/2 links up at each switch (Al-Fares 2008).
-    FatTree { k: u32, link: Way },
+    FatTree {
+        k: u32,
+        link: Way,
+        /// What the hosts themselves queue; as switches do where nothing is said.
+        #[serde(rename = "host-queue")]
+        host_queue: Option<Room>,
+    },
     /// Hosts `h0` and so on, each with an interface at every level of switches (Guo 2009).
-    Bcube { ports: u32, levels: u32, link: Way },
+    Bcube {
+        ports: u32,
+        levels: u32,
+        link: Way,
+        /// What the hosts themselves queue; as switches do where nothing is said.
+        #[serde(rename = "host-queue")]
+        host_queue: Option<Room>,
+    },
     /// A host `server` with the links `up0` and `up1` to a router, and clients `c0` and so on.
     DualHomed { clients: u32, link: Way },
 }
@@ -80,6 +93,8 @@ pub(crate) struct Stack {
     pub(crate) min_rto: Option<Time>,
     pub(crate) pacing: Option<bool>,
     pub(crate) nagle: Option<bool>,
+    /// Ask peers for explicit congestion notification (RFC 3168).
+    pub(crate) ecn: Option<bool>,
     pub(crate) max_burst: Option<Size>,
     pub(crate) subflows_per_pair: Option<u32>,
     pub(crate) cc: Option<String>,
@@ -125,6 +140,8 @@ pub(crate) struct Way {
     pub(crate) queue: Option<Room>,
     pub(crate) aqm: Option<Aqm>,
     pub(crate) mark_from: Option<Room>,
+    /// Packets that are marked whatever the queue.
+    pub(crate) mark: Option<Chance>,
     pub(crate) loss: Option<Chance>,
     pub(crate) burst_loss: Option<BurstLoss>,
     pub(crate) reorder: Option<Chance>,

@@ -68,32 +68,43 @@ fn an_experiment_is_run_and_judged() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_line_and_key() {
-    let cases = [
-        ("rate = \"10Mbps\"", "rate = \"10\"", "x.toml:14: link.a.rate: expected a rate"),
-        ("cc = \"lia\"", "cc = \"lila\"", "x.toml:25: flow.mp.cc: unknown congestion control"),
-        (
-            "cc = \"lia\"",
-            "colour = 1",
-            "x.toml:25: flow.mp.colour: unknown field `colour`, expected",
-        ),
-        ("to = \"server\"", "to = \"srv\"", "x.toml:24: flow.mp.to: no link ends at a node"),
-        (
-            "tcp = true",
-            "tcp = 7",
-            "x.toml:29: case.one.flow.mp.tcp: invalid type: integer `7`, expected a bool",
-        ),
-        ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:4: warmup: expected a time before the end"),
-        ("min = 0.5", "", "x.toml:31: expect.0: \"two are more than one\": expected `min`"),
-        ("one:flow", "two:flow", "no case is called \"two\""),
-        ("from = \"1.7s\"", "from = \"3s\"", "x.toml:8: phase.late: expected `from` before"),
-    ];
-    for (good, bad, message) in cases {
-        let text = GOOD.replacen(good, bad, 1);
-        let error = match parse(&text) {
-            Err(error) => error,
-            Ok(e) => e.run("both", 1, &Overrides::default()).expect_err(message),
-        };
-        assert!(error.to_string().contains(message), "{error}\ninstead of {message}");
-    }
+fn more_links_and_more_time_are_more_work() {
+    let work = |text: &str, case| parse(text).unwrap().work(case);
+    let both = work(GOOD, "both");
+    assert_eq!(both, 3 * 2 * (10_000_000 + 2_100_000));
+    let longer = GOOD.replace("[case.both]", "[case.both]\nduration = \"30s\"");
+    assert_eq!(work(&longer, "both"), 10 * both);
+}
+
+/// A ring of three links, the first of them narrow.
+fn ring(narrow: &str) -> [crate::LinkConfig; 2] {
+    let text = format!(
+        "title = \"a ring\"\nduration = \"3s\"\n[topology.torus]\nlinks = 3\n\
+         [topology.torus.link]\nrate = \"10Mbps\"\ndelay = \"20ms\"\nqueue = \"1bdp\"\n\
+         loss = \"1%\"\nback.rate = \"none\"\n[link.l0]\n{narrow}\n"
+    );
+    let document: Document = toml::from_str(&text).unwrap();
+    let plan = document.plan(Path::new("."), 1).unwrap();
+    let edge = plan.graph.edges.iter().find(|edge| edge.name == "l0").unwrap();
+    edge.ways.clone()
+}
+
+#[test]
+fn what_is_said_of_one_link_leaves_the_rest_as_the_topology_has_it() {
+    use crate::{Limit, Loss, Transmitter};
+    use manypath_base::Rate;
+    let mbps = |n: u64| Transmitter::Constant(Rate::from_bits_per_sec(n * 1_000_000));
+    let [there, back] = ring("rate = \"4Mbps\"");
+    assert_eq!((there.transmitter, back.transmitter), (mbps(4), Transmitter::Unlimited));
+    assert_eq!(there.delay, Duration::from_millis(20));
+    assert_eq!(there.limit, Limit::Bytes(20_000), "one product at the link's own rate");
+    assert_eq!(there.loss, Loss::Bernoulli { ppm: 10_000 });
+    let [there, back] =
+        ring("burst-loss = { to-bad = \"1%\", to-good = \"9%\", loss-bad = \"1\" }");
+    assert!(matches!(there.loss, Loss::GilbertElliott(_)), "in place of the other kind");
+    assert_eq!((there.transmitter, back.transmitter), (mbps(10), Transmitter::Unlimited));
+    let [there, back] = ring("preset = \"3g\"\nback.delay = \"1ms\"");
+    assert_eq!((there.delay, there.loss), (Duration::from_millis(75), Loss::None));
+    assert_eq!(back.delay, Duration::from_millis(1));
+    assert_eq!(back.transmitter, Transmitter::Unlimited, "as the topology says of the way back");
 }

@@ -118,6 +118,9 @@ pub struct LinkConfig {
     pub discipline: Discipline,
     /// From this much waiting on, packets that allow it are marked instead of dropped later.
     pub ecn_threshold: Option<Limit>,
+    /// Packets that are marked with congestion experienced whatever the queue (RFC 3168), in parts
+    /// per million; those that do not allow it go on as they are.
+    pub mark_ppm: u32,
     /// What vanishes on the wire.
     pub loss: Loss,
     /// Packets held back by `reorder_delay` while later ones pass, in parts per million.
@@ -139,6 +142,7 @@ impl Default for LinkConfig {
             limit: Limit::Packets(1_000),
             discipline: Discipline::DropTail,
             ecn_threshold: None,
+            mark_ppm: 0,
             loss: Loss::None,
             reorder_ppm: 0,
             reorder_delay: Duration::ZERO,
@@ -169,6 +173,6 @@ impl LinkConfig {
         self.transmitter == Transmitter::Unlimited
             && self.delay.is_zero()
             && self.loss == Loss::None
-            && (self.reorder_ppm, self.duplicate_ppm) == (0, 0)
+            && (self.mark_ppm, self.reorder_ppm, self.duplicate_ppm) == (0, 0, 0)
     }
 }

@@ -323,13 +323,16 @@ impl<T: Carried> Link<T> {
 
     /// Puts a packet that left the transmitter at `free_at` on the wire.
     fn launch(&mut self, entry: Entry<T>) {
-        let Entry { bytes, arrived: _, item } = entry;
+        let Entry { bytes, arrived: _, mut item } = entry;
         self.stats.transmitted.add(bytes);
         if self.loss.loses(self.config.loss, &mut self.chance.wire) {
             self.stats.dropped_loss.add(bytes);
             return;
         }
         let mut chance = |ppm: u32| ppm > 0 && self.chance.wire.chance(ppm.into(), MILLION);
+        if chance(self.config.mark_ppm) && item.mark_congestion() {
+            self.stats.marked.add(bytes);
+        }
         let reordered = chance(self.config.reorder_ppm);
         let duplicated = chance(self.config.duplicate_ppm);
         let mut at = self.arrival(self.free_at);

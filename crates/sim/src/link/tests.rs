@@ -57,6 +57,16 @@ fn packets_take_their_time_and_keep_their_order() {
 }
 
 #[test]
+fn marks_come_by_chance_and_only_where_they_are_allowed() {
+    let config = LinkConfig { mark_ppm: 250_000, limit: Limit::Packets(10_000), ..config() };
+    let mut link = link(config);
+    push_all(&mut link, at(0), 900);
+    let marked = drain(&mut link).iter().filter(|(_, n)| *n >= 1_000).count();
+    assert!((80..145).contains(&marked), "a quarter of the 450 that allow it: {marked}");
+    assert_eq!(link.stats(at(99_999)).marked.packets, len64(marked));
+}
+
+#[test]
 fn the_packet_in_service_does_not_count_as_waiting() {
     let mut link = link(LinkConfig { limit: Limit::Packets(2), ..config() });
     push_all(&mut link, at(0), 5);

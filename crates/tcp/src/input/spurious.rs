@@ -43,7 +43,10 @@ fn undo(path: &mut Path, board: &mut Scoreboard, marked: Option<SubflowOffset>) 
     path.frto = None;
     match marked {
         Some(nxt) => path.keep_reduction(nxt),
-        None => path.controller.on_spurious(),
+        None => {
+            path.controller.on_spurious();
+            path.runs.on_spurious();
+        }
     }
     let id = path.id;
     board.unmark_lost(id, |piece| {

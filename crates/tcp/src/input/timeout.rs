@@ -140,8 +140,7 @@ fn retransmission_timeout(
     path.tail_probe = None;
     path.reorder_at = None;
     if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
-        // The window is one segment once more, the threshold stays (RFC 5681 §3.1).
-        path.reduce(now, Signal::Timeout, flight, views);
+        path.repeat_timeout(now, flight, views);
     } else {
         path.begin_episode(now, point, Signal::Timeout, flight, views);
     }

@@ -15,7 +15,7 @@ impl Path {
     }
 
     /// The controller reduces its window, for whatever reason, and the next new data says so
-    /// (RFC 3168 §6.1.2). What was acknowledged since counts as between two losses.
+    /// (RFC 3168 §6.1.2).
     pub(crate) fn reduce(
         &mut self,
         now: Instant,
@@ -25,7 +25,14 @@ impl Path {
     ) {
         self.controller.on_signal(now, signal, outstanding, views);
         self.reduction_untold = true;
-        self.between_losses = core::mem::take(&mut self.since_loss);
+        self.runs.on_loss();
+    }
+
+    /// The same timeout once more: the window is one segment again and the threshold stays
+    /// (RFC 5681 §3.1). It is no further loss.
+    pub(crate) fn repeat_timeout(&mut self, now: Instant, outstanding: u32, views: &[FlowView]) {
+        self.controller.on_signal(now, Signal::Timeout, outstanding, views);
+        self.reduction_untold = true;
     }
 
     /// [`Path::reduce`] for a loss that a tail loss probe repaired (RFC 8985 §7.4.2).

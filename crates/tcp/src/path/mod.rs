@@ -10,6 +10,7 @@ mod pacing;
 mod rack;
 mod recovery;
 mod rtt;
+mod runs;
 mod timers;
 
 use alloc::boxed::Box;
@@ -25,6 +26,7 @@ pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
 pub(crate) use rtt::{MAX_RTO, RttEstimator};
+pub(crate) use runs::Runs;
 pub(crate) use timers::{TailProbe, TimerKind};
 
 use crate::scoreboard::{Sent, Status};
@@ -143,8 +145,7 @@ pub(crate) struct Path {
     round_end: u64,
     /// Largest flight of the present and the last round.
     flight: (u32, u32),
-    since_loss: u64,
-    between_losses: u64,
+    pub(crate) runs: Runs,
 }
 
 impl Path {
@@ -195,8 +196,7 @@ impl Path {
             app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
-            since_loss: 0,
-            between_losses: 0,
+            runs: Runs::default(),
         }
     }
 
@@ -329,7 +329,7 @@ impl Path {
         self.note_size(bytes);
         self.tally.delivered += bytes;
         self.delivered += u64::from(bytes);
-        self.since_loss += u64::from(bytes);
+        self.runs.on_delivered(bytes);
         if piece.transmissions == 1 {
             self.tally.original |=
                 self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
@@ -443,8 +443,8 @@ impl Path {
             cwnd: self.controller.cwnd(),
             srtt: self.rtt.srtt().unwrap_or_default(),
             mss: self.mss,
-            since_loss: self.since_loss,
-            between_losses: self.between_losses,
+            since_loss: self.runs.since,
+            between_losses: self.runs.between,
         }
     }
 

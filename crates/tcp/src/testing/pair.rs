@@ -285,7 +285,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, side: Side, segment: Segment) {
-        let received = Received { path: PATH, segment, ecn: Ecn::NotEct };
+        let received = Received { path: PATH, segment: Box::new(segment), ecn: Ecn::NotEct };
         self.flows[side.index()].handle_segment(self.now, received, &mut Plain);
         self.drain();
     }

@@ -21,6 +21,28 @@ fn timeouts_double_and_an_acknowledgment_ends_it() {
     );
 }
 
+/// What OLIA reads as the run between two losses: a timeout that repeats is the same loss.
+#[test]
+fn a_timeout_that_repeats_is_one_loss() {
+    Script::established().run(
+        "
+        0ms    write 100
+        0ms    > 1:101
+        40ms   < ack 101
+        100ms  write 100
+        100ms  > 101:201
+        220ms  > 101:201
+        420ms  > 101:201
+        420ms  check between_losses 100
+        820ms  > 101:201
+        820ms  check timeouts 2
+        820ms  check between_losses 100
+        860ms  < ack 201
+        860ms  check since_loss 100
+        ",
+    );
+}
+
 /// Where other paths carry the data, a failed one is tried at least once in the time given.
 #[test]
 fn the_timeout_can_be_capped() {

@@ -18,6 +18,8 @@ fn a_timeout_is_undone_by_the_echo_of_an_original() {
         300ms < ack 101 ts 300 0
         300ms check spurious 1
         300ms check cwnd 10000
+        300ms check between_losses 0
+        300ms check since_loss 100
         301ms < ack 301 ts 301 0
         301ms check in_flight 0
         ",

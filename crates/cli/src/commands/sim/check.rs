@@ -1,5 +1,6 @@
 //! `manypath sim check`: the built-in experiments against what was published.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -35,6 +36,8 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             jobs.extend(experiment.seeds().iter().map(|&seed| (i, case, seed)));
         }
     }
+    // Longest first, so that no core is left with a long one at the end.
+    jobs.sort_by_cached_key(|&(i, case, _)| Reverse(experiments[i].1.work(case)));
     let results = run_all(&experiments, &jobs);
     let mut rows = Vec::new();
     for (i, (name, experiment)) in experiments.iter().enumerate() {
