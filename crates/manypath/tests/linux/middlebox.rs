@@ -214,8 +214,8 @@ async fn sequence_numbers_that_a_firewall_changes_do_not_matter() {
         let world = Setup::new(opener).links([lossy; 2]).build();
         (0..2).for_each(|link| world.middlebox(link, middlebox::shift_sequence_numbers(7)));
         for task in [Task::Up, Task::Down, Task::Both] {
-            let ends = world.connect(task, 8 * MIB).await;
-            world.finish_over(2, ends, task, 8 * MIB).await.assert_multipath("shifted");
+            let ends = world.connect(task, 32 * MIB).await;
+            world.finish_over(2, ends, task, 32 * MIB).await.assert_multipath("shifted");
         }
         world.assert_clean("shifted");
     }

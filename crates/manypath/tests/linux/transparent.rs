@@ -21,12 +21,12 @@ async fn linux_reaches_the_endpoint_at_addresses_that_it_does_not_have() {
         let at = SocketAddr::new(any.parse().expect("an address"), PORT);
         let listener = world.endpoint.listen_with(at, options).expect("the port is free");
         let wanted = SocketAddr::new(wanted.parse().expect("an address"), PORT);
-        let client = world.linux_client(wanted, Task::Both.of_linux(16 * MIB));
+        let client = world.linux_client(wanted, Task::Both.of_linux(32 * MIB));
         let (stream, _) = within(listener.accept()).await.expect("Linux connects");
         assert_eq!(stream.local_addr(), wanted);
         let ends = (stream, Peer::Client(client));
-        // Linux joins at the address that is announced.
-        let moved = world.finish_over(2, ends, Task::Both, 16 * MIB).await;
+        // Linux joins at both addresses of the endpoint, which are announced.
+        let moved = world.finish_over(3, ends, Task::Both, 32 * MIB).await;
         moved.assert_multipath("transparent");
         world.assert_clean("transparent");
     }
