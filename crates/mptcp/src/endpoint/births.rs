@@ -145,7 +145,8 @@ impl Endpoint {
     ) -> Option<Spreading> {
         let wanted = one_ended || self.config.one_ended && !plain_tcp;
         let bears = !self.single_paths.has(now, remote.ip());
-        (wanted && bears).then(|| Spreading { scheduler: ONE_ENDED.build(), rng: self.rng.fork() })
+        (wanted && bears)
+            .then(|| Spreading { scheduler: ONE_ENDED.build(), rng: self.path_rng.fork() })
     }
 
     pub(super) fn insert(

@@ -113,6 +113,8 @@ pub struct Endpoint {
     next_listener: u32,
     blackholes: Blackholes,
     single_paths: SinglePaths,
+    /// For what only the ends of a connection's paths may know.
+    path_rng: Rng,
     timers: TimerQueue<ConnId>,
     /// Connections that may have something to send, each once.
     sending: VecDeque<ConnId>,
@@ -128,6 +130,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: EndpointConfig, mut rng: Rng) -> Self {
         let secret = Secret::new(rng.bytes());
+        let path_rng = secret.derive("paths").generator();
         Self {
             config,
             cookies: Cookies::new(secret.derive("SYN cookies")),
@@ -145,6 +148,7 @@ impl Endpoint {
             next_listener: 0,
             blackholes: Blackholes::default(),
             single_paths: SinglePaths::default(),
+            path_rng,
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
             answers: VecDeque::new(),

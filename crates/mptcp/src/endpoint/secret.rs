@@ -5,6 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use hmac::{Hmac, KeyInit, Mac};
+use manypath_base::Rng;
 use sha2::Sha256;
 
 /// 256 bits that nobody else knows.
@@ -26,6 +27,11 @@ impl Secret {
     /// that nothing else is hashed with.
     pub(super) fn derive(&self, label: &'static str) -> Self {
         Self(Keyed::new(self).with(label.as_bytes()).finish())
+    }
+
+    /// A generator of what nobody else can know.
+    pub(super) fn generator(&self) -> Rng {
+        Rng::from_seed(self.0)
     }
 
     /// A hash of two ends.
