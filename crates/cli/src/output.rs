@@ -1,6 +1,7 @@
 //! Standard output: results, and nothing else. Progress and logs go to standard error.
 
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -50,11 +51,18 @@ impl Output {
     }
 }
 
-/// Prints one JSON object on a line of its own.
+/// Whether the one object that a run prints is out.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Prints the JSON object of this run, on a line of its own. There is one: a failure after a result,
+/// which has shown that failure, prints none.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    if PRINTED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     let text = serde_json::to_string(value).map_err(|error| Failure::failed("JSON", &error))?;
     let mut out = Output::new();
     out.text(&text)?;
