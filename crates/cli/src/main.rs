@@ -11,6 +11,7 @@ mod commands;
 mod connect;
 mod decode;
 mod failure;
+mod figures;
 mod host;
 mod http;
 mod linger;

@@ -1,5 +1,6 @@
 //! Standard output: results, and nothing else. Progress and logs go to standard error.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,6 +50,19 @@ impl Output {
             result => result.map_err(|error| Failure::failed("standard output", &error)),
         }
     }
+}
+
+/// Prints a result: one JSON object, or its text.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn summary(value: &(impl Serialize + Display), as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return json(value);
+    }
+    let mut out = Output::new();
+    out.text(&value.to_string())?;
+    out.finish()
 }
 
 /// Whether the one object that a run prints is out.

@@ -13,6 +13,8 @@ use core::time::Duration;
 
 use manypath_base::Instant;
 
+use super::memory::make_room;
+
 /// Destinations that are remembered.
 const MAX: usize = 1024;
 /// Times that it must happen.
@@ -44,10 +46,7 @@ impl Blackholes {
 
     /// A SYN without MP_CAPABLE was answered at once after several with it were not.
     fn on_dropped(&mut self, now: Instant, dest: IpAddr, time: Duration) {
-        if self.0.len() >= MAX && !self.0.contains_key(&dest) {
-            let first_out = self.0.iter().min_by_key(|(_, b)| b.until).map(|(dest, _)| *dest);
-            first_out.map(|dest| self.0.remove(&dest));
-        }
+        make_room(&mut self.0, &dest, MAX, |b| b.until);
         let there = self.0.entry(dest).or_insert(Blackhole { until: now, times: 0 });
         if there.times < PROOF && there.until <= now {
             there.times = 0; // The suspicion is too old.

@@ -14,6 +14,7 @@ use manypath_wire::Segment;
 
 use super::demux::FourTuple;
 use super::listeners::Arrival;
+use super::memory::make_room;
 use super::secret::Secret;
 use super::{ConnId, Endpoint};
 use crate::ConnectionError;
@@ -125,10 +126,7 @@ impl Servers {
 
     /// Keeps what is known; what was learned first makes way.
     fn remember(&mut self, now: Instant, hosts: Hosts, known: Known) {
-        if self.0.len() >= MAX_SERVERS && !self.0.contains_key(&hosts) {
-            let oldest = self.0.iter().min_by_key(|(_, (at, _))| *at).map(|(hosts, _)| *hosts);
-            oldest.map(|hosts| self.0.remove(&hosts));
-        }
+        make_room(&mut self.0, &hosts, MAX_SERVERS, |(at, _)| *at);
         self.0.insert(hosts, (now, known));
     }
 }

@@ -14,6 +14,7 @@ mod demux;
 mod fast_open;
 mod isn;
 mod listeners;
+mod memory;
 mod secret;
 mod single_path;
 mod stray;

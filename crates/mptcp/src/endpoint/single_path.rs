@@ -9,6 +9,8 @@ use core::time::Duration;
 
 use manypath_base::Instant;
 
+use super::memory::make_room;
+
 /// Destinations that are remembered.
 const MAX: usize = 1024;
 /// For how long: routes and middleboxes change.
@@ -20,10 +22,7 @@ pub(super) struct SinglePaths(BTreeMap<IpAddr, Instant>);
 
 impl SinglePaths {
     pub(super) fn learn(&mut self, now: Instant, dest: IpAddr) {
-        if self.0.len() >= MAX && !self.0.contains_key(&dest) {
-            let first_out = self.0.iter().min_by_key(|(_, until)| **until).map(|(dest, _)| *dest);
-            first_out.map(|dest| self.0.remove(&dest));
-        }
+        make_room(&mut self.0, &dest, MAX, |until| *until);
         self.0.insert(dest, now + TIME);
     }
 

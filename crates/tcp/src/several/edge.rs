@@ -23,15 +23,11 @@ impl Flow {
             return None;
         }
         let slow_rtt = self.paths.iter().find(|p| p.id == slow)?.rtt.srtt()?;
-        let faster = |p: &&Path| {
-            p.id != slow
-                && p.is_well()
-                && p.room() > 0
-                && p.rtt.srtt().is_some_and(|t| t < slow_rtt)
-        };
-        let fast = self.paths.iter().filter(faster).min_by_key(|p| p.rtt.srtt())?.id;
-        let i = self.paths.iter().position(|p| p.id == fast)?;
-        let due = sent_at + self.paths[i].rtt.srtt()?;
+        let usable = |p: &Path| p.id != slow && p.is_well() && p.room() > 0;
+        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
+        let fastest = rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min();
+        let (fast_rtt, i) = fastest.filter(|&(rtt, _)| rtt < slow_rtt)?;
+        let due = sent_at + fast_rtt;
         let limit = self.burst(i).min(self.paths[i].room());
         let several = self.several.as_mut()?;
         if due > now {

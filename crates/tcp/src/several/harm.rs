@@ -72,15 +72,16 @@ enum Finding {
     Nothing,
     /// Use the best path alone, to see.
     Try,
-    /// It was better.
-    Confirmed,
-    /// It was not.
-    Refuted,
+    /// The trial is over: whether the best path alone was better.
+    Tried(bool),
 }
 
 impl Flow {
     /// Something was acknowledged: perhaps an epoch is over.
     pub(crate) fn watch_harm(&mut self, now: Instant) {
+        if self.several.is_none() {
+            return;
+        }
         let slowest =
             self.paths.iter().filter(|p| p.may_carry()).filter_map(|p| p.rtt.srtt()).max();
         let epoch = (slowest.unwrap_or(LEAST) * ROUNDS).max(LEAST);
@@ -106,20 +107,10 @@ impl Flow {
         harm.una = una;
         harm.delivered = self.paths.iter().map(|p| (p.id, p.delivered_mark().0)).collect();
         harm.moot = false;
-        self.act_on_harm(now, &finding, goodput, &rates);
-    }
-
-    fn act_on_harm(
-        &mut self,
-        now: Instant,
-        finding: &Finding,
-        goodput: u64,
-        rates: &[(PathId, u64)],
-    ) {
         match finding {
             Finding::Nothing => {}
-            Finding::Try => self.try_alone(now, goodput, rates),
-            Finding::Confirmed | Finding::Refuted => self.end_trial(now, finding),
+            Finding::Try => self.try_alone(now, goodput, &rates),
+            Finding::Tried(better) => self.end_trial(now, better),
         }
     }
 
@@ -141,18 +132,19 @@ impl Flow {
         }
     }
 
-    fn end_trial(&mut self, now: Instant, finding: &Finding) {
+    fn end_trial(&mut self, now: Instant, better: bool) {
         let Some(several) = self.several.as_mut() else { return };
         let Some(trial) = several.harm.trial.take() else { return };
         (several.harm.bad, several.harm.best) = (0, 0);
         for i in 0..self.paths.len() {
-            if !trial.held.contains(&self.paths[i].id) || self.paths[i].standing == Standing::Barred
-            {
+            let path = &mut self.paths[i];
+            if !trial.held.contains(&path.id) || path.standing == Standing::Barred {
                 continue;
             }
-            match finding {
-                Finding::Confirmed => self.bar(now, i, Barred::Harm),
-                Finding::Nothing | Finding::Try | Finding::Refuted => self.paths[i].ping.ask(),
+            if better {
+                self.bar(now, i, Barred::Harm);
+            } else {
+                path.ping.ask();
             }
         }
     }
@@ -164,8 +156,7 @@ impl Harm {
             trial.left -= 1;
             trial.most = trial.most.max(goodput);
             return match trial.left {
-                0 if trial.most * PART > trial.together * 100 => Finding::Confirmed,
-                0 => Finding::Refuted,
+                0 => Finding::Tried(trial.most * PART > trial.together * 100),
                 _ => Finding::Nothing,
             };
         }

@@ -28,12 +28,16 @@ impl Path {
 impl Flow {
     /// A path is silent while others answer: they take what it carries, and it is asked.
     pub(crate) fn leave_silent(&mut self, now: Instant, i: usize) {
-        let others = self.paths.iter().enumerate().any(|(n, p)| n != i && p.is_well());
-        if self.several.is_none() || !others {
+        if self.several.is_none() || !self.has_well_beside(i) {
             return;
         }
         self.hand_over(i, now);
         self.note_strike(now, i);
+    }
+
+    /// Whether another path than this answers.
+    fn has_well_beside(&self, i: usize) -> bool {
+        self.paths.iter().enumerate().any(|(n, p)| n != i && p.is_well())
     }
 
     /// Everything in flight on a path is to be sent again on any. Its congestion is not judged by
@@ -62,8 +66,7 @@ impl Flow {
             path.strike.0 = 0;
         }
         path.strike = (path.strike.0 + 1, delivered);
-        let others = self.paths.iter().enumerate().any(|(n, p)| n != i && p.is_well());
-        if self.paths[i].strike.0 >= STRIKES && others {
+        if self.paths[i].strike.0 >= STRIKES && self.has_well_beside(i) {
             self.bar(now, i, Barred::Swallows);
         }
     }

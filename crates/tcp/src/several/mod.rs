@@ -25,7 +25,7 @@ use crate::path::{Path, Standing};
 use crate::{Event, Flow, PathConfig};
 use harm::Harm;
 pub(crate) use ping::Ping;
-use ping::{Tail, WANTED};
+use ping::{KEPT, Tail};
 use window::UsableWindow;
 
 /// Most paths of one flow.
@@ -150,7 +150,7 @@ impl Flow {
         let Some(several) = self.several.as_mut() else { return };
         let buffer = &self.send.buffer;
         let end = ack.min(buffer.end());
-        let start = buffer.start().max(SubflowOffset(end.0.saturating_sub(WANTED)));
+        let start = buffer.start().max(SubflowOffset(end.0.saturating_sub(KEPT)));
         if start < end {
             several.tail.push(&buffer.slice(start, end), end);
         }

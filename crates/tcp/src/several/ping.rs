@@ -21,7 +21,7 @@ use crate::path::{Health, Path, Standing};
 use crate::{Event, Extension, Flow};
 
 /// Bytes kept to draw from.
-const KEPT: usize = 1_024;
+pub(crate) const KEPT: u64 = 1_024;
 /// Pings of a path that failed are this far apart: nothing else would show that it is back.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between pings of a path that was never proven.
@@ -42,7 +42,7 @@ impl Tail {
         for chunk in payload.chunks() {
             self.bytes.extend(chunk.iter());
         }
-        self.bytes.drain(..self.bytes.len().saturating_sub(KEPT));
+        self.bytes.drain(..self.bytes.len().saturating_sub(usize64(KEPT)));
         self.end = end;
     }
 
@@ -52,9 +52,6 @@ impl Tail {
         Some((SubflowOffset(self.end.0 - 1 - back), byte))
     }
 }
-
-/// How much of what is acknowledged [`Tail`] wants.
-pub(crate) const WANTED: u64 = KEPT as u64;
 
 /// Pings of one path.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,6 @@
 use manypath_base::{Instant, PathId};
 
 use crate::Flow;
-use crate::path::Path;
 
 use super::Barred;
 
@@ -24,10 +23,10 @@ impl Flow {
             return false;
         }
         several.doubted_reset = true;
-        let further: alloc::vec::Vec<usize> =
-            (1..self.paths.len()).filter(|&i| Path::may_carry(&self.paths[i])).collect();
-        for i in further {
-            self.bar(now, i, Barred::Reset);
+        for i in 1..self.paths.len() {
+            if self.paths[i].may_carry() {
+                self.bar(now, i, Barred::Reset);
+            }
         }
         self.recv.acks.at_once();
         true

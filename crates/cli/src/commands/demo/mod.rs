@@ -71,13 +71,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
     let summary = runtime
         .block_on(async { runtime::until_interrupted(perform(args, &plan)).await.done()? })?;
-    if json {
-        output::json(&summary)?;
-    } else {
-        let mut out = output::Output::new();
-        out.text(&summary.to_string())?;
-        out.finish()?;
-    }
+    output::summary(&summary, json)?;
     if summary.intact {
         Ok(())
     } else {

@@ -10,6 +10,9 @@ use serde::Serialize;
 use super::Direction;
 use super::plan::Plan;
 use super::schedule::{Moments, delivered};
+use crate::figures::{mbps, millis};
+// Three digits behind the point are more than is measured.
+use crate::watch::thousandths as round;
 
 /// From this lateness of the links on, people are told: the round trip of the quickest link.
 const LATE_MS: f64 = 20.0;
@@ -165,17 +168,4 @@ impl Display for Summary {
         }
         Ok(())
     }
-}
-
-fn mbps(rate: Rate) -> f64 {
-    rate.bits_per_sec() as f64 / 1e6
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-/// Three digits behind the point are more than is measured.
-fn round(n: f64) -> f64 {
-    (n * 1e3).round() / 1e3
 }

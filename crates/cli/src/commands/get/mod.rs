@@ -161,8 +161,7 @@ mod tests {
             .await
             .expect("it is there");
         let expected = Sha256::digest(Pattern::new(9, 0).chunk(3_000_000));
-        let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(sink.finish().expect("counted"), Some(expected));
+        assert_eq!(sink.finish().expect("counted"), Some(crate::figures::hex(&expected)));
         assert_eq!((fetched.bytes, fetched.status.as_u16()), (3_000_000, 200));
         assert_eq!(fetched.seen.protocol, "multipath");
     }

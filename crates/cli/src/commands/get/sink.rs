@@ -7,6 +7,8 @@ use std::path::Path;
 use manypath_base::len64;
 use sha2::{Digest as _, Sha256};
 
+use crate::figures::hex;
+
 /// Bytes read at once while a file is hashed.
 const BUFFER: usize = 256 << 10;
 
@@ -118,7 +120,7 @@ impl Sink {
         if matches!(self.to, To::Stdout) {
             io::stdout().flush()?;
         }
-        Ok(self.hash.map(|hash| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(self.hash.map(|hash| hex(&hash.finalize())))
     }
 }
 

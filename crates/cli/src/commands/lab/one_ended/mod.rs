@@ -15,6 +15,7 @@ use std::time::Duration;
 use manypath::CongestionControl;
 
 use crate::failure::Failure;
+use crate::figures;
 use crate::names;
 use crate::output;
 use crate::progress;
@@ -95,13 +96,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
     let work = async { runtime::until_interrupted(measure(args)).await.done()? };
     let summary = runtime.block_on(work)?;
-    if json {
-        output::json(&summary)?;
-    } else {
-        let mut out = output::Output::new();
-        out.text(&summary.to_string())?;
-        out.finish()?;
-    }
+    output::summary(&summary, json)?;
     if summary.intact {
         Ok(())
     } else {
@@ -156,7 +151,7 @@ async fn transfer(args: &Args, case: Case, seed: u64) -> Result<Outcome, Failure
     let end = if case.cut.is_some() { cut.unwrap_or(start) } else { start + length };
     Ok(Outcome {
         intact: received.bytes == sent.bytes && received.sha256 == sent.sha256,
-        mbps: report::mbps(received.timeline.rate_between(settled, end)),
-        stall_ms: cut.map_or(0.0, |at| report::millis(received.timeline.longest_stall(at))),
+        mbps: figures::mbps(received.timeline.rate_between(settled, end)),
+        stall_ms: cut.map_or(0.0, |at| figures::millis(received.timeline.longest_stall(at))),
     })
 }

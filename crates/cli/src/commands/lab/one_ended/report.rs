@@ -1,9 +1,7 @@
 //! What the scenario gave, for people and programs.
 
 use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
 
-use manypath_base::Rate;
 use serde::Serialize;
 
 use super::stage::{Link, MBPS};
@@ -146,17 +144,6 @@ impl Display for Summary {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Megabits per second.
-pub(super) fn mbps(rate: Rate) -> f64 {
-    let bits = u32::try_from(rate.bits_per_sec() / 1_000).unwrap_or(u32::MAX);
-    f64::from(bits) / 1_000.0
-}
-
-/// Milliseconds.
-pub(super) fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::stage::Stage;
 use super::{Args, Case, Sender};
 use crate::failure::Failure;
+use crate::figures::hex;
 
 const CHUNK: usize = 64 << 10;
 /// The sum of the rates times the longest round trip with full queues, with room for repairs.
@@ -80,8 +81,4 @@ async fn linux(
     let report = tokio::task::spawn_blocking(move || client.report(length + PATIENCE)).await;
     let report = report.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
     Ok(Sent { bytes: report.sent.bytes, sha256: hex(&report.sent.sha256) })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

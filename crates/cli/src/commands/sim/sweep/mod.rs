@@ -24,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 use table::{Form, Table};
 
 use crate::failure::Failure;
+use crate::figures::hex;
 use crate::output::{self, Output};
 
 /// The version of journals.
@@ -120,7 +121,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
 
 fn identity(experiment: &Experiment) -> Result<String, Failure> {
     let text = experiment.identity().map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(text)))
 }
 
 /// `results.csv.journal` of `results.csv`.
