@@ -1,8 +1,9 @@
 //! Goodput of plain TCP over a lossy link: manypath and Linux side by side, with the same
 //! controller, the same peer (Linux) and the same losses.
 //!
-//! Each row runs both at once, each in a lab of its own, and prints the median ratio over the
-//! seeds. Needs root. `cargo run --release -p manypath --example goodput [up|down] [SECONDS]`
+//! Each row runs both at once for every seed, all in labs of their own, and prints the means and
+//! their ratio. Needs root.
+//! `cargo run --release -p manypath --example goodput [up|down] [SECONDS] [SEEDS] [reno|cubic]`
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +18,6 @@ use manypath_lab::{
 };
 
 const MBPS: u64 = 50;
-const SEEDS: [u64; 3] = [1, 2, 3];
 /// Lost packets in parts per million: 0.01 to 2 %.
 const LOSS: [u32; 4] = [100, 1_000, 10_000, 20_000];
 /// Round trips in milliseconds.
@@ -54,51 +54,45 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("down") => Way::Down,
         Some(other) => return Err(format!("{other:?} is neither up nor down").into()),
     };
-    let length = Duration::from_secs(args.next().map_or(Ok(8), |s| s.parse())?);
-    println!("controller  rtt_ms   loss_%   manypath   linux  Mb/s  median of {}", SEEDS.len());
-    for (algorithm, linux) in
-        [(CongestionControl::NewReno, "reno"), (CongestionControl::Cubic, "cubic")]
-    {
+    let length = Duration::from_secs(args.next().map_or(Ok(20), |s| s.parse())?);
+    let seeds: u64 = args.next().map_or(Ok(4), |s| s.parse())?;
+    let only = args.next();
+    println!("controller  rtt_ms   loss_%   manypath   linux  Mb/s  means of {seeds}");
+    let controllers = [(CongestionControl::NewReno, "reno"), (CongestionControl::Cubic, "cubic")];
+    for (algorithm, linux) in controllers {
+        if only.as_deref().is_some_and(|only| only != linux) {
+            continue;
+        }
         for rtt_ms in RTTS {
             for loss_ppm in LOSS {
-                let cases = SEEDS.map(|seed| Case {
-                    way,
-                    length,
-                    algorithm,
-                    linux,
-                    rtt_ms,
-                    loss_ppm,
-                    seed,
-                });
-                row(&cases)?;
+                let case = |seed| Case { way, length, algorithm, linux, rtt_ms, loss_ppm, seed };
+                row((1..=seeds).map(case).collect())?;
             }
         }
     }
     Ok(())
 }
 
-/// One row: the median of both, and of their ratio.
-fn row(cases: &[Case]) -> Result<(), Box<dyn Error>> {
-    let mut runs = Vec::new();
-    for &case in cases {
+/// One row: the means of both, and their ratio.
+fn row(cases: Vec<Case>) -> Result<(), Box<dyn Error>> {
+    let run = |case| {
         let linux = std::thread::spawn(move || linux(case).map_err(|e| e.to_string()));
-        let ours = ours(case)?;
-        let linux = linux.join().map_err(|_| "the thread of Linux panicked")??;
-        runs.push((ours, linux, ours / linux));
-    }
-    let median = |of: fn(&(f64, f64, f64)) -> f64| {
-        let mut all: Vec<_> = runs.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
+        let ours = std::thread::spawn(move || ours(case).map_err(|e| e.to_string()));
+        (ours, linux)
     };
     let Case { algorithm, rtt_ms, loss_ppm, .. } = cases[0];
+    let count = cases.len() as f64;
+    let running: Vec<_> = cases.into_iter().map(run).collect();
+    let (mut ours, mut linux) = (0.0, 0.0);
+    for (one, other) in running {
+        ours += one.join().map_err(|_| "the thread of manypath panicked")?? / count;
+        linux += other.join().map_err(|_| "the thread of Linux panicked")?? / count;
+    }
     println!(
-        "{:10}  {rtt_ms:6}  {:7.2}  {:9.2}  {:6.2}  ratio {:.3}",
+        "{:10}  {rtt_ms:6}  {:7.2}  {ours:9.2}  {linux:6.2}  ratio {:.3}",
         algorithm.to_string(),
         f64::from(loss_ppm) / 1e4,
-        median(|r| r.0),
-        median(|r| r.1),
-        median(|r| r.2)
+        ours / linux
     );
     Ok(())
 }

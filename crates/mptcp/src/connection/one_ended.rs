@@ -7,12 +7,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use manypath_base::{IfaceId, Instant, Mss, PathId, Rng, SubflowId};
+use manypath_base::{IfaceId, Instant, PathId, Rng, SubflowId};
 use manypath_cc::Config as CcConfig;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Barred, PathConfig, SinglePath};
 
 use super::{Connection, LocalEntry, Mode};
+use crate::address;
 use crate::event::PathDownReason;
 use crate::{Event, Protocol};
 
@@ -121,8 +122,7 @@ impl Connection {
     }
 
     fn add_path(&mut self, now: Instant, entry: &LocalEntry) {
-        let headers = if self.local.is_ipv6() { 60 } else { 40 };
-        let mss = Mss(entry.mtu.saturating_sub(headers));
+        let mss = address::mss(entry.mtu, entry.addr);
         let id = PathId(self.next_subflow);
         let controller = self.congestion_control.build(CcConfig::new(mss));
         let config = PathConfig { id, mss, controller };

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
-use manypath_base::{AddrId, IfaceId, Instant, Key, Mss, PathId, SubflowId, Token};
+use manypath_base::{AddrId, IfaceId, Instant, Key, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
@@ -12,7 +12,7 @@ use super::demux::FourTuple;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
-use crate::address::is_unicast;
+use crate::address::{self, is_unicast};
 use crate::connection::{
     Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading,
 };
@@ -281,8 +281,7 @@ impl Endpoint {
         cc: CongestionControl,
     ) -> Opening {
         let (isn, timestamp_offset) = self.isns.draw(now, tuple.local, tuple.remote);
-        let headers = if tuple.local.is_ipv4() { 40 } else { 60 };
-        let mss = Mss(mtu.saturating_sub(headers).max(1));
+        let mss = address::mss(mtu, tuple.local.ip());
         Opening {
             local: tuple.local,
             remote: tuple.remote,
