@@ -1,6 +1,8 @@
 //! `NewReno`: the standard congestion control of TCP (RFC 5681, RFC 6582).
 //!
-//! **Owns** one segment more a round trip, half of it after a loss. **Leaves out** which segments
+//! **Owns** one segment more a round trip, half of it after a loss. It is the yardstick of the others,
+//! and has a standard slow start: where losses are random, leaving it before one (RFC 9406) costs a
+//! long path a tenth of what common systems' NewReno carries in its first ten seconds. **Leaves out** which segments
 //! recovery sends: RFC 6582's partial acknowledgments are the sender's part, and it reports one
 //! signal an episode.
 
@@ -18,7 +20,7 @@ impl NewReno {
     /// A controller in slow start.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { window: Window::new(config), acked: 0 }
+        Self { window: Window::standard(config), acked: 0 }
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Window {
     ssthresh: u32,
     /// Growth that is not a whole byte yet, in 1/65,536 of a byte.
     fraction: u16,
+    /// What a first slow start is.
+    first: SlowStart,
     slow_start: SlowStart,
     before: Option<Before>,
 }
@@ -74,6 +76,16 @@ impl Window {
     /// The initial window, in the first slow start.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::beginning_with(config, SlowStart::initial())
+    }
+
+    /// The same, with a first slow start that only a loss ends.
+    #[must_use]
+    pub fn standard(config: Config) -> Self {
+        Self::beginning_with(config, SlowStart::standard())
+    }
+
+    fn beginning_with(config: Config, first: SlowStart) -> Self {
         let initial = config.initial_window.max(config.mss.bytes());
         Self {
             mss: config.mss,
@@ -81,7 +93,8 @@ impl Window {
             cwnd: initial,
             ssthresh: u32::MAX,
             fraction: 0,
-            slow_start: SlowStart::initial(),
+            first,
+            slow_start: first,
             before: None,
         }
     }
@@ -214,7 +227,7 @@ impl Window {
         self.cwnd = self.cwnd.min(self.initial);
         self.before = None;
         if self.ssthresh == u32::MAX {
-            self.slow_start = SlowStart::initial();
+            self.slow_start = self.first;
         }
     }
 
