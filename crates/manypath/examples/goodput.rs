@@ -3,7 +3,8 @@
 //!
 //! Each row runs both at once for every seed, all in labs of their own, and prints the means and
 //! their ratio. Needs root.
-//! `cargo run --release -p manypath --example goodput [up|down] [SECONDS] [SEEDS] [reno|cubic]`
+//! `cargo run --release -p manypath --example goodput [up|down] [SECONDS] [SEEDS] [WORD...]`:
+//! of the rows, those that begin with these words, such as `reno 50 0.10`.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -56,15 +57,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let length = Duration::from_secs(args.next().map_or(Ok(20), |s| s.parse())?);
     let seeds: u64 = args.next().map_or(Ok(4), |s| s.parse())?;
-    let only = args.next();
+    let wanted: Vec<String> = args.collect();
     println!("controller  rtt_ms   loss_%   manypath   linux  Mb/s  means of {seeds}");
     let controllers = [(CongestionControl::NewReno, "reno"), (CongestionControl::Cubic, "cubic")];
     for (algorithm, linux) in controllers {
-        if only.as_deref().is_some_and(|only| only != linux) {
-            continue;
-        }
         for rtt_ms in RTTS {
             for loss_ppm in LOSS {
+                let row_name = [linux.to_owned(), rtt_ms.to_string(), percent(loss_ppm)];
+                if wanted.iter().zip(&row_name).any(|(wanted, word)| wanted != word) {
+                    continue;
+                }
                 let case = |seed| Case { way, length, algorithm, linux, rtt_ms, loss_ppm, seed };
                 row((1..=seeds).map(case).collect())?;
             }
@@ -89,12 +91,16 @@ fn row(cases: Vec<Case>) -> Result<(), Box<dyn Error>> {
         linux += other.join().map_err(|_| "the thread of Linux panicked")?? / count;
     }
     println!(
-        "{:10}  {rtt_ms:6}  {:7.2}  {ours:9.2}  {linux:6.2}  ratio {:.3}",
+        "{:10}  {rtt_ms:6}  {:>7}  {ours:9.2}  {linux:6.2}  ratio {:.3}",
         algorithm.to_string(),
-        f64::from(loss_ppm) / 1e4,
+        percent(loss_ppm),
         ours / linux
     );
     Ok(())
+}
+
+fn percent(ppm: u32) -> String {
+    format!("{:.2}", f64::from(ppm) / 1e4)
 }
 
 fn lab(case: Case) -> Result<Topology, Box<dyn Error>> {
