@@ -145,6 +145,8 @@ impl Default for EndpointConfig {
 pub struct ConnectOptions {
     /// Source address; the first of the right family if `None`.
     pub local: Option<IpAddr>,
+    /// Source port; a free ephemeral one if `None`.
+    pub local_port: Option<u16>,
     /// Do not ask for multipath: plain TCP over one path.
     pub plain_tcp: bool,
     /// Do not ask the peer for multipath, but spread the connection over all interfaces that have

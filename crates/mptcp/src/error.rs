@@ -22,6 +22,9 @@ pub enum ConnectError {
     /// Every port towards that address is in use.
     #[error("no free local port towards {0}")]
     NoPort(SocketAddr),
+    /// The source port asked for is in use towards that address.
+    #[error("{0} is in use: choose another local port, or none")]
+    PortInUse(SocketAddr),
     /// The endpoint holds as many connections as it may.
     #[error("too many connections")]
     TooMany,

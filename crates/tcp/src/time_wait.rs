@@ -1,10 +1,15 @@
 //! TIME-WAIT (RFC 9293 §3.6.1), and who may end it early (RFC 6191).
 
+use core::time::Duration;
+
 use manypath_base::{Instant, SeqNum};
 use manypath_wire::{Flags, Segment};
 
 use crate::timestamps::tick_before;
 use crate::{Flow, State};
+
+/// Longer than any tick of a timestamp clock (RFC 7323 §5.4).
+const TICKED: Duration = Duration::from_secs(1);
 
 impl Flow {
     /// Whether a new connection between the same addresses may begin with `syn` although this
@@ -27,6 +32,16 @@ impl Flow {
                 (None, Some(_)) => true,
                 (_, None) => later,
             }
+    }
+
+    /// Whether this side may open a connection between the same addresses although this flow waits in
+    /// TIME-WAIT, and the sequence number that it has to begin with at least. With timestamps the
+    /// peer keeps old segments out (RFC 7323 §5.8), once their clock has surely ticked.
+    #[must_use]
+    pub fn reopens_from(&self, now: Instant) -> Option<SeqNum> {
+        let State::TimeWait { until } = self.state else { return None };
+        let ticked = now + self.config.msl * 2 >= until + TICKED;
+        (self.agreed.timestamps && ticked).then(|| self.next_isn())
     }
 
     /// The first sequence number that this flow has not used: the least that a flow which takes

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use alloc::vec::Vec;
 
-use manypath_base::{Instant, SubflowId, usize64};
+use manypath_base::{Instant, SeqNum, SubflowId, usize64};
 use manypath_tcp::State;
 use manypath_wire::{MpTcpRst, ResetReason, Segment};
 
@@ -64,6 +64,14 @@ impl Connection {
         let waits = |s: &Subflow| matches!(s.flow.state(), State::TimeWait { .. });
         let found = self.subflows.iter().find(|s| s.id == id).filter(|s| waits(s));
         self.ended.is_some() && found.is_some_and(|s| s.flow.may_be_replaced(syn))
+    }
+
+    /// Whether a connection that this side opens may take the 4-tuple of a subflow, and the sequence
+    /// number that it has to begin with at least.
+    pub(crate) fn reopens_from(&self, now: Instant, id: SubflowId) -> Option<SeqNum> {
+        let flow =
+            &self.subflows.iter().find(|s| s.id == id).filter(|_| self.ended.is_some())?.flow;
+        flow.reopens_from(now)
     }
 
     /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it

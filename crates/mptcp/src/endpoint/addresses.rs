@@ -1,4 +1,4 @@
-//! Interfaces, addresses and ports of this host.
+//! Interfaces and addresses of this host.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,12 +7,8 @@ use core::net::{IpAddr, SocketAddr};
 use manypath_base::{AddrId, IfaceId, Instant};
 
 use super::Endpoint;
-use super::demux::FourTuple;
 use crate::connection::LocalEntry;
 use crate::{ConnectError, Interface};
-
-/// Ephemeral ports (RFC 6335 §6).
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 49_152..=65_535;
 
 impl Endpoint {
     /// Adds an interface with its addresses, or replaces it; running connections may open
@@ -107,21 +103,5 @@ impl Endpoint {
             .or_else(|| entries.iter().find(same_family))
             .copied()
             .ok_or(ConnectError::NoAddress(remote))
-    }
-
-    /// A free ephemeral port towards `remote`, from a random place on (RFC 6056 §3.3.1).
-    pub(super) fn free_port(&mut self, local: IpAddr, remote: SocketAddr) -> Option<u16> {
-        let first = u64::from(*EPHEMERAL.start());
-        let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
-        let start = self.rng.below(count);
-        let candidates = (0..count).filter_map(|n| u16::try_from(first + (start + n) % count).ok());
-        candidates.into_iter().find(|&port| {
-            !self.tuples.contains_key(&FourTuple { local: SocketAddr::new(local, port), remote })
-        })
-    }
-
-    pub(super) fn free_listening_port(&mut self) -> Option<u16> {
-        let used = |port: u16| self.listeners.values().any(|l| l.addr.port() == port);
-        EPHEMERAL.into_iter().find(|&port| !used(port))
     }
 }

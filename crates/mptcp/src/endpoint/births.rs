@@ -42,8 +42,8 @@ impl Endpoint {
             return Err(ConnectError::NotUnicast(many));
         }
         let local = self.source_for(remote, options.local)?;
-        let port = self.free_port(local.addr, remote).ok_or(ConnectError::NoPort(remote))?;
-        let tuple = FourTuple { local: SocketAddr::new(local.addr, port), remote };
+        let port = self.port_towards(now, local.addr, remote, options.local_port)?;
+        let tuple = FourTuple { local: SocketAddr::new(local.addr, port.number), remote };
         let cc = options.congestion_control.unwrap_or(self.config.congestion_control);
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
         let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
@@ -70,6 +70,9 @@ impl Endpoint {
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
         };
+        if let Some(least) = port.least_isn.filter(|least| birth.opening.isn.before(*least)) {
+            birth.opening.isn = least;
+        }
         let (id, hosts) = (birth.id, (local.addr, remote.ip()));
         if options.early_data.is_some() {
             birth.opening.fast_open = self.servers.plan(now, hosts);
@@ -199,7 +202,7 @@ impl Endpoint {
         if conn.was_never_tried(join) && !self.tuples.contains_key(&tuple) {
             return Some(local.port());
         }
-        self.free_port(join.local.addr, join.remote)
+        self.free_port(join.local.addr, join.remote, usize::MAX)
     }
 
     fn joining(

@@ -141,7 +141,7 @@ impl Endpoint {
         });
     }
 
-    fn forget_subflow(&mut self, id: ConnId, subflow: SubflowId) {
+    pub(super) fn forget_subflow(&mut self, id: ConnId, subflow: SubflowId) {
         if let Some(entry) = self.connections.get_mut(&id) {
             entry.conn.forget_subflow(subflow);
         }

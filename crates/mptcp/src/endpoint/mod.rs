@@ -15,6 +15,7 @@ mod fast_open;
 mod isn;
 mod listeners;
 mod memory;
+mod ports;
 mod secret;
 mod single_path;
 mod stray;

@@ -1,0 +1,90 @@
+//! Local ports of connections and listeners.
+//!
+//! **Invariant**: a port whose 4-tuple waits in TIME-WAIT is used again only where timestamps keep
+//! old segments out of the new connection (RFC 6191 §2, RFC 7323 §5.8).
+
+use core::net::{IpAddr, SocketAddr};
+use core::ops::RangeInclusive;
+
+use manypath_base::{Instant, SeqNum};
+
+use super::Endpoint;
+use super::demux::FourTuple;
+use crate::ConnectError;
+
+/// Ephemeral ports (RFC 6335 §6).
+const EPHEMERAL: RangeInclusive<u16> = 49_152..=65_535;
+/// Ports that are tried for one that nothing waits on, before those in TIME-WAIT are.
+const UNUSED_TRIES: usize = 64;
+
+/// A port for a new connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Port {
+    pub(super) number: u16,
+    /// Where the connection before it there left off: the new one begins here or later.
+    pub(super) least_isn: Option<SeqNum>,
+}
+
+impl Endpoint {
+    /// The port that is asked for, or a free ephemeral one towards `remote`, from a random place on
+    /// (RFC 6056 §3.3.1).
+    pub(super) fn port_towards(
+        &mut self,
+        now: Instant,
+        local: IpAddr,
+        remote: SocketAddr,
+        wanted: Option<u16>,
+    ) -> Result<Port, ConnectError> {
+        let tuple = |number| FourTuple { local: SocketAddr::new(local, number), remote };
+        if let Some(number) = wanted {
+            return self
+                .claim(now, tuple(number))
+                .ok_or(ConnectError::PortInUse(SocketAddr::new(local, number)));
+        }
+        if let Some(number) = self.free_port(local, remote, UNUSED_TRIES) {
+            return Ok(Port { number, least_isn: None });
+        }
+        let all = self.ephemeral();
+        all.into_iter()
+            .find_map(|number| self.claim(now, tuple(number)))
+            .ok_or(ConnectError::NoPort(remote))
+    }
+
+    /// An ephemeral port towards `remote` that nothing uses, among as many as are tried.
+    pub(super) fn free_port(
+        &mut self,
+        local: IpAddr,
+        remote: SocketAddr,
+        tries: usize,
+    ) -> Option<u16> {
+        let mut all = self.ephemeral().take(tries);
+        all.find(|&number| {
+            let local = SocketAddr::new(local, number);
+            !self.tuples.contains_key(&FourTuple { local, remote })
+        })
+    }
+
+    /// All ephemeral ports, from a random one on.
+    fn ephemeral(&mut self) -> impl Iterator<Item = u16> + use<> {
+        let first = u64::from(*EPHEMERAL.start());
+        let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+        let start = self.rng.below(count);
+        (0..count).filter_map(move |n| u16::try_from(first + (start + n) % count).ok())
+    }
+
+    /// Takes a 4-tuple that is free, or that may be used again.
+    fn claim(&mut self, now: Instant, tuple: FourTuple) -> Option<Port> {
+        let number = tuple.local.port();
+        let Some(&(id, subflow)) = self.tuples.get(&tuple) else {
+            return Some(Port { number, least_isn: None });
+        };
+        let least_isn = self.connections.get(&id)?.conn.reopens_from(now, subflow)?;
+        self.forget_subflow(id, subflow);
+        Some(Port { number, least_isn: Some(least_isn) })
+    }
+
+    pub(super) fn free_listening_port(&mut self) -> Option<u16> {
+        let used = |port: u16| self.listeners.values().any(|l| l.addr.port() == port);
+        EPHEMERAL.into_iter().find(|&port| !used(port))
+    }
+}
