@@ -60,6 +60,22 @@ fn a_path_that_answers_is_kept() {
     assert!(!gave_up(&raw));
 }
 
+/// Where the peer is gone there is nothing to look at, and no reason to wake up.
+#[test]
+fn nobody_looks_while_nobody_speaks() {
+    let (mut raw, _, mut second) = owing();
+    go_on(&mut raw, &mut second, 60);
+    raw.pass(500);
+    let mut wakes = 0;
+    let end = raw.now + ms(60_000);
+    while let Some(at) = raw.endpoint.poll_timeout().filter(|&at| at < end) {
+        raw.pass(u64::try_from(at.since(raw.now).as_millis()).unwrap() + 1);
+        wakes += 1;
+    }
+    assert!(wakes < 10, "{wakes}");
+    assert!(!gave_up(&raw));
+}
+
 #[test]
 fn a_pause_of_this_host_costs_no_path() {
     let (mut raw, mut first, mut second) = owing();

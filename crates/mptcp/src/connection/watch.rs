@@ -102,7 +102,8 @@ impl Connection {
     }
 
     /// When subflow `i` is to be looked at next, if it owes data: it brought some lately, and
-    /// nothing while others brought what lies behind the hole.
+    /// nothing while others brought what lies behind the hole. After a look that waits until they
+    /// go on: where nobody speaks there is nothing to see.
     fn look_at(&self, i: usize) -> Option<Instant> {
         let (sub, (hole, since)) = (&self.subflows[i], self.hole?);
         let carried = |n: usize| self.subflows[n].flow.counters().bytes_received > 0;
@@ -114,7 +115,8 @@ impl Connection {
             (latest.max(s.heard_at), passed && s.last_data > hole)
         });
         let owes = passed && latest > sub.heard_at && latest.since(sub.heard_at) < RECENT;
-        let path = sub.flow.paths().next().filter(|_| owes && carried(i))?;
+        let waits = sub.silence.last.is_some() && !self.others_went_on(i);
+        let path = sub.flow.paths().next().filter(|_| owes && carried(i) && !waits)?;
         let silence = (path.srtt + path.rtt_var * 2).max(MIN_SILENCE);
         Some(sub.silence.last.map_or(sub.heard_at.max(since) + silence, |last| last + silence / 2))
     }
