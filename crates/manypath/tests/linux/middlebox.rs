@@ -11,8 +11,8 @@ use manypath_wire::{Flags, Segment};
 
 use crate::machine;
 use crate::setup::{Opener, Setup};
-use crate::task::{MIB, Moved, Task, play};
-use crate::wait::reach;
+use crate::task::{MIB, Moved, Task, play, receive_of_linux, send, sum_of_ours};
+use crate::wait::{reach, within};
 use crate::world::World;
 
 /// A part of a connection in which options may vanish.
@@ -324,4 +324,43 @@ fn assert_changed(moved: &Moved, what: &str) {
     let up = moved.sent.1 == linux.received.sha256;
     let down = moved.received.1 == linux.sent.sha256;
     assert!(up != down, "{what}: one way is changed");
+}
+
+/// Options vanish in the middle of a transfer, and there is no other subflow. Where the receiver
+/// cannot tell any more where data belongs, that is an error; where it goes on as TCP, all comes; and
+/// nothing else is read in any case (RFC 8684 §3.7).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_options_vanish_from_the_only_subflow_nothing_wrong_is_read() {
+    let Ok(_turn) = machine::shared().await else { return };
+    for (opener, task) in Opener::BOTH.into_iter().flat_map(|o| [(o, Task::Up), (o, Task::Down)]) {
+        let what = format!("{opener:?} {task:?}");
+        let links = [LinkConfig::mbps(50, Duration::from_millis(5))];
+        let world = Setup::new(opener).links(links).build();
+        let bytes = 16 * MIB;
+        let (stream, peer) = world.connect(task, bytes).await;
+        let (mut read, mut write) = stream.into_split();
+        let ours = async {
+            match task {
+                Task::Up => send(&mut write, bytes).await.map(|(sent, _)| sent),
+                _ => receive_of_linux(&mut read).await,
+            }
+        };
+        let meanwhile = async {
+            let carried = || world.link(0).stats(way(task)).delivered.bytes;
+            reach(|| carried() > MIB, || "the beginning".to_owned()).await;
+            world.middlebox(0, stripper(Phase::AfterSyns));
+        };
+        let (ours, ()) = within(async { tokio::join!(ours, meanwhile) }).await;
+        if task == Task::Down {
+            // Linux gives a connection without subflows a minute to get another.
+            assert!(ours.is_err() || ours.is_ok_and(|all| all == bytes), "{what}: it is cut short");
+            continue;
+        }
+        drop((read, write));
+        let linux = peer.report().await;
+        let all_came = ours.is_ok() && linux.received.bytes == bytes;
+        assert!(all_came || linux.error.is_some(), "{what}: Linux takes it for the end");
+        let sum = sum_of_ours(linux.received.bytes);
+        assert_eq!(linux.received.sha256, sum, "{what}: Linux read something else");
+    }
 }

@@ -185,3 +185,31 @@ pub(crate) async fn receive(read: &mut OwnedReadHalf) -> io::Result<Sum> {
     }
     Ok((received, hash.finalize().into()))
 }
+
+/// Reads what Linux sends for as long as it comes, and sees that it is nothing else; returns how much.
+pub(crate) async fn receive_of_linux(read: &mut OwnedReadHalf) -> io::Result<u64> {
+    let (mut hash, mut received) = (Sha256::new(), 0);
+    let end = loop {
+        match read.read_chunk().await {
+            Ok(Some(chunk)) => {
+                hash.update(&chunk);
+                received += chunk.len() as u64;
+            }
+            end => break end,
+        }
+    };
+    let sum: [u8; 32] = hash.finalize().into();
+    assert_eq!(sum, sum_of(SEED + 1, received), "something else was read: {end:?}");
+    end.map(|_| received)
+}
+
+/// The hash of the first bytes of what this side sends.
+pub(crate) fn sum_of_ours(bytes: u64) -> [u8; 32] {
+    sum_of(SEED, bytes)
+}
+
+fn sum_of(seed: u64, bytes: u64) -> [u8; 32] {
+    let mut all = vec![0; usize::try_from(bytes).expect("a transfer fits the memory")];
+    Pattern::new(seed).fill(&mut all);
+    Sha256::digest(&all).into()
+}
