@@ -17,6 +17,7 @@ mod middlebox;
 mod network;
 mod session;
 mod shipped;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -29,7 +30,7 @@ pub use file::{
     Verdict,
 };
 pub use frame::{Carriage, Content, Frame, Port};
-pub use graph::{Edge, Graph, HostConfig, Node, Way};
+pub use graph::{Edge, Graph, HostConfig, Node, Spread, Way};
 pub use hash::TraceHash;
 pub use link::{
     Carried, CoDel, Counter, Discipline, DropReason, GilbertElliott, Limit, Link, LinkConfig,
