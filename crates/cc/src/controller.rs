@@ -110,7 +110,11 @@ pub trait Controller: fmt::Debug + Send {
     /// The path was idle for longer than its retransmission timeout (RFC 9293 §3.8.2).
     fn on_idle(&mut self);
 
-    /// The largest payload of one packet changed.
+    /// More than one SYN was sent in vain: the window before anything is acknowledged is one segment
+    /// (RFC 6928 §2). For algorithms that begin with a window.
+    fn on_lossy_handshake(&mut self) {}
+
+    /// The largest payload of one packet changed: SMSS of RFC 5681 §2, without options.
     fn set_mss(&mut self, mss: Mss);
 
     /// Bytes that may be in flight; never below one segment.

@@ -242,6 +242,10 @@ impl Controller for Cubic {
         }
     }
 
+    fn on_lossy_handshake(&mut self) {
+        self.window.begin_with_one();
+    }
+
     fn set_mss(&mut self, mss: Mss) {
         self.window.set_mss(mss);
         self.epoch = None;

@@ -34,13 +34,16 @@ impl WindowBased for NewReno {
     }
 
     /// Counts bytes: once a window's worth is acknowledged, the window is a segment larger
-    /// (RFC 5681 §3.1, the RECOMMENDED way), at most once an acknowledgment.
+    /// (RFC 5681 §3.1, the RECOMMENDED way), at most once an acknowledgment. Whole segments of it
+    /// are what can be in flight, and so what is waited for: the rest would cost a window of 3.5
+    /// segments a sixth of its growth.
     fn avoid(&mut self, ack: &AckSample, _: &[FlowView]) {
-        let cwnd = self.window.cwnd();
+        let (cwnd, mss) = (self.window.cwnd(), self.window.mss().bytes());
+        let usable = cwnd - cwnd % mss;
         self.acked = self.acked.saturating_add(ack.acked);
-        if self.acked >= cwnd {
-            self.acked = (self.acked - cwnd).min(cwnd);
-            self.window.grow(self.window.mss().bytes());
+        if self.acked >= usable {
+            self.acked = (self.acked - usable).min(usable);
+            self.window.grow(mss);
         }
     }
 
@@ -76,6 +79,20 @@ mod tests {
                     left -= step.min(left);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_segment_is_not_waited_for() {
+        let mut reno = avoiding();
+        reno.on_signal(Instant::ZERO, Signal::Loss, 7_000, &[]);
+        assert_eq!(reno.cwnd(), 3_500);
+        for (packets, cwnd) in [(3, 4_500), (4, 5_500)] {
+            for _ in 0..packets {
+                assert!(reno.cwnd() < cwnd);
+                reno.on_ack(&ack(1000, 100), &[]);
+            }
+            assert_eq!(reno.cwnd(), cwnd);
         }
     }
 

@@ -218,6 +218,13 @@ impl Window {
         }
     }
 
+    /// The first window is one segment, since the handshake met losses (RFC 6928 §2). Restarts after
+    /// idleness are from no more.
+    pub fn begin_with_one(&mut self) {
+        self.initial = self.mss.bytes();
+        self.cwnd = self.initial;
+    }
+
     /// Takes a new segment size. A smaller one shrinks the window by the same ratio, so that as
     /// many packets as before may be in flight (RFC 5681 §3.1).
     pub fn set_mss(&mut self, mss: Mss) {
@@ -295,6 +302,13 @@ mod tests {
         w.halve();
         w.halve();
         assert_eq!((w.cwnd(), w.ssthresh()), (2_000, 2_000), "not below two segments");
+    }
+
+    #[test]
+    fn a_first_window_of_one_segment_stays_in_slow_start() {
+        let mut w = window(10);
+        w.begin_with_one();
+        assert_eq!((w.cwnd(), w.ssthresh()), (1_000, u32::MAX));
     }
 
     #[test]

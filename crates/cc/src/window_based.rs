@@ -65,6 +65,10 @@ impl<T: WindowBased> Controller for T {
         self.forget();
     }
 
+    fn on_lossy_handshake(&mut self) {
+        self.window_mut().begin_with_one();
+    }
+
     fn set_mss(&mut self, mss: Mss) {
         self.window_mut().set_mss(mss);
     }

@@ -292,7 +292,7 @@ impl Fuzz {
             1 => endpoint.remove_interface(now, IfaceId(rng.below(4) as u32)),
             2 => {
                 let options = ListenOptions {
-                    one_ended: false,
+                    one_ended: chance(rng),
                     plain_tcp: rng.chance(1, 4),
                     backlog: rng.below(5) as usize,
                     fast_open: rng.below(3) as usize,

@@ -74,9 +74,61 @@ fn a_data_ack_before_any_data_confirms_nothing() {
     raw.write(b"some");
     assert_eq!(raw.said(), ["#0 1:5 ack 1 dss ack 1 map 1@1+4"]);
     raw.send(Sub { ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
-    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
     raw.write(b"more");
     assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+}
+
+/// A peer whose options come may not know: it is answered with DATA_ACKs until new data can tell
+/// it, so that it does not send again what TCP would read twice.
+#[test]
+fn data_acks_go_on_until_the_peer_can_be_told() {
+    let (mut raw, mut sub) = acknowledged_without_options();
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+    raw.data(&mut sub, 5, b"data");
+    raw.pass(100);
+    assert_eq!(raw.said(), ["#0 ack 9 dss ack 9"]);
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 9 dss map 5@5+0"]);
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+    let last = raw.dss(Some(5), Some((9, 9, 4)), false);
+    raw.send(sub, Flags::ACK, last, b"last");
+    assert_eq!(raw.read(), "somedatalast");
+}
+
+/// What the peer sends again all the same, at another place of the subflow, is not TCP's to read.
+#[test]
+fn what_comes_again_at_another_place_ends_the_subflow() {
+    let (mut raw, sub) = acknowledged_without_options();
+    raw.write(b"more");
+    raw.said();
+    let again = raw.dss(Some(5), Some((1, 5, 4)), false);
+    raw.send(sub, Flags::ACK, again, b"some");
+    assert_eq!(raw.said(), ["#0 R ack 5 reason 6"]);
+    assert_eq!(raw.read(), "some");
+}
+
+/// A peer that has gone over to TCP reads no DATA_FIN: the end of the subflow follows it.
+#[test]
+fn the_end_is_told_to_tcp_too() {
+    let (mut raw, _) = acknowledged_without_options();
+    raw.shutdown();
+    assert_eq!(raw.said(), ["#0 ack 5 dss ack 5 map 5@0+1 fin"]);
+    raw.pass(2_500);
+    assert_eq!(raw.said()[0], "#0 F ack 5");
+}
+
+/// Data of both sides came, and ours was acknowledged without options.
+fn acknowledged_without_options() -> (Raw, Sub) {
+    let mut raw = Raw::new();
+    let mut sub = raw.accepted();
+    raw.write(b"mine");
+    raw.data(&mut sub, 1, b"some");
+    raw.pass(100);
+    raw.said();
+    sub.ack = 5;
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"");
+    (raw, sub)
 }
 
 /// What waited for its mapping is TCP's after falling back.

@@ -40,7 +40,7 @@ fn verdicts(text: &str, cases: &[&str], seeds: &[u64]) -> BTreeMap<String, Verdi
 
 #[test]
 fn a_shared_bottleneck_tells_lia_from_uncoupled_subflows() {
-    let times = [("duration = \"400s\"", "duration = \"100s\""), ("\"40s\"", "\"20s\"")];
+    let times = [("duration = \"400s\"", "duration = \"200s\""), ("\"40s\"", "\"20s\"")];
     let text = shortened(SHARED_BOTTLENECK, times);
     let wrong = swapped(&text, [("lia", "lia"), ("uncoupled", "reno")]);
     let claim = "LIA takes what a TCP takes";

@@ -58,7 +58,7 @@ impl Connection {
         let Some(remote) = self.shared.remote else { return };
         let dsn = mapping.dsn.seq(remote.idsn);
         if self.shared.may_fall_back() {
-            self.shared.distrusted = true;
+            self.shared.leaving = Some(FallbackReason::ChecksumFailed);
             // Both levels go on counting alike, so that TCP can take over.
             self.shared.send.reinject = RangeSet::default();
             self.deliver(i, mapping.dsn, payload);
@@ -82,7 +82,7 @@ impl Connection {
     /// on. Where the two levels do not count alike the subflow ends. Where this side said so first,
     /// that was the answer.
     pub(super) fn on_fail(&mut self, i: usize) {
-        if self.shared.distrusted {
+        if self.shared.is_distrusted() {
             return self.revert();
         }
         let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
@@ -97,6 +97,7 @@ impl Connection {
 
     /// The peer has answered, or there is new data. Where both is so, both sides know that a
     /// checksum failed, and that data is the place to say that it goes on as TCP (RFC 8684 §3.7).
+    /// Of vanished options only new data can tell the peer.
     pub(super) fn revert(&mut self) {
         if self.shared.telling_failure.is_none() && self.shared.send.unsent() > 0 {
             self.shared.revert();

@@ -91,17 +91,19 @@ impl Connection {
         }
     }
 
-    /// After falling back, TCP's acknowledgment is the connection's.
+    /// After falling back, or about to, TCP's acknowledgment is the connection's.
     fn sync_plain(&mut self, i: usize) {
         if let Mode::Plain(_) = self.shared.mode {
             self.take_unverified(i);
             self.take_unmapped(i);
-            let una = Self::plain_una(&self.subflows[i].flow);
-            let send = &mut self.shared.send;
-            if una > send.una {
-                send.una = una;
-                send.buffer.release(una.min(send.buffer.end()));
-            }
+        } else if !self.shared.has_lost_options() {
+            return;
+        }
+        let una = Self::plain_una(&self.subflows[i].flow);
+        let send = &mut self.shared.send;
+        if una > send.una {
+            send.una = una;
+            send.buffer.release(una.min(send.buffer.end()));
         }
     }
 
@@ -148,7 +150,7 @@ impl Connection {
             let known = self.subflows[i].state.rx.find(at).copied();
             let len = match known.filter(|_| !self.waits_for_earlier(i)) {
                 Some(mapping) => self.take_piece(i, mapping, at, &mut payload),
-                None if self.shared.distrusted || self.is_first_data(i, at) => {
+                None if self.shared.is_distrusted() || self.is_first_data(i, at) => {
                     self.shared.fall_back(FallbackReason::NoMapping);
                     return self.take_plain(at, payload);
                 }
@@ -175,7 +177,7 @@ impl Connection {
     ) -> usize {
         let piece = payload.split_to(usize64(mapping.end() - at));
         let len = piece.len();
-        if self.shared.checksum && !self.shared.distrusted {
+        if self.shared.checksum && !self.shared.is_distrusted() {
             self.take_checked(i, mapping, piece);
         } else {
             self.deliver(i, mapping.dsn + (at - mapping.ssn), piece);

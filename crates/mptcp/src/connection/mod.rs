@@ -154,7 +154,7 @@ impl Connection {
                 views: Vec::new(),
                 fastclosing: false,
                 telling_failure: None,
-                distrusted: false,
+                leaving: None,
                 joined: false,
                 skewed: false,
                 wide: false,

@@ -54,9 +54,11 @@ pub(crate) struct Shared {
     /// A checksum failed on the only subflow: MP_FAIL goes out with every segment until the peer
     /// shows that it knows.
     pub(crate) telling_failure: Option<DataSeq>,
-    /// The peer's data failed a checksum on the only subflow. Nothing is verified any more, and
-    /// multipath ends as soon as either side can say so (see `checksum`).
-    pub(crate) distrusted: bool,
+    /// Why multipath ends as soon as either side can say so: the peer's data failed a checksum on
+    /// the only subflow, and nothing is verified any more (see `checksum`), or data of this side
+    /// was acknowledged without options. Until then both go on with mappings and DATA_ACKs: without
+    /// them the peer would send again, at another place, what TCP had taken.
+    pub(crate) leaving: Option<FallbackReason>,
     /// There was a second subflow once: the two levels no longer count alike.
     pub(crate) joined: bool,
     /// The peer sent a byte at another place of the subflow than of the stream.
@@ -82,10 +84,10 @@ pub(crate) enum Infinite {
 
 impl Shared {
     /// Falls back to TCP: the one transition (RFC 8684 §3.7). What was received so far stays.
-    /// Where a checksum failed before, that is the reason.
+    /// Where it was about to, that is the reason.
     pub(crate) fn fall_back(&mut self, reason: FallbackReason) {
         if !matches!(self.mode, Mode::Plain(_)) {
-            let reason = if self.distrusted { FallbackReason::ChecksumFailed } else { reason };
+            let reason = self.leaving.unwrap_or(reason);
             let one_way =
                 matches!(reason, FallbackReason::ChecksumFailed | FallbackReason::OptionsStripped);
             if self.is_multipath() && one_way {
@@ -96,11 +98,21 @@ impl Shared {
         }
     }
 
-    /// Falls back if a checksum failed before: either side can say so now (see `checksum`).
+    /// Falls back if that was only waiting for either side to say so.
     pub(crate) fn revert(&mut self) {
-        if self.distrusted {
-            self.fall_back(FallbackReason::ChecksumFailed);
+        if let Some(reason) = self.leaving {
+            self.fall_back(reason);
         }
+    }
+
+    /// Whether a checksum failed on the only subflow.
+    pub(crate) fn is_distrusted(&self) -> bool {
+        self.leaving == Some(FallbackReason::ChecksumFailed)
+    }
+
+    /// Whether data was acknowledged without options, and the peer does not know it yet.
+    pub(crate) fn has_lost_options(&self) -> bool {
+        self.leaving == Some(FallbackReason::OptionsStripped)
     }
 
     /// Whether both levels count alike, so that TCP can go on with the same stream.
@@ -124,7 +136,7 @@ impl Shared {
 
     /// Whether subflows may be added: not where multipath is about to end.
     pub(crate) fn may_join(&self) -> bool {
-        self.is_multipath() && !self.distrusted
+        self.is_multipath() && self.leaving.is_none()
     }
 
     /// A data offset of this side's stream as it goes out.

@@ -113,6 +113,8 @@ pub(crate) struct SubflowState {
     pub(crate) heard_data_ack: bool,
     /// A DSS has come on it.
     pub(crate) heard_dss: bool,
+    /// The last segment that came had options of MPTCP.
+    pub(crate) hears_options: bool,
     /// What the peer's RST said.
     pub(crate) reset_reason: Option<MpTcpRst>,
     /// MP_FAIL for this goes out with the RST.
@@ -145,6 +147,7 @@ impl SubflowState {
             keys_told: false,
             heard_data_ack: false,
             heard_dss: false,
+            hears_options: false,
             reset_reason: None,
             failed_at: None,
         }

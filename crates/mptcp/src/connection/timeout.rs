@@ -7,8 +7,8 @@ use manypath_tcp::Flow;
 
 use super::Connection;
 use super::subflow::{Kind, Stage};
-use crate::ConnectionError;
 use crate::event::PathDownReason;
+use crate::{ConnectionError, FallbackReason};
 
 /// A DATA_ACK is overdue after this many retransmission timeouts of the slowest subflow: TCP
 /// repairs losses by itself, so this is only for acknowledgments that got lost between the levels.
@@ -102,17 +102,35 @@ impl Connection {
         if send.stalled_since.is_some_and(|since| now.since(since) >= self.switches.user_timeout) {
             return self.give_up(now, ConnectionError::TimedOut);
         }
-        if send.fin_is_next() {
+        if send.fin_is_next() && self.shared.has_lost_options() {
+            // A peer that has gone over to TCP reads no DATA_FIN.
+            return self.shared.revert();
+        }
+        if self.shared.send.fin_is_next() {
             self.speak_everywhere();
         }
         if self.shared.send.una == self.shared.send.nxt {
             self.probe_window(now);
-        } else if !self.is_repairing() && !self.shared.distrusted {
-            let head = self.head();
-            self.shared.send.reinject(head);
-            self.scheduler.on_blocked();
+        } else if !self.is_repairing() && self.shared.leaving.is_none() {
+            self.repair();
         }
         self.arm_data_timer(now);
+    }
+
+    /// Sends again what every subflow has delivered and no DATA_ACK has named.
+    ///
+    /// **Choice:** not to a peer on the only subflow whose options vanished: it may have gone over
+    /// to TCP without this side's hearing of it, and would read the same twice. So that is what
+    /// this side does as well (RFC 8684 §3.7).
+    fn repair(&mut self) {
+        let options_come = self.subflows.iter().any(|s| s.state.hears_options);
+        if self.shared.may_fall_back() && !options_come {
+            self.shared.leaving = Some(FallbackReason::OptionsStripped);
+            return self.revert();
+        }
+        let head = self.head();
+        self.shared.send.reinject(head);
+        self.scheduler.on_blocked();
     }
 
     /// Whether the only subflow still has what is missing in its own hands.

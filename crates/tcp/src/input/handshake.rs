@@ -97,13 +97,18 @@ impl Flow {
         self.events.push_back(Event::Established);
     }
 
-    /// A handshake that was not retransmitted gives the first round-trip time (RFC 6298 §2).
+    /// A handshake that was not retransmitted gives the first round-trip time (RFC 6298 §2). One
+    /// that was more than once says that the path loses packets (RFC 6928 §2).
     pub(super) fn sample_handshake(&mut self, now: Instant, path: PathId) {
         let path = self.paths.iter_mut().find(|p| p.id == path);
         if let (Some(h), Some(path)) = (self.handshake, path) {
             match h.attempts {
                 1 => path.sample_handshake(now.since(h.sent_at), now),
-                _ => path.rtt.on_slow_handshake(),
+                2 => path.rtt.on_slow_handshake(),
+                _ => {
+                    path.rtt.on_slow_handshake();
+                    path.controller.on_lossy_handshake();
+                }
             }
         }
     }

@@ -88,7 +88,7 @@ impl Flow {
             self.recv.last_ack_sent = self.recv.nxt();
         }
         if len > 0 {
-            self.paths[path].packet = packet.bytes();
+            self.paths[path].size_packets(packet);
         }
         self.count_sent(&segment);
         let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);

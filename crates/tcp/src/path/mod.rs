@@ -82,6 +82,8 @@ pub(crate) struct Tally {
 pub(crate) struct Path {
     pub(crate) id: PathId,
     pub(crate) mss: Mss,
+    /// What the controller counts in: none with this MSS were sent yet.
+    pub(crate) smss: Option<Mss>,
     pub(crate) mtu: Mtu,
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
@@ -153,6 +155,7 @@ impl Path {
         Self {
             id: init.id,
             mss: init.mss,
+            smss: None,
             mtu: Mtu::new(init.mss, v6),
             controller: init.controller,
             rtt: RttEstimator::new(config.min_rto),
@@ -205,6 +208,18 @@ impl Path {
             self.mss = mss;
             self.packet = self.packet.min(mss.bytes());
             self.controller.set_mss(mss);
+            self.smss = None;
+        }
+    }
+
+    /// Packets with data have this payload. It is what the controller counts in, since SMSS leaves
+    /// options out (RFC 5681 §2): the first size with an MSS, or a larger one. Some segments have
+    /// more options than others; that is no reason to count anew.
+    pub(crate) fn size_packets(&mut self, payload: Mss) {
+        self.packet = payload.bytes();
+        if self.smss.is_none_or(|smss| payload > smss) {
+            self.smss = Some(payload);
+            self.controller.set_mss(payload);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Pacing: new data leaves spread over the round trip instead of in bursts, so that a window that
-//! opens all at once does not overflow a short queue (RFC 9002 §7.7 has the same for QUIC). On an
-//! empty path the initial window leaves at once: every network is used to that (RFC 6928), and
-//! short answers are not to wait for a pace.
+//! opens all at once does not overflow a short queue (RFC 9002 §7.7 has the same for QUIC). A
+//! window that is no more than an initial one leaves as acknowledgments let it: every network is
+//! used to that (RFC 6928), short answers are not to wait for a pace, and a pair of packets that
+//! is drawn apart is acknowledged later, which a window of a few packets feels.
 //!
 //! **Leaves out** retransmissions: recovery meters itself by what is delivered.
 
@@ -22,9 +23,16 @@ impl Path {
         self.controller.pacing_rate().or_else(|| {
             let srtt = self.rtt.srtt().filter(|&srtt| srtt >= MIN_RTT)?;
             let cwnd = u64::from(self.controller.cwnd());
+            if cwnd <= u64::from(self.initial_window()) {
+                return None;
+            }
             let slow_start = self.controller.cwnd() < self.controller.ssthresh();
             Some(Rate::from_transfer(if slow_start { cwnd * 2 } else { cwnd * 5 / 4 }, srtt))
         })
+    }
+
+    fn initial_window(&self) -> u32 {
+        manypath_cc::Config::new(self.mss).initial_window
     }
 
     /// New data goes out: when the next may. A timer that ran late is made good by as much as the
@@ -32,7 +40,7 @@ impl Path {
     pub(crate) fn on_paced(&mut self, bytes: u32, now: Instant) {
         let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
         if !self.is_outstanding() {
-            self.unpaced = manypath_cc::Config::new(self.mss).initial_window;
+            self.unpaced = self.initial_window();
         }
         let paced = bytes.saturating_sub(self.unpaced);
         self.unpaced = self.unpaced.saturating_sub(bytes);

@@ -143,6 +143,18 @@ impl Flow {
         heir.lost += gone.lost;
         heir.sacked += gone.sacked;
         heir.rearm(now);
+        self.keep_one(now);
+    }
+
+    /// A flow has a path as long as it lives: where none may carry data any more, the one that the
+    /// handshake has proven does.
+    fn keep_one(&mut self, now: Instant) {
+        if !self.paths.iter().any(Path::may_carry) {
+            let path = &mut self.paths[0];
+            path.standing = Standing::Proven;
+            path.ping = Ping::default();
+            path.rearm(now);
+        }
     }
 
     /// Keeps what is about to be acknowledged up to `ack`, for pings.
@@ -173,6 +185,7 @@ impl Flow {
         path.ping = Ping::default();
         self.events.push_back(Event::PathBarred(path.id, why));
         self.hand_over(i, now);
+        self.keep_one(now);
     }
 
     /// Whether the flow has more paths than one that may carry data.

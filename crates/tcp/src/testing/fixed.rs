@@ -43,8 +43,13 @@ impl Controller for FixedWindow {
 
     fn on_idle(&mut self) {}
 
+    fn on_lossy_handshake(&mut self) {
+        self.cwnd = self.mss.bytes();
+    }
+
     fn set_mss(&mut self, mss: Mss) {
         self.mss = mss;
+        self.cwnd = self.cwnd.max(mss.bytes());
     }
 
     fn cwnd(&self) -> u32 {

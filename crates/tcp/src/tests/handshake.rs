@@ -116,6 +116,21 @@ fn a_lost_syn_makes_the_first_timeout_longer() {
     );
 }
 
+/// RFC 6928 §2: the first window is one segment after more than one SYN was lost.
+#[test]
+fn two_lost_syns_leave_a_window_of_one_segment() {
+    Script::connecting().run(
+        "
+        0ms    > S mss 100 sackOK
+        1000ms > S mss 100 sackOK
+        3000ms > S mss 100 sackOK
+        3030ms < S. ack 1 win 5000 mss 100 sackOK
+        3030ms > . 1:1 ack 1
+        3030ms check cwnd 100
+        ",
+    );
+}
+
 /// RFC 9293 §3.8.1: the SYN/ACK is sent again until it is acknowledged.
 #[test]
 fn a_syn_ack_is_sent_again() {

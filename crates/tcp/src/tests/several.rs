@@ -165,6 +165,20 @@ fn a_path_that_takes_pings_and_swallows_data_is_barred() {
     assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Swallows)), "{:?}", pair.events);
 }
 
+/// Whatever became of the first path while there was another: it is used when it is the only one.
+#[test]
+fn the_last_path_is_used_whatever_it_was_barred_for() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    pair.write(Side::Client, 4 << 20);
+    pair.run_for(ms(500));
+    let now = pair.now();
+    let flow = pair.flow_mut(Side::Client);
+    flow.stir();
+    flow.bar(now, 0, Barred::Harm);
+    flow.remove_path(now, SECOND);
+    assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
+}
+
 /// RFC 9293 §3.10.7.4 would end the flow. A RST on the first path may be a middlebox that cannot
 /// place what it sees of the others: the flow keeps to that path and asks, and the next RST counts.
 #[test]

@@ -14,7 +14,7 @@ fn a_timeout_is_undone_by_the_echo_of_an_original() {
         0ms   > 201:301
         80ms  > 201:301
         280ms > 1:101 ts 280 0
-        280ms check cwnd 112
+        280ms check cwnd 100
         300ms < ack 101 ts 300 0
         300ms check spurious 1
         300ms check cwnd 10000
@@ -38,7 +38,7 @@ fn a_marked_acknowledgment_undoes_nothing() {
         80ms  > 201:301
         280ms > 1:101 ts 280 0
         300ms < E. ack 101 ts 300 0
-        300ms check ssthresh 224
+        300ms check ssthresh 200
         300ms check reductions 0
         301ms < ack 301 ts 301 0
         ",

@@ -6,12 +6,13 @@
 mod read;
 mod write;
 
+use read::reset;
 pub(crate) use write::CAPABLE_DATA_LEN;
 
 use manypath_base::SubflowOffset;
 use manypath_cc::FlowView;
 use manypath_tcp::{Extension, Incoming, Outgoing, Phase, Verdict};
-use manypath_wire::{FastClose, MpFail, MptcpOptions};
+use manypath_wire::{FastClose, MpFail, MptcpOptions, ResetReason};
 
 use super::shared::{Mode, Shared};
 use super::subflow::{Said, Stage, SubflowState};
@@ -46,7 +47,10 @@ impl Extension for Seam<'_> {
     fn read_options(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         if let Mode::Plain(_) = self.shared.mode {
             self.hear_of_failure(options);
-            return Verdict::Continue;
+            return match self.is_sent_again(segment, options) {
+                true => reset(ResetReason::MiddleboxInterference),
+                false => Verdict::Continue,
+            };
         }
         match segment.phase {
             Phase::SynAck => self.read_syn_ack(segment, options),

@@ -171,7 +171,7 @@ impl Seam<'_> {
     }
 
     pub(super) fn read_open(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
-        if self.shared.distrusted {
+        if self.shared.is_distrusted() {
             self.hear_of_failure(options);
         }
         if !self.shared.is_multipath() {
@@ -184,6 +184,7 @@ impl Seam<'_> {
             }
         }
         self.sub.heard_dss |= options.dss.is_some();
+        self.sub.hears_options = !options.is_empty();
         if !self.has_agreed_checksums(options) {
             return reset(ResetReason::MptcpError);
         }
@@ -210,16 +211,31 @@ impl Seam<'_> {
     /// Data was acknowledged by a segment without options before any DATA_ACK came: the path takes
     /// them away. The first subflow goes on as TCP, a joined one ends (RFC 8684 §3.7).
     ///
-    /// **Choice:** so does the first one where the path takes them only now and then, and data waits
-    /// for its mapping: the peer may have sent that again at the data level, and TCP would read it
-    /// twice.
+    /// **Choice:** where options of the peer do come, it may well go on with multipath, and is told
+    /// of the end by the infinite mapping before DATA_ACKs stop. Where data waits for its mapping
+    /// then, the subflow ends: the peer may have sent that again at the data level, and TCP would
+    /// read it twice.
     fn options_vanished(&mut self) -> Verdict {
-        let now_and_then = self.sub.heard_dss && self.sub.unmapped.first().is_some();
-        if self.sub.kind == Kind::Initial && self.shared.may_fall_back() && !now_and_then {
-            self.shared.fall_back(FallbackReason::OptionsStripped);
-            return Verdict::Continue;
+        let waits = self.sub.unmapped.first().is_some();
+        let comes = self.sub.heard_dss;
+        if self.sub.kind != Kind::Initial || !self.shared.may_fall_back() || (comes && waits) {
+            return reset(ResetReason::MiddleboxInterference);
         }
-        reset(ResetReason::MiddleboxInterference)
+        self.shared.leaving.get_or_insert(FallbackReason::OptionsStripped);
+        if !comes || self.shared.send.unsent() > 0 {
+            self.shared.revert();
+        }
+        Verdict::Continue
+    }
+
+    /// Whether a peer that has not heard of the end of multipath sends data again at another place
+    /// than TCP reads it from.
+    pub(super) fn is_sent_again(&self, segment: &Incoming, options: &MptcpOptions) -> bool {
+        let mapping = options.dss.as_ref().and_then(|dss| dss.mapping).filter(|m| m.len > 0);
+        let (Some(mapping), Some(remote)) = (mapping, self.shared.remote) else { return false };
+        let dsn = unwrap(mapping.dsn, remote, self.shared.recv.nxt());
+        let ssn = self.sub.on_syn.received_at(mapping.ssn, segment.start);
+        segment.len > 0 && dsn.zip(ssn).is_some_and(|(dsn, ssn)| dsn.0 != ssn.0)
     }
 
     /// Whether a mapping has a checksum if and only if that was agreed: a peer that does otherwise
@@ -323,6 +339,6 @@ fn unwrap(number: DssNumber, side: Identity, near: DataOffset) -> Option<DataOff
     }
 }
 
-fn reset(reason: ResetReason) -> Verdict {
+pub(super) fn reset(reason: ResetReason) -> Verdict {
     Verdict::Reset(MpTcpRst { transient: false, reason })
 }
