@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use manypath_base::Mss;
 use manypath_mptcp::Departure;
-use manypath_wire::{Checksum, Datagram, Ecn, Packet, Sum, Transport};
+use manypath_wire::{Checksum, Datagram, Packet, Transport};
 
 use crate::Carried;
 use crate::hash::mix;
@@ -166,38 +166,14 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
-/// Where an IPv4 header has its code point, whose last two bits are ECN (RFC 3168 §5).
-const ECN_AT: usize = 1;
-const CHECKSUM_AT: usize = 10;
-
 impl Carried for Frame {
     fn mark_congestion(&mut self) -> bool {
         match &mut self.content {
-            Content::Packet(packet) => {
-                let allowed = packet.ip.ecn != Ecn::NotEct;
-                if allowed {
-                    packet.ip.ecn = Ecn::Ce;
-                }
-                allowed
-            }
-            Content::Datagram(datagram) => mark_bytes(&mut datagram.header),
+            Content::Packet(packet) => packet.mark_congestion(),
+            Content::Datagram(datagram) => datagram.mark_congestion(),
             Content::Filler(_) => false,
         }
     }
-}
-
-/// Marks an IPv4 header, if it allows it, and completes its checksum.
-fn mark_bytes(header: &mut [u8]) -> bool {
-    if header.len() < 20 || header[ECN_AT] & 3 == 0 {
-        return false;
-    }
-    header[ECN_AT] |= 3;
-    header[CHECKSUM_AT..CHECKSUM_AT + 2].fill(0);
-    let mut sum = Sum::new();
-    sum.add(&header[..20]);
-    let checksum = sum.checksum().to_be_bytes();
-    header[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&checksum);
-    true
 }
 
 /// The frames of what an endpoint sends, a super-segment cut into packets.
@@ -239,7 +215,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use manypath_base::{Payload, SeqNum};
-    use manypath_wire::{Flags, IpHeader, Options, Segment};
+    use manypath_wire::{Ecn, Flags, IpHeader, Options, Segment};
 
     fn packet(ecn: Ecn, bytes: usize) -> Packet {
         let addr = |host| Ipv4Addr::from(Port::new(host, 0).addr()).into();
