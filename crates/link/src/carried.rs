@@ -92,7 +92,7 @@ mod tests {
 
     fn packet(addrs: [&str; 2], ecn: Ecn) -> Packet {
         let [src, dst] = addrs.map(|addr| addr.parse::<IpAddr>().unwrap());
-        let ip = IpHeader { src, dst, ecn, dscp: 5, hop_limit: 64, flow_label: 7 };
+        let ip = IpHeader { src, dst, ecn, dscp: 5, hop_limit: 64, flow_label: 0 };
         let segment = Segment {
             src_port: 1,
             dst_port: 2,
