@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use manypath_base::{Instant, Rng};
 use manypath_device::Device;
+use manypath_link::{Link, LinkConfig, LinkStats};
 use manypath_wire::{Datagram, segment};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -23,9 +24,6 @@ use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
 
 use crate::clock;
-use crate::link::Link;
-use crate::link_config::LinkConfig;
-use crate::link_stats::LinkStats;
 use crate::middlebox::Middlebox;
 
 /// Datagrams taken from one device before the others have their turn.
@@ -272,7 +270,7 @@ impl LinkHandle {
     /// The configuration of one direction.
     #[must_use]
     pub fn config(&self, direction: Direction) -> LinkConfig {
-        *lock(&self.pair).side(direction).config()
+        lock(&self.pair).side(direction).config().clone()
     }
 
     /// Changes one direction, see [`Link::set_config`].
@@ -290,7 +288,7 @@ impl LinkHandle {
     /// The counters of one direction.
     #[must_use]
     pub fn stats(&self, direction: Direction) -> LinkStats {
-        lock(&self.pair).side(direction).stats()
+        lock(&self.pair).side(direction).stats(clock::now())
     }
 }
 

@@ -12,9 +12,6 @@ mod children;
 mod clock;
 mod emulator;
 mod error;
-mod link;
-mod link_config;
-mod link_stats;
 mod linux;
 pub mod middlebox;
 mod mptcp;
@@ -32,10 +29,8 @@ pub use emulator::{
     Direction, EmulatedLink, Emulator, EmulatorStats, LinkHandle, Tap, TapPoint, Tapped,
 };
 pub use error::LabError;
-pub use link::{DropReason, Link, PushOutcome};
-pub use link_config::{LinkConfig, Queue};
-pub use link_stats::{Counter, LinkStats};
 pub use linux::{Client, PeerConfig, Server, Transport};
+pub use manypath_link::{Counter, Limit, LinkConfig, LinkStats, Loss, Transmitter};
 pub use middlebox::Middlebox;
 pub use mptcp::{Counters, EndpointKind};
 pub use mptcp_info::MptcpInfo;

@@ -11,10 +11,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use manypath_device::{Tun, TunConfig};
+use manypath_link::LinkConfig;
 
 use crate::emulator::{EmulatedLink, Emulator, EmulatorStats, LinkHandle, Tap};
 use crate::error::{Context as _, LabError};
-use crate::link_config::LinkConfig;
 use crate::mptcp::EndpointKind;
 use crate::netns::{Family, Namespace};
 use crate::ping;
@@ -64,7 +64,7 @@ impl Builder {
     /// at both ends.
     #[must_use]
     pub fn link(self, name: &str, config: LinkConfig) -> Self {
-        self.asymmetric_link(name, config, config)
+        self.asymmetric_link(name, config.clone(), config)
     }
 
     /// Adds a link with `up` from client to server and `down` from server to client.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use manypath_base::{Mss, Payload, Rate, SeqNum};
 use manypath_device::{Device as _, MemoryPort, Offload, memory};
 use manypath_lab::{
-    Direction, EmulatedLink, Emulator, LinkConfig, LinkHandle, Queue, Tap, TapPoint,
+    Direction, EmulatedLink, Emulator, Limit, LinkConfig, LinkHandle, Tap, TapPoint, Transmitter,
 };
 use manypath_wire::{Checksum, Datagram, Ecn, Flags, IpHeader, Options, Packet, Segment};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +17,7 @@ fn lab(config: LinkConfig, tap: Option<Tap>) -> (MemoryPort, MemoryPort, Emulato
     let pair = || memory::pair(1_500, Offload::FULL).expect("descriptors are left");
     let ((host_a, a), (host_b, b)) = (pair(), pair());
     let (a, b) = (Box::new(a), Box::new(b));
-    let link = EmulatedLink { name: "link".into(), a, b, up: config, down: config };
+    let link = EmulatedLink { name: "link".into(), a, b, up: config.clone(), down: config };
     let emulator = Emulator::start(vec![link], 0, tap).expect("the emulator starts");
     (host_a, host_b, emulator)
 }
@@ -70,8 +70,8 @@ fn receive(port: &mut MemoryPort, count: usize) -> Vec<Datagram> {
 
 #[test]
 fn super_segments_are_cut_before_they_meet_the_queue() {
-    let rate = Some(Rate::from_bits_per_sec(100_000_000));
-    let config = LinkConfig { rate, queue: Queue::Packets(2), ..LinkConfig::default() };
+    let transmitter = Transmitter::Constant(Rate::from_bits_per_sec(100_000_000));
+    let config = LinkConfig { transmitter, limit: Limit::Packets(2), ..LinkConfig::default() };
     let (mut host_a, mut host_b, emulator) = lab(config, None);
     host_a.send(&super_segment(10_000)).expect("the port works");
     let packets = receive(&mut host_b, 3);
@@ -101,7 +101,8 @@ fn both_directions_carry_packets_and_a_cut_stops_both() {
 
 #[test]
 fn a_changed_configuration_wakes_the_emulator() {
-    let stopped = LinkConfig { rate: Some(Rate::default()), ..LinkConfig::default() };
+    let transmitter = Transmitter::Constant(Rate::default());
+    let stopped = LinkConfig { transmitter, ..LinkConfig::default() };
     let (mut host_a, mut host_b, emulator) = lab(stopped, None);
     host_a.send(&small(1)).expect("the port works");
     while link(&emulator).stats(Direction::Up).offered.packets == 0 {

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
 use manypath::{CongestionControl, ConnectOptions, Endpoint, Path};
 use manypath_lab::{
-    Amount, Client, Family, Host, LinkConfig, Pattern, PeerConfig, Report, Role, Server, Topology,
-    Transport, now,
+    Amount, Client, Family, Host, LinkConfig, Loss, Pattern, PeerConfig, Report, Role, Server,
+    Topology, Transport, now,
 };
 
 const MBPS: u64 = 50;
@@ -105,7 +105,7 @@ fn percent(ppm: u32) -> String {
 
 fn lab(case: Case) -> Result<Topology, Box<dyn Error>> {
     let config = LinkConfig {
-        loss_ppm: case.loss_ppm,
+        loss: Loss::ppm(case.loss_ppm),
         ..LinkConfig::mbps(MBPS, Duration::from_millis(case.rtt_ms) / 2)
     };
     Ok(Topology::builder().link("link", config).seed(case.seed).build()?)

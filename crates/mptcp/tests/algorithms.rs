@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, link, ms};
 use manypath_cc::Algorithm as CongestionControl;
-use manypath_lab::LinkConfig;
+use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::EndpointConfig;
 use manypath_sched::Algorithm as Scheduler;
 
@@ -13,7 +13,7 @@ const BYTES: u64 = 2 << 20;
 
 /// 20 Mb/s in 10 ms and 10 Mb/s in 40 ms, each losing two packets in a thousand.
 fn lossy() -> [LinkConfig; 2] {
-    [link(20, ms(10)), link(10, ms(40))].map(|link| LinkConfig { loss_ppm: 2_000, ..link })
+    [link(20, ms(10)), link(10, ms(40))].map(|link| LinkConfig { loss: Loss::ppm(2_000), ..link })
 }
 
 /// Runs a transfer to its end; bytes sent on each path.

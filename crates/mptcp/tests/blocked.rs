@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, link, ms};
-use manypath_lab::LinkConfig;
+use manypath_link::LinkConfig;
 use manypath_mptcp::EndpointConfig;
 
 const FAST: u64 = 8;

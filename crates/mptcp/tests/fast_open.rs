@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::options::{capable_syn, capable_syn_ack};
 use common::raw::{Raw, Sub};
 use common::{PORT, World, link, ms, pattern};
-use manypath_lab::LinkConfig;
+use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{
     ConnectOptions, EndpointConfig, Event, FallbackReason, ListenOptions, Protocol,
 };
@@ -290,10 +290,10 @@ fn early_data_arrives_a_round_trip_earlier() {
 #[test]
 fn nothing_is_lost_or_doubled_on_bad_networks() {
     for seed in 0..40 {
-        let lossy = LinkConfig { loss_ppm: 100_000, ..link(20, ms(10)) };
+        let lossy = LinkConfig { loss: Loss::ppm(100_000), ..link(20, ms(10)) };
         let checksum = seed % 3 == 0;
         let config = EndpointConfig { checksum, ..EndpointConfig::default() };
-        let mut world = world(seed, &[lossy; 2], &config);
+        let mut world = world(seed, &[lossy.clone(), lossy], &config);
         for round in 0..3 {
             if seed % 4 == 3 && round > 0 {
                 world.middlebox = Some(Box::new(|_, packet| {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use common::{PORT, World, addr, ms, simple_interface};
 use manypath_base::{IfaceId, Rng};
-use manypath_lab::LinkConfig;
+use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{ConnectOptions, EndpointConfig, Event, SynCookies};
 
 /// What happens next.
@@ -48,7 +48,7 @@ fn op(rng: &mut Rng, paths: usize) -> Op {
 /// A path that loses, reorders and repeats.
 fn hostile(rng: &mut Rng) -> LinkConfig {
     LinkConfig {
-        loss_ppm: rng.below(50_000) as u32,
+        loss: Loss::ppm(rng.below(50_000) as u32),
         reorder_ppm: rng.below(100_000) as u32,
         reorder_delay: ms(rng.below(40)),
         duplicate_ppm: rng.below(50_000) as u32,

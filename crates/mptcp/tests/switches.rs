@@ -115,7 +115,7 @@ fn writes_of_which_more_follows_are_joined() {
 const KEEPALIVE: Keepalive =
     Keepalive { idle: Duration::from_secs(10), interval: Duration::from_secs(2), count: 3 };
 
-fn two_links() -> [manypath_lab::LinkConfig; 2] {
+fn two_links() -> [manypath_link::LinkConfig; 2] {
     [link(20, ms(10)), link(20, ms(10))]
 }
 

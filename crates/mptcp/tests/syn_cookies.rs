@@ -8,7 +8,7 @@ use common::options::capable_syn;
 use common::raw::{ISN, Raw, Sub};
 use common::{World, link, ms};
 use manypath_base::{IfaceId, Key, SeqNum};
-use manypath_lab::LinkConfig;
+use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{
     ConnectOptions, EndpointConfig, Event, Protocol, SynCookieCounters, SynCookies,
 };
@@ -148,8 +148,8 @@ fn world(seed: u64, syn_cookies: SynCookies, change: impl FnOnce(&mut EndpointCo
     let client = EndpointConfig::default();
     let mut server = EndpointConfig { syn_cookies, ..EndpointConfig::default() };
     change(&mut server);
-    let lossy = LinkConfig { loss_ppm: 200, ..link(100, ms(25)) };
-    World::with(seed, &[lossy; 2], &client, &server)
+    let lossy = LinkConfig { loss: Loss::ppm(200), ..link(100, ms(25)) };
+    World::with(seed, &[lossy.clone(), lossy], &client, &server)
 }
 
 /// Window scale, SACK and timestamps survive: a long fat link with losses is filled.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::raw::{Raw, Sub};
 use common::{World, ms};
-use manypath_lab::LinkConfig;
+use manypath_link::LinkConfig;
 use manypath_mptcp::{Event, PathDownReason};
 use manypath_wire::{Flags, MptcpOptions};
 
@@ -106,17 +106,17 @@ fn silence_of_all_paths_is_no_sign() {
 fn a_living_path_with_a_short_round_trip_outlasts_pauses() {
     let short = LinkConfig::mbps(100, Duration::from_micros(125));
     for pause in [40, 60, 80] {
-        let mut world = World::new(pause, &[short, short]);
+        let mut world = World::new(pause, &[short.clone(), short.clone()]);
         world.start(0, 400 << 20);
         world.run_for(ms(500));
         for _ in 0..5 {
             let now = world.now;
             world.links[0].iter_mut().for_each(|l| {
-                l.set_config(now, LinkConfig { delay: ms(pause), ..short });
+                l.set_config(now, LinkConfig { delay: ms(pause), ..short.clone() });
             });
             world.run_for(ms(pause));
             let now = world.now;
-            world.links[0].iter_mut().for_each(|l| l.set_config(now, short));
+            world.links[0].iter_mut().for_each(|l| l.set_config(now, short.clone()));
             world.run_for(ms(400));
         }
         let down = |e: &Event| matches!(e, Event::PathDown(..));

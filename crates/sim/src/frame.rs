@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use manypath_base::Mss;
 use manypath_mptcp::Departure;
-use manypath_wire::{Checksum, Datagram, Ecn, Packet, Sum, Transport};
+use manypath_wire::{Checksum, Datagram, Packet, Transport};
 
 use crate::Carried;
 use crate::hash::mix;
@@ -51,10 +51,21 @@ pub struct Frame {
     pub to: Port,
     /// A hash of its addresses and ports, for switches that spread flows.
     pub flow: u32,
+    /// Its place in line among the flows that go the same way, where switches take turns.
+    pub(crate) turn: Turn,
     /// Sequence and acknowledgment number.
     numbers: [u32; 2],
     /// What it is.
     pub content: Content,
+}
+
+/// The place of a flow among those between the same two interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// A hash of the interfaces.
+    pub(crate) pair: u32,
+    /// How many flows of the pair came before, as far as switches have not used it up.
+    pub(crate) left: u32,
 }
 
 /// In what form packets of endpoints travel. Both give the same trace.
@@ -95,7 +106,14 @@ impl Frame {
         let ports = u32::from(segment.src_port) << 16 | u32::from(segment.dst_port);
         let flow = flow_hash(u32::from(from), u32::from(to), ports);
         let (to, numbers) = (Port::of_addr(to.octets())?, [segment.seq.0, segment.ack.0]);
-        Some(Self { bytes, to, flow, numbers, content: Content::Packet(Box::new(packet)) })
+        Some(Self {
+            bytes,
+            to,
+            flow,
+            turn: Turn::default(),
+            numbers,
+            content: Content::Packet(Box::new(packet)),
+        })
     }
 
     /// The same from bytes.
@@ -112,13 +130,21 @@ impl Frame {
         let flow = flow_hash(from, to, ports);
         let to = Port::of_addr(to.to_be_bytes())?;
         let numbers = [word(header, SEQ_AT)?, word(header, SEQ_AT + 4)?];
-        Some(Self { bytes, to, flow, numbers, content: Content::Datagram(Box::new(datagram)) })
+        Some(Self {
+            bytes,
+            to,
+            flow,
+            turn: Turn::default(),
+            numbers,
+            content: Content::Datagram(Box::new(datagram)),
+        })
     }
 
     /// A packet of a source without a protocol.
     #[must_use]
     pub fn filler(source: u32, to: Port, bytes: u32) -> Self {
-        Self { bytes, to, flow: source, numbers: [source, 0], content: Content::Filler(source) }
+        let (turn, numbers) = (Turn::default(), [source, 0]);
+        Self { bytes, to, flow: source, turn, numbers, content: Content::Filler(source) }
     }
 
     /// What the trace remembers of it: length and, of TCP, sequence and acknowledgment number.
@@ -140,38 +166,14 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
-/// Where an IPv4 header has its code point, whose last two bits are ECN (RFC 3168 §5).
-const ECN_AT: usize = 1;
-const CHECKSUM_AT: usize = 10;
-
 impl Carried for Frame {
     fn mark_congestion(&mut self) -> bool {
         match &mut self.content {
-            Content::Packet(packet) => {
-                let allowed = packet.ip.ecn != Ecn::NotEct;
-                if allowed {
-                    packet.ip.ecn = Ecn::Ce;
-                }
-                allowed
-            }
-            Content::Datagram(datagram) => mark_bytes(&mut datagram.header),
+            Content::Packet(packet) => packet.mark_congestion(),
+            Content::Datagram(datagram) => datagram.mark_congestion(),
             Content::Filler(_) => false,
         }
     }
-}
-
-/// Marks an IPv4 header, if it allows it, and completes its checksum.
-fn mark_bytes(header: &mut [u8]) -> bool {
-    if header.len() < 20 || header[ECN_AT] & 3 == 0 {
-        return false;
-    }
-    header[ECN_AT] |= 3;
-    header[CHECKSUM_AT..CHECKSUM_AT + 2].fill(0);
-    let mut sum = Sum::new();
-    sum.add(&header[..20]);
-    let checksum = sum.checksum().to_be_bytes();
-    header[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&checksum);
-    true
 }
 
 /// The frames of what an endpoint sends, a super-segment cut into packets.
@@ -213,7 +215,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use manypath_base::{Payload, SeqNum};
-    use manypath_wire::{Flags, IpHeader, Options, Segment};
+    use manypath_wire::{Ecn, Flags, IpHeader, Options, Segment};
 
     fn packet(ecn: Ecn, bytes: usize) -> Packet {
         let addr = |host| Ipv4Addr::from(Port::new(host, 0).addr()).into();

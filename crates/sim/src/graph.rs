@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use manypath_mptcp::EndpointConfig;
+use serde::Deserialize;
 
 use crate::LinkConfig;
 use crate::frame::Port;
@@ -45,6 +46,19 @@ pub struct Edge {
     pub meddling: Option<Meddling>,
 }
 
+/// How switches spread flows over ways that are equally short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// By a hash of addresses and ports, at each switch anew (RFC 2992): flows of the same two
+    /// hosts may meet by chance.
+    #[default]
+    Hash,
+    /// By turns: flows between the same two interfaces go different ways as long as there are
+    /// any, as where the sources choose whole paths. Which pair begins where is chance.
+    Turns,
+}
+
 /// A network.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -52,6 +66,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Links.
     pub edges: Vec<Edge>,
+    /// What switches do where several ways are the shortest.
+    pub spread: Spread,
 }
 
 /// One direction of an edge: `2 * edge + way`.

@@ -1,6 +1,6 @@
 //! A deterministic discrete-event simulator of networks, whose hosts are manypath's own endpoints.
 //!
-//! **Owns** links, switches, middleboxes, topologies, workloads, and experiments read from files.
+//! **Owns** switches, middleboxes, topologies, workloads, and experiments read from files.
 //! **Invariants**: integer time and integer arithmetic wherever the outcome is decided; one thread
 //! a simulation; same seed, same trace hash, on any machine. **Leaves out** the protocol: hosts
 //! are [`manypath_mptcp::Endpoint`], packets [`manypath_wire::Packet`], or their bytes.
@@ -12,11 +12,11 @@ mod frame;
 mod graph;
 mod hash;
 mod host;
-mod link;
 mod middlebox;
 mod network;
 mod session;
 mod shipped;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -29,9 +29,9 @@ pub use file::{
     Verdict,
 };
 pub use frame::{Carriage, Content, Frame, Port};
-pub use graph::{Edge, Graph, HostConfig, Node, Way};
+pub use graph::{Edge, Graph, HostConfig, Node, Spread, Way};
 pub use hash::TraceHash;
-pub use link::{
+pub use manypath_link::{
     Carried, CoDel, Counter, Discipline, DropReason, GilbertElliott, Limit, Link, LinkConfig,
     LinkStats, Loss, MILLION, PushOutcome, Red, Trace, TraceError, Transmitter,
 };

@@ -11,8 +11,9 @@ use smallvec::SmallVec;
 
 use crate::frame::{Content, Frame, Port};
 use crate::graph::{Graph, Way};
-use crate::hash::{TraceHash, mix};
+use crate::hash::TraceHash;
 use crate::middlebox::Middlebox;
+use crate::spread::Spreader;
 use crate::{EventQueue, Link, LinkConfig, LinkStats, PushOutcome};
 
 /// One direction of a link in its place.
@@ -73,6 +74,7 @@ pub(crate) struct Network {
     fans: Vec<Fan>,
     /// By host number, where its ports begin in `routes`.
     first_port: Vec<u32>,
+    spreader: Spreader,
     pub(crate) counters: NetworkCounters,
     pub(crate) hash: TraceHash,
 }
@@ -117,12 +119,26 @@ impl Network {
             }
         }
         let counters = NetworkCounters::default();
-        Self { channels, routes, fans, first_port, counters, hash: TraceHash::default() }
+        let spreader = Spreader::new(graph.spread);
+        Self { channels, routes, fans, first_port, spreader, counters, hash: TraceHash::default() }
+    }
+
+    /// Sends a frame of a host over a way out of it; otherwise as [`Self::send`].
+    pub(crate) fn enter(
+        &mut self,
+        now: Instant,
+        way: Way,
+        mut frame: Frame,
+        events: &mut EventQueue<crate::world::What>,
+        arrived: &mut Vec<Arrival>,
+    ) {
+        self.spreader.enter(way, &mut frame);
+        self.send(now, way, frame, events, arrived);
     }
 
     /// Sends a frame over a way; `plan` gets the events that follow, `arrived` what reaches a host
     /// at once.
-    pub(crate) fn send(
+    fn send(
         &mut self,
         now: Instant,
         mut way: Way,
@@ -147,7 +163,7 @@ impl Network {
                 return arrived.push(Arrival { way, frame });
             }
             let node = channel.to;
-            let Some(next) = self.route(node, &frame) else {
+            let Some(next) = self.route(node, &mut frame) else {
                 self.counters.unroutable += 1;
                 return;
             };
@@ -168,14 +184,14 @@ impl Network {
         }
         self.channels[way].due = None;
         let (node, at_host) = (self.channels[way].to, self.channels[way].ends_at_host);
-        while let Some(frame) = self.channels[way].link.pop(now) {
+        while let Some(mut frame) = self.channels[way].link.pop(now) {
             // It has left the transmitter and come off the wire.
             self.counters.dispatches += 2;
             let place = u32::try_from(way).unwrap_or(u32::MAX);
             self.hash.note(now.as_nanos(), place, frame.summary());
             if at_host {
                 arrived.push(Arrival { way, frame });
-            } else if let Some(next) = self.route(node, &frame) {
+            } else if let Some(next) = self.route(node, &mut frame) {
                 self.send(now, next, frame, events, arrived);
             } else {
                 self.counters.unroutable += 1;
@@ -184,21 +200,15 @@ impl Network {
         self.plan(way, events);
     }
 
-    /// Among the shortest ways the one that the flow's hash picks, at each switch anew (RFC 2992).
-    fn route(&self, node: usize, frame: &Frame) -> Option<Way> {
+    /// Among the shortest ways the one that the frame is to take.
+    fn route(&self, node: usize, frame: &mut Frame) -> Option<Way> {
         let [.., iface] = frame.to.0.to_be_bytes();
         let first = *self.first_port.get(usize32(frame.to.host()))?;
-        let ways =
-            &self.fans[usize32(*self.routes[node].get(usize32(first) + usize::from(iface))?)];
-        match ways.as_slice() {
+        let fan = *self.routes[node].get(usize32(first) + usize::from(iface))?;
+        match self.fans[usize32(fan)].as_slice() {
             [] => None,
             [only] => Some(usize32(*only)),
-            many => {
-                let salt = u64::try_from(node).unwrap_or(0) << 32;
-                let hash = mix(u64::from(frame.flow) | salt);
-                let count = u64::try_from(many.len()).unwrap_or(1);
-                Some(usize32(many[usize::try_from((hash >> 8) % count).unwrap_or(0)]))
-            }
+            many => Some(usize32(self.spreader.pick(node, many, frame))),
         }
     }
 

@@ -221,7 +221,7 @@ impl World {
             any = true;
             let Some(&way) = host.ways.get(usize32(departure.iface.0)) else { continue };
             frames(departure, *carriage, |frame| {
-                network.send(*now, way, frame, events, arrived);
+                network.enter(*now, way, frame, events, arrived);
             });
         }
         any
@@ -237,7 +237,7 @@ impl World {
     pub(crate) fn send_filler(&mut self, host: u32, frame: Frame) {
         let Self { hosts, network, events, arrived, now, .. } = self;
         if let Some(&way) = hosts[usize32(host)].ways.first() {
-            network.send(*now, way, frame, events, arrived);
+            network.enter(*now, way, frame, events, arrived);
         }
         self.deliver();
     }

@@ -62,6 +62,25 @@ fn hosts_of_a_cube_use_an_interface_at_every_level() {
     assert!(many.keys().any(|name| name.starts_with("flow.f.8.sub1.")));
 }
 
+/// Four paths lead from a pod to another, over a core switch each. Hashes place two of four
+/// subflows on the same one more often than not.
+#[test]
+fn subflows_that_take_turns_use_every_path() {
+    let used = |spread: &str, to: u32| {
+        let text = format!(
+            "title = \"x\"\nduration = \"3s\"\nwarmup = \"2s\"\nspread = {spread:?}\n\
+             [topology.fat-tree]\nk = 4\nlink = {{ rate = \"10Mbps\", delay = \"1ms\" }}\n\
+             [stack]\nsubflows-per-pair = 4\n\
+             [flow.f]\nfrom = \"h0\"\nto = \"h{to}\"\ncc = \"lia\"\n",
+        );
+        let values = measured(Path::new("."), &text);
+        let pod = to / 4;
+        (0..4).filter(|core| values[&format!("link.core{core}-pod{pod}.rate")] > 0.5).count()
+    };
+    let all = |spread| (8..16).filter(|&to| used(spread, to) == 4).count();
+    assert_eq!((all("turns"), all("hash") < 8), (8, true));
+}
+
 #[test]
 fn a_server_with_two_uplinks_serves_over_both() {
     let values = run(

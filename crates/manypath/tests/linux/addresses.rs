@@ -65,7 +65,7 @@ async fn an_address_that_linux_announces_with_a_port_is_joined_there() {
 async fn linux_joins_and_echoes_every_address_that_is_announced_here() {
     let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
-        let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 4];
+        let links = vec![LinkConfig::mbps(50, Duration::from_millis(5)); 4];
         let world = Setup::new(Opener::Linux).families(families).links(links).build();
         let ends = world.connect(Task::Both, BYTES).await;
         world.finish_over(4, ends, Task::Both, BYTES).await.assert_multipath("announced here");
@@ -214,7 +214,7 @@ async fn linux_adds_and_removes_an_address_while_data_flows() {
         [(Opener::Manypath, Task::Up), (Opener::Manypath, Task::Down), (Opener::Linux, Task::Up)];
     for (opener, task) in cases {
         // Slow enough that the address comes while data flows.
-        let links = [LinkConfig::mbps(100, Duration::from_millis(5)); 2];
+        let links = vec![LinkConfig::mbps(100, Duration::from_millis(5)); 2];
         let world = Setup::new(opener).links(links).spare(1).build();
         let mut events = world.endpoint.events().expect("it runs");
         let ends = world.connect(task, BYTES).await;
@@ -260,7 +260,8 @@ fn swallow_announcement(way: Direction) -> Middlebox {
 async fn an_announcement_that_is_lost_is_repeated() {
     let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
-        let setup = Setup::new(opener).links([LinkConfig::mbps(30, Duration::from_millis(5)); 2]);
+        let setup =
+            Setup::new(opener).links(vec![LinkConfig::mbps(30, Duration::from_millis(5)); 2]);
         let setup = setup.sysctl("net/mptcp/add_addr_timeout", "1");
         let setup = if opener == Opener::Manypath { setup.spare(1) } else { setup };
         let world = setup.build();
@@ -288,7 +289,7 @@ async fn an_announcement_that_is_lost_is_repeated() {
 async fn linux_withdraws_its_first_address() {
     let Ok(_turn) = machine::shared().await else { return };
     for opener in Opener::BOTH {
-        let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 2];
+        let links = vec![LinkConfig::mbps(50, Duration::from_millis(5)); 2];
         let world = Setup::new(opener).links(links).spare(1).build();
         let flags = if opener == Opener::Linux { "subflow" } else { "signal" };
         world.linux_endpoint(1, &[flags]);
@@ -316,7 +317,7 @@ async fn linux_withdraws_its_first_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_announces_an_address_again_that_it_withdrew() {
     let Ok(_turn) = machine::shared().await else { return };
-    let links = [LinkConfig::mbps(50, Duration::from_millis(5)); 2];
+    let links = vec![LinkConfig::mbps(50, Duration::from_millis(5)); 2];
     let world = Setup::new(Opener::Manypath).links(links).spare(1).build();
     let ends = world.connect(Task::Both, BYTES).await;
     let id = ends.0.conn_id();

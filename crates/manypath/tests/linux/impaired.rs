@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manypath_lab::{Direction, LinkConfig};
+use manypath_lab::{Direction, LinkConfig, Loss};
 
 use crate::machine;
 use crate::setup::{Opener, Setup};
@@ -14,15 +14,15 @@ use crate::world::World;
 type Harm = (&'static str, fn(LinkConfig) -> LinkConfig, u64);
 
 const HARMS: [Harm; 6] = [
-    ("loss 0.1 %", |link| LinkConfig { loss_ppm: 1_000, ..link }, 8 * MIB),
-    ("loss 1 %", |link| LinkConfig { loss_ppm: 10_000, ..link }, 4 * MIB),
-    ("loss 5 %", |link| LinkConfig { loss_ppm: 50_000, ..link }, 2 * MIB),
+    ("loss 0.1 %", |link| LinkConfig { loss: Loss::ppm(1_000), ..link }, 8 * MIB),
+    ("loss 1 %", |link| LinkConfig { loss: Loss::ppm(10_000), ..link }, 4 * MIB),
+    ("loss 5 %", |link| LinkConfig { loss: Loss::ppm(50_000), ..link }, 2 * MIB),
     ("reordering", |link| reordering(link, 20_000), 8 * MIB),
     ("duplication", |link| LinkConfig { duplicate_ppm: 20_000, ..link }, 8 * MIB),
     (
         "all together",
         |link| {
-            let link = LinkConfig { loss_ppm: 5_000, duplicate_ppm: 5_000, ..link };
+            let link = LinkConfig { loss: Loss::ppm(5_000), duplicate_ppm: 5_000, ..link };
             reordering(link, 5_000)
         },
         4 * MIB,
@@ -38,7 +38,7 @@ pub(crate) async fn harmed(world: &World, each: impl Fn(&str, crate::task::Moved
     let good: Vec<_> = world.topology.links().iter().map(|l| l.config(Direction::Up)).collect();
     for (what, harm, bytes) in HARMS {
         for (link, config) in world.topology.links().iter().zip(&good) {
-            Direction::BOTH.iter().for_each(|&direction| link.set(direction, harm(*config)));
+            Direction::BOTH.iter().for_each(|&direction| link.set(direction, harm(config.clone())));
         }
         for task in [Task::Up, Task::Down] {
             each(what, world.transfer(task, bytes).await);

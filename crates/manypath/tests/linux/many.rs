@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath::Stream;
-use manypath_lab::{Amount, LinkConfig, Queue, Role};
+use manypath_lab::{Amount, Limit, LinkConfig, Role};
 use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinSet, block_in_place};
 
@@ -51,9 +51,9 @@ async fn linux_answers_two_hundred_at_once() {
     let Ok(_turn) = machine::shared().await else { return };
     // Room for every first window: where the third ACK and the first data are both lost, Linux
     // takes what follows them, without MP_CAPABLE, for TCP.
-    let queue = Queue::Bytes(200 * 16 * KIB);
-    let link = LinkConfig { queue, ..LinkConfig::mbps(50, Duration::from_millis(5)) };
-    let world = Setup::new(Opener::Manypath).links([link; 2]).build();
+    let limit = Limit::Bytes(200 * 16 * KIB);
+    let link = LinkConfig { limit, ..LinkConfig::mbps(50, Duration::from_millis(5)) };
+    let world = Setup::new(Opener::Manypath).links(vec![link; 2]).build();
     let server = world.linux_server(Role::Echo);
     let to = world.linux_addr(0, server.addr().port());
     let mut set = JoinSet::new();
@@ -106,7 +106,7 @@ async fn two_hundred_of_linux_are_answered_at_once() {
 
 /// Links on which a round trip takes no time.
 fn short(opener: Opener) -> World {
-    Setup::new(opener).links([LinkConfig::default(); 2]).build()
+    Setup::new(opener).links(vec![LinkConfig::default(); 2]).build()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::Payload;
-use manypath_lab::{Direction, LinkConfig, Middlebox, middlebox};
+use manypath_lab::{Direction, LinkConfig, Loss, Middlebox, middlebox};
 use manypath_wire::{Flags, Segment};
 
 use crate::machine;
@@ -209,9 +209,9 @@ async fn where_options_vanish_from_a_running_subflow_the_other_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sequence_numbers_that_a_firewall_changes_do_not_matter() {
     let Ok(_turn) = machine::shared().await else { return };
-    let lossy = LinkConfig { loss_ppm: 2_000, ..LinkConfig::default() };
+    let lossy = LinkConfig { loss: Loss::ppm(2_000), ..LinkConfig::default() };
     for opener in Opener::BOTH {
-        let world = Setup::new(opener).links([lossy; 2]).build();
+        let world = Setup::new(opener).links(vec![lossy.clone(); 2]).build();
         (0..2).for_each(|link| world.middlebox(link, middlebox::shift_sequence_numbers(7)));
         for task in [Task::Up, Task::Down, Task::Both] {
             let ends = world.connect(task, 32 * MIB).await;
@@ -231,7 +231,7 @@ async fn segments_that_are_cut_or_joined_on_the_way_keep_their_mappings() {
         [("cut", 1, || middlebox::split(500)), ("joined", 2, middlebox::coalesce)];
     for opener in Opener::BOTH {
         for (what, links, middlebox) in boxes {
-            let setup = Setup::new(opener).links(std::iter::repeat_n(wide, links));
+            let setup = Setup::new(opener).links(std::iter::repeat_n(wide.clone(), links));
             let world = setup.tun_mtu(65_000).paths(|_, path| path.mtu(1500)).build();
             (0..links).for_each(|link| world.middlebox(link, middlebox()));
             for task in [Task::Up, Task::Down, Task::Both] {

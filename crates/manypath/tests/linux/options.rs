@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use manypath::{Event, Events, FallbackReason, Notice, SynCookies};
-use manypath_lab::{LinkConfig, Middlebox, middlebox};
+use manypath_lab::{LinkConfig, Loss, Middlebox, middlebox};
 
 use crate::machine;
 use crate::setup::{Families, Opener, Setup};
@@ -222,8 +222,8 @@ async fn options_of_tcp_that_linux_switches_off_are_not_needed() {
     let options = ["net/ipv4/tcp_window_scaling", "net/ipv4/tcp_timestamps", "net/ipv4/tcp_sack"];
     for opener in Opener::BOTH {
         for option in options {
-            let lossy = LinkConfig { loss_ppm: 2_000, ..LinkConfig::default() };
-            let setup = Setup::new(opener).links([lossy; 2]).sysctl(option, "0");
+            let lossy = LinkConfig { loss: Loss::ppm(2_000), ..LinkConfig::default() };
+            let setup = Setup::new(opener).links(vec![lossy; 2]).sysctl(option, "0");
             let world = setup.build();
             for task in [Task::Up, Task::Down] {
                 world.transfer(task, 4 * MIB).await.assert_multipath(option);

@@ -138,7 +138,7 @@ impl Setup {
         let (tun, sysctls, path, endpoint) = (self.tun, self.sysctls, self.path, self.endpoint);
         let builder = links.iter().enumerate();
         let builder = builder.fold(Topology::builder().seed(1), |builder, (link, config)| {
-            builder.link(&name(link), *config)
+            builder.link(&name(link), config.clone())
         });
         let topology = builder.build().expect("the machine can build a lab");
         topology.kernel_mptcp(Host::Server, EndpointKind::Signal, []).expect("kernel MPTCP");

@@ -76,7 +76,7 @@ async fn a_quarter_of_a_gibibyte(opener: Opener) {
     let Ok(_turn) = machine::shared().await else { return };
     for families in [Families::V4, Families::V6] {
         let setup = Setup::new(opener).families(families);
-        let world = setup.links([LinkConfig::default(); 2]).build();
+        let world = setup.links(vec![LinkConfig::default(); 2]).build();
         for task in [Task::Up, Task::Down, Task::Both] {
             let what = format!("{families:?} {task:?}");
             world.transfer(task, 256 * MIB).await.assert_multipath(&what);

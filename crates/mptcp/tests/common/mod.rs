@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath_base::IfaceId;
-use manypath_lab::LinkConfig;
+use manypath_link::LinkConfig;
 use manypath_mptcp::{AddressFlags, Interface, LocalAddress};
 
 pub(crate) use host::{Host, Stream};

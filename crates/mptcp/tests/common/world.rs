@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use manypath_base::{IfaceId, Instant, Rng};
-use manypath_lab::{Link, LinkConfig};
+use manypath_link::{Link, LinkConfig};
 use manypath_mptcp::{ConnectOptions, Endpoint, EndpointConfig, ListenOptions, ListenerId};
 use manypath_wire::{Datagram, Packet, segment};
 
@@ -87,7 +87,7 @@ impl World {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT);
         let listener = server.endpoint.listen(any, ListenOptions::default()).unwrap();
         let links =
-            links.iter().map(|c| [Link::new(*c, rng.fork()), Link::new(*c, rng.fork())]).collect();
+            links.iter().map(|c| [(); 2].map(|()| Link::new(c.clone(), rng.fork()))).collect();
         Self { now, client, server, listener, links, middlebox: None, packets: 0, to: addr(0, 2) }
     }
 

@@ -19,7 +19,7 @@ impl Document {
     /// The plan for one seed. Files named in it are looked for in `folder`.
     pub(super) fn plan(&self, folder: &Path, seed: u64) -> Result<Plan, Wrong> {
         self.check_sense()?;
-        let mut graph = Graph::default();
+        let mut graph = Graph { spread: self.spread, ..Graph::default() };
         if let Some(topology) = &self.topology {
             topology.add(&mut graph, folder)?;
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::units::{Chance, Room, Size, Speed, Time};
-use crate::Meddling;
+use crate::{Meddling, Spread};
 
 /// A whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +26,9 @@ pub(crate) struct Document {
     #[serde(default)]
     pub(crate) phase: BTreeMap<String, Phase>,
     pub(crate) topology: Option<Topology>,
+    /// How switches choose among equally short ways.
+    #[serde(default)]
+    pub(crate) spread: Spread,
     #[serde(default)]
     pub(crate) stack: Stack,
     #[serde(default)]

@@ -66,7 +66,7 @@ impl Stage {
                 name: link.name.to_owned(),
                 a: Box::new(a),
                 b: Box::new(b),
-                up: config,
+                up: config.clone(),
                 down: config,
             });
         }

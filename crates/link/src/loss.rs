@@ -2,17 +2,17 @@
 
 use manypath_base::Rng;
 
-use super::config::{GilbertElliott, Loss, MILLION};
+use crate::config::{GilbertElliott, Loss, MILLION};
 
 /// Which state bursty loss is in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     bad: bool,
 }
 
 impl State {
     /// Whether the next packet vanishes.
-    pub(super) fn loses(&mut self, loss: Loss, rng: &mut Rng) -> bool {
+    pub(crate) fn loses(&mut self, loss: Loss, rng: &mut Rng) -> bool {
         match loss {
             Loss::None => false,
             Loss::Bernoulli { ppm } => rng.chance(ppm.into(), MILLION),

@@ -13,32 +13,13 @@
 //! Nothing happens between two calls: a call first does what has come due since the last one, each
 //! thing at its exact time. So a packet costs one event of the simulation, not two.
 
-mod config;
-mod discipline;
-mod loss;
-mod stats;
-#[cfg(test)]
-mod tests;
-mod trace;
-
 use std::collections::VecDeque;
 
 use manypath_base::{Instant, Rng, len64};
 
-pub use config::{
-    CoDel, Discipline, GilbertElliott, Limit, LinkConfig, Loss, MILLION, Red, Transmitter,
-};
-pub use stats::{Counter, DropReason, LinkStats};
-pub use trace::{Trace, TraceError};
-
-/// What a link carries.
-pub trait Carried: Clone {
-    /// Marks the packet with congestion experienced (RFC 3168 §5), if its sender allows it.
-    /// Returns whether it did.
-    fn mark_congestion(&mut self) -> bool {
-        false
-    }
-}
+use crate::config::{Discipline, LinkConfig, MILLION, Transmitter};
+use crate::stats::{Counter, DropReason, LinkStats};
+use crate::{Carried, discipline, loss, trace};
 
 /// What became of a pushed packet, as far as it is known at once. A packet that will be lost on
 /// the wire counts as queued: it takes its place in the queue and its time on the transmitter.
@@ -134,7 +115,8 @@ impl<T: Carried> Link<T> {
         }
         let entry = Entry { bytes: len, arrived: now, item };
         if self.is_idle() {
-            self.begin(now, entry);
+            // Asked for its counters it may have come further than the next packet's time.
+            self.begin(now.max(self.free_at), entry);
             self.advance(now);
         } else {
             self.stats.waiting.add(len);

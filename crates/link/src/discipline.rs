@@ -4,14 +4,14 @@
 
 use manypath_base::{Instant, Rng, len64};
 
-use super::config::{CoDel, Discipline, Limit, MILLION, Red};
+use crate::config::{CoDel, Discipline, Limit, MILLION, Red};
 
 /// Binary places of RED's average.
 const AVERAGE_BITS: u32 = 16;
 
 /// What a discipline remembers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// RED: the average queue in bytes, with [`AVERAGE_BITS`] binary places.
     average: u64,
     /// RED: packets since the last drop.
@@ -26,7 +26,7 @@ pub(super) struct State {
 
 impl State {
     /// Whether a packet that comes is dropped (or marked) although there is room.
-    pub(super) fn refuses(
+    pub(crate) fn refuses(
         &mut self,
         discipline: Discipline,
         limit: Limit,
@@ -70,7 +70,7 @@ impl State {
 
     /// Whether the packet that comes to the head of the queue at `now` is dropped (RFC 8289 §5.5).
     /// `left` are the bytes that wait behind it.
-    pub(super) fn drops_at_head(
+    pub(crate) fn drops_at_head(
         &mut self,
         codel: CoDel,
         now: Instant,
@@ -114,7 +114,7 @@ impl State {
 }
 
 /// Whether `limit` has been reached by what waits: packets and bytes.
-pub(super) fn reaches(limit: Limit, waiting: (u64, u64), bytes: usize) -> bool {
+pub(crate) fn reaches(limit: Limit, waiting: (u64, u64), bytes: usize) -> bool {
     match limit {
         Limit::Packets(limit) => waiting.0 >= limit,
         Limit::Bytes(limit) => waiting.1 + len64(bytes) > limit,

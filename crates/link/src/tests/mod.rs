@@ -1,9 +1,16 @@
 //! What a link does, with numbers for packets.
 
-use super::*;
-use manypath_base::Rate;
+mod definition;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+use manypath_base::{Instant, Rate, Rng, len64};
+
+use crate::{
+    Carried, CoDel, Counter, Discipline, DropReason, GilbertElliott, Limit, Link, LinkConfig,
+    LinkStats, Loss, PushOutcome, Red, Trace, Transmitter,
+};
 
 impl Carried for u32 {
     /// Odd packets allow it; a marked one is a thousand more.

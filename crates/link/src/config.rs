@@ -1,13 +1,13 @@
 //! What one direction of a link does to packets.
 //!
-//! **Owns** the description. **Leaves out** the behaviour, which is [`super::Link`]'s.
+//! **Owns** the description. **Leaves out** the behaviour, which is [`crate::Link`]'s.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use manypath_base::Rate;
 
-use super::trace::Trace;
+use crate::trace::Trace;
 
 /// Chances are counted in parts of this.
 pub const MILLION: u64 = 1_000_000;
@@ -92,6 +92,14 @@ pub enum Loss {
     GilbertElliott(GilbertElliott),
 }
 
+impl Loss {
+    /// Each packet by itself, with a chance in parts per million.
+    #[must_use]
+    pub const fn ppm(ppm: u32) -> Self {
+        if ppm == 0 { Self::None } else { Self::Bernoulli { ppm } }
+    }
+}
+
 /// Parameters of bursty loss, all in parts per million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GilbertElliott {
@@ -159,6 +167,12 @@ impl LinkConfig {
     pub fn constant(rate: Rate, delay: Duration) -> Self {
         let limit = Self::bdp(rate, delay * 2);
         Self { transmitter: Transmitter::Constant(rate), delay, limit, ..Self::default() }
+    }
+
+    /// The same with `n` megabits per second.
+    #[must_use]
+    pub fn mbps(n: u64, delay: Duration) -> Self {
+        Self::constant(Rate::from_bits_per_sec(n * 1_000_000), delay)
     }
 
     /// One bandwidth-delay product in bytes, and never fewer than ten full packets.

@@ -9,7 +9,7 @@ use manypath_base::{Instant, len64, usize64};
 use thiserror::Error;
 
 /// Bytes that may leave at one opportunity.
-pub(super) const OPPORTUNITY: u64 = 1_500;
+pub(crate) const OPPORTUNITY: u64 = 1_500;
 
 /// Moments at which a link may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +77,14 @@ impl Trace {
     }
 
     /// The time of opportunity `n`, counted from 0 over all rounds.
-    pub(super) fn moment(&self, n: u64) -> Instant {
+    pub(crate) fn moment(&self, n: u64) -> Instant {
         let count = len64(self.moments.len());
         let within = self.moments[usize64(n % count)];
         Instant::from_nanos((n / count).saturating_mul(self.round()).saturating_add(within))
     }
 
     /// The first opportunity at or after `at`.
-    pub(super) fn first_from(&self, at: Instant) -> u64 {
+    pub(crate) fn first_from(&self, at: Instant) -> u64 {
         let (rounds, within) = (at.as_nanos() / self.round(), at.as_nanos() % self.round());
         let count = len64(self.moments.len());
         // At the very end of a round the last opportunities of it are still there.
