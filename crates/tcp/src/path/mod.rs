@@ -21,7 +21,7 @@ use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{AckSample, Controller, FlowView};
 
 pub(crate) use frto::{Frto, Judgment};
-pub(crate) use mtu::{Mtu, min_mss};
+pub(crate) use mtu::{Mtu, TooBig, min_mss};
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
@@ -245,8 +245,12 @@ impl Path {
         }
     }
 
-    /// Whether a reported duplicate may be of what was sent again for this path.
+    /// Whether a reported duplicate may be of what was sent again for this path. A report of much
+    /// less than a packet is of a ping, or forged: it would make loss detection ever slower.
     pub(crate) fn concerns(&self, range: &Range<SubflowOffset>) -> bool {
+        if range.end - range.start < u64::from(self.packet / 2) {
+            return false;
+        }
         let episodes = self.episode.iter().chain(&self.recovered);
         episodes.into_iter().any(|e| e.evidence.concerns(range))
     }
