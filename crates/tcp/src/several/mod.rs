@@ -59,7 +59,7 @@ pub(crate) struct Several {
     scheduler: Box<dyn Scheduler>,
     rng: Rng,
     tail: Tail,
-    /// What lies before was repeated on a faster path because the window was closed.
+    /// What lies before was repeated on a faster path, or need not be.
     hurried: SubflowOffset,
     /// When the first piece is to be looked at again, while the window is closed.
     hurry_at: Option<Instant>,
