@@ -21,7 +21,8 @@ impl Flow {
         let round = self.paths.iter().filter_map(|p| p.rtt.srtt()).max().unwrap_or_default();
         let mut unsent = self.unsent();
         let any_well = self.paths.iter().any(Path::is_well);
-        let only = (self.send.nxt.0 < SHORT).then(|| self.paths[self.main_path()].id);
+        let main = &self.paths[self.main_path()];
+        let only = (self.send.nxt.0 < SHORT && main.may_carry()).then_some(main.id);
         let usable = |p: &&Path| p.may_carry() && only.is_none_or(|id| id == p.id);
         let mut views: SmallVec<[PathView; 4]> =
             self.paths.iter().filter(usable).map(|p| view(p, any_well)).collect();

@@ -252,11 +252,11 @@ impl Pair {
         self.swallows = Some(id);
     }
 
-    /// A RST that fits comes to `side`, on its first path.
-    pub fn reset(&mut self, side: Side) {
+    /// A RST that fits comes to `side`, on a path.
+    pub fn reset(&mut self, side: Side, path: PathId) {
         let mut segment = self.bare_ack(side);
         segment.flags = manypath_wire::Flags::RST;
-        self.deliver(side, segment);
+        self.deliver(side, path, segment);
     }
 
     /// An acknowledgment comes to `side` that reports `len` bytes, so many before the first that is
@@ -265,7 +265,7 @@ impl Pair {
         let mut segment = self.bare_ack(side);
         let start = segment.ack.wrapping_add(back.wrapping_neg());
         segment.options.sack.push(start..start.wrapping_add(len));
-        self.deliver(side, segment);
+        self.deliver(side, PATH, segment);
     }
 
     /// An error comes to `side` that says a packet was too big, the one that begins so many bytes
@@ -295,8 +295,8 @@ impl Pair {
         }
     }
 
-    fn deliver(&mut self, side: Side, segment: Segment) {
-        let received = Received { path: PATH, segment: Box::new(segment), ecn: Ecn::NotEct };
+    fn deliver(&mut self, side: Side, path: PathId, segment: Segment) {
+        let received = Received { path, segment: Box::new(segment), ecn: Ecn::NotEct };
         self.flows[side.index()].handle_segment(self.now, received, &mut Plain);
         self.drain();
     }

@@ -10,6 +10,7 @@ use manypath_cc::Algorithm;
 use crate::testing::{LinkConfig, Pair, Side, Sides, ms};
 use crate::{Barred, Config, Event};
 
+const FIRST: PathId = PathId(0);
 const SECOND: PathId = PathId(1);
 
 /// The scenario of the facts page: 20 Mb/s and 10 ms, 10 Mb/s and 40 ms, one way.
@@ -169,11 +170,30 @@ fn a_rst_while_data_is_on_several_paths_is_believed_the_second_time() {
     let mut pair = pair(1, fast(), slow(), Config::default());
     pair.write(Side::Client, 4 << 20);
     pair.run_for(ms(500));
-    pair.reset(Side::Client);
+    pair.reset(Side::Client, FIRST);
     assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Reset)), "{:?}", pair.events);
     assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
-    pair.reset(Side::Client);
+    pair.reset(Side::Client, FIRST);
     assert!(has(&pair, |e| matches!(e, Event::Closed(_))), "{:?}", pair.events);
+}
+
+/// A box that cannot place what it sees answers each segment of a flight with a RST.
+#[test]
+fn the_rsts_of_a_whole_flight_end_their_path_only() {
+    for path in [FIRST, SECOND] {
+        let mut pair = pair(1, fast(), slow(), Config::default());
+        pair.write(Side::Client, 4 << 20);
+        pair.run_for(ms(500));
+        (0..20).for_each(|_| pair.reset(Side::Client, path));
+        assert!(
+            has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Reset)),
+            "{:?}",
+            pair.events
+        );
+        assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
+        pair.reset(Side::Client, path);
+        assert!(has(&pair, |e| matches!(e, Event::Closed(_))), "{path:?}: {:?}", pair.events);
+    }
 }
 
 /// Whoever does not see a ping cannot answer it: even D-SACKs of all that it can be prove nothing.
