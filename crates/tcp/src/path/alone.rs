@@ -36,24 +36,23 @@ impl Path {
         self.used.delivered = self.delivered;
     }
 
-    /// The windows that this one's growth is coupled to, in proportion as its own is larger or smaller at
-    /// the moment than what it uses on the average. The increase for an acknowledgment is then what
-    /// the algorithm says for average windows, over the path's own window of the moment, as Reno's is:
-    /// the same in equilibrium, but a window that was cut to little comes back by steps and not in
-    /// proportion to what is left.
+    /// The windows that this one's growth is coupled to, made smaller in proportion where its own is
+    /// less at the moment than what it uses on the average. **Choice:** with RFC 6356 §4 a window that
+    /// was cut to little grows in proportion to what is left of it, where Reno's comes back by steps;
+    /// a path with losses of its own would stay below what it carries alone.
     pub(crate) fn coupled_to(&self, views: &[FlowView]) -> OwnViews {
         let own = u64::from(self.controller.cwnd());
-        let used = u64::from(self.coupled_window()).clamp(own / 4, own * 4).max(1);
+        let used = u64::from(self.used.window.unwrap_or(0)).clamp(own, own * 4).max(1);
         let scaled = |cwnd: u32| u32::try_from(u64::from(cwnd) * own / used).unwrap_or(u32::MAX);
         views.iter().map(|v| FlowView { cwnd: scaled(v.cwnd).max(1), ..*v }).collect()
     }
 
-    /// The window that others are coupled to: what is in use of it. A path that the peer's window keeps
-    /// idle would slow the others down for nothing, and windows in the middle of their swing would do
-    /// so too. **Choice:** RFC 6356 §4 takes windows as they are at the moment.
+    /// The window that others are coupled to: no more than twice what it uses on the average. A path
+    /// that the peer's window keeps idle would slow the others down for nothing.
     pub(super) fn coupled_window(&self) -> u32 {
         let cwnd = self.controller.cwnd();
-        self.used.window.map_or(cwnd, |used| used.max(self.mss.bytes()))
+        let most = |used: u32| used.saturating_mul(2).max(self.mss.bytes());
+        self.used.window.map_or(cwnd, |used| cwnd.min(most(used)))
     }
 
     /// What it could carry alone with a window of the peer of so many bytes: the best rate of late,
