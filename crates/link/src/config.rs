@@ -137,6 +137,9 @@ pub struct LinkConfig {
     pub reorder_delay: Duration,
     /// Packets that arrive twice, in parts per million. The copy takes no time on the transmitter.
     pub duplicate_ppm: u32,
+    /// Packets arrive only at whole multiples of this time, all of those between together, as over a
+    /// radio that is granted turns; at any time if it is zero.
+    pub bunch: Duration,
     /// Longest packet in bytes (IP length); longer ones vanish.
     pub mtu: u16,
 }
@@ -155,6 +158,7 @@ impl Default for LinkConfig {
             reorder_ppm: 0,
             reorder_delay: Duration::ZERO,
             duplicate_ppm: 0,
+            bunch: Duration::ZERO,
             mtu: 1_500,
         }
     }
@@ -186,6 +190,7 @@ impl LinkConfig {
     pub fn is_transparent(&self) -> bool {
         self.transmitter == Transmitter::Unlimited
             && self.delay.is_zero()
+            && self.bunch.is_zero()
             && self.loss == Loss::None
             && (self.mark_ppm, self.reorder_ppm, self.duplicate_ppm) == (0, 0, 0)
     }

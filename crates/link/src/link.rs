@@ -188,7 +188,9 @@ impl<T: Carried> Link<T> {
 
     /// When a packet arrives that left the transmitter at `left`, unless it is reordered.
     fn arrival(&self, left: Instant) -> Instant {
-        (left + self.config.delay).max(self.in_order_until)
+        let at = (left + self.config.delay).max(self.in_order_until);
+        let turn = u64::try_from(self.config.bunch.as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(at.as_nanos().checked_next_multiple_of(turn).unwrap_or(at.as_nanos()))
     }
 
     /// Cuts the link: a silent black hole. What waits or is under way vanishes.

@@ -19,9 +19,9 @@ use manypath_lab::{
     Role, Server, Topology, Transport, now,
 };
 
-const MBPS: u64 = 20;
-/// One way; the queue holds one bandwidth-delay product of twice this.
-const DELAY: Duration = Duration::from_millis(20);
+/// The bottleneck: Mb/s, and milliseconds one way; its queue holds one bandwidth-delay product of twice
+/// that. `BOTTLENECK=50/10` in the environment names another.
+const BOTTLENECK: &str = "20/20";
 const WARMUP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const BLOCK: usize = 16 << 10;
@@ -39,6 +39,8 @@ enum Rival {
     Unpaced(CongestionControl),
     /// manypath with two subflows.
     Two(CongestionControl),
+    /// manypath with one TCP connection over two paths, of which the receiver knows nothing.
+    OneEnded(CongestionControl),
 }
 
 struct Row {
@@ -52,12 +54,14 @@ const fn row(name: &'static str, rival: Rival, linux: &'static str) -> Row {
     Row { name, rival, linux }
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 12] = [
     row("linux-reno", Rival::Linux, "reno"),
     row("plain-reno", Rival::Plain(CongestionControl::NewReno), "reno"),
     row("unpaced-reno", Rival::Unpaced(CongestionControl::NewReno), "reno"),
     row("lia-reno", Rival::Two(CongestionControl::Lia), "reno"),
     row("uncoupled-reno", Rival::Two(CongestionControl::NewReno), "reno"),
+    row("one-ended-reno", Rival::OneEnded(CongestionControl::Lia), "reno"),
+    row("one-ended-uncoupled", Rival::OneEnded(CongestionControl::NewReno), "reno"),
     row("linux-cubic", Rival::Linux, "cubic"),
     row("plain-cubic", Rival::Plain(CongestionControl::Cubic), "cubic"),
     row("unpaced-cubic", Rival::Unpaced(CongestionControl::Cubic), "cubic"),
@@ -105,7 +109,10 @@ fn print(row: &Row, runs: &[Run]) {
 
 /// Both connections on one link, from the client to the server.
 fn run(row: &Row, length: Duration, seed: u64) -> Result<Run, Box<dyn Error>> {
-    let topology = Topology::builder().link("link", LinkConfig::mbps(MBPS, DELAY)).seed(seed);
+    let bottleneck = std::env::var("BOTTLENECK").unwrap_or_else(|_| BOTTLENECK.to_owned());
+    let (mbps, ms) = bottleneck.split_once('/').ok_or("BOTTLENECK is Mb/s, a slash, and ms")?;
+    let link = LinkConfig::mbps(mbps.parse()?, Duration::from_millis(ms.parse()?));
+    let topology = Topology::builder().link("link", link).seed(seed);
     let topology = topology.build()?;
     topology.kernel_mptcp(Host::Server, EndpointKind::Signal, [])?;
     let sink = |transport| {
@@ -130,12 +137,17 @@ fn run(row: &Row, length: Duration, seed: u64) -> Result<Run, Box<dyn Error>> {
         Rival::Plain(cc) | Rival::Unpaced(cc) => {
             let rival = sink(Transport::Tcp)?;
             let paced = matches!(row.rival, Rival::Plain(_));
-            ours(&topology, &rival, Sender { cc, subflows: 1, paced, total })?;
+            ours(&topology, &rival, Sender { cc, subflows: 1, paths: 1, paced, total })?;
+            (rival, None)
+        }
+        Rival::OneEnded(cc) => {
+            let rival = sink(Transport::Tcp)?;
+            ours(&topology, &rival, Sender { cc, subflows: 2, paths: 2, paced: true, total })?;
             (rival, None)
         }
         Rival::Two(cc) => {
             let rival = sink(Transport::Mptcp)?;
-            ours(&topology, &rival, Sender { cc, subflows: 2, paced: true, total })?;
+            ours(&topology, &rival, Sender { cc, subflows: 2, paths: 1, paced: true, total })?;
             (rival, None)
         }
     };
@@ -153,27 +165,42 @@ struct Sender {
     cc: CongestionControl,
     /// Between the same two addresses; one is plain TCP.
     subflows: u32,
+    /// Interfaces that have the stack's address; with two it is one connection of plain TCP.
+    paths: u32,
     paced: bool,
     total: Duration,
 }
 
 fn ours(topology: &Topology, server: &Server, how: Sender) -> Result<(), Box<dyn Error>> {
-    let Sender { cc, subflows, paced, total } = how;
+    let Sender { cc, subflows, paths, paced, total } = how;
     topology.route_to("100.64.1.0/24", 0)?;
-    let tun = topology.client().run(|| Tun::open(&TunConfig::default()))??;
-    let route = format!("route add 100.64.1.0/24 dev {}", tun.name());
-    topology.client().ip_batch(Family::V4, &[route])?;
+    let mut tuns = Vec::new();
+    for n in 0..paths {
+        let tun = topology.client().run(|| Tun::open(&TunConfig::default()))??;
+        if n == 0 {
+            let route = format!("route add 100.64.1.0/24 dev {}", tun.name());
+            topology.client().ip_batch(Family::V4, &[route])?;
+        }
+        tuns.push((format!("link{n}"), tun));
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let limits = PathLimits { per_pair: subflows, ..PathLimits::default() };
-        let endpoint = Endpoint::builder()
-            .path(tun, Path::new("link", IpAddr::from(STACK)))
+        let mut builder = Endpoint::builder();
+        for (name, tun) in tuns {
+            builder = builder.path(tun, Path::new(name, IpAddr::from(STACK)));
+        }
+        let endpoint = builder
             .limits(limits)
             .congestion_control(cc)
             .tcp(TcpConfig { pacing: paced, ..TcpConfig::default() })
             .build()?;
-        let options = ConnectOptions { plain_tcp: subflows == 1, ..ConnectOptions::default() };
+        let options = ConnectOptions {
+            plain_tcp: subflows == 1,
+            one_ended: paths == 2,
+            ..ConnectOptions::default()
+        };
         let mut stream = endpoint.connect_with(server.addr(), options).await?;
         let end = now() + total;
         let mut pattern = Pattern::new(7);

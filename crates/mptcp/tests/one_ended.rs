@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{World, addr, link, ms, simple_interface};
+use common::{World, addr, addr6, link, ms, simple_interface};
 use manypath_base::IfaceId;
 use manypath_mptcp::{ConnectOptions, Event, FallbackReason, PathDownReason, Protocol};
 use manypath_wire::{Flags, Packet, Transport};
@@ -49,6 +49,18 @@ fn a_connection_that_fell_back_goes_on_over_both_paths() {
     assert!(world.run(Duration::from_secs(20)), "{}", world.describe());
     assert!(tells(&world, |e| matches!(e, Event::FellBack(_, FallbackReason::NotSupported))));
     assert!(tells(&world, |e| matches!(e, Event::PathUp { subflow, .. } if subflow.0 == 1)));
+    let sent = world.client.sent_by_subflow();
+    assert!(sent[&1] > 4 << 20, "{sent:?}");
+    assert_eq!(protocol(&world), Protocol::OneEnded);
+}
+
+#[test]
+fn ipv6_is_spread_as_well() {
+    let mut world = World::mixed(1, &[link(20, ms(10)), link(10, ms(40))], &[true, true]);
+    let now = world.now;
+    world.client.endpoint.add_interface(now, simple_interface(1, addr6(0, 1)));
+    world.start_with(20 << 20, 1 << 20, &one_ended());
+    assert!(world.run(Duration::from_secs(20)), "{}", world.describe());
     let sent = world.client.sent_by_subflow();
     assert!(sent[&1] > 4 << 20, "{sent:?}");
     assert_eq!(protocol(&world), Protocol::OneEnded);

@@ -97,9 +97,9 @@ impl Flow {
         self.paths.iter().map(Path::info)
     }
 
-    /// How each path looks to coupled controllers.
+    /// How each path that may carry data looks to coupled controllers.
     pub fn views(&self) -> impl Iterator<Item = FlowView> + '_ {
-        self.paths.iter().map(Path::view)
+        self.paths.iter().filter(|p| p.may_carry()).map(Path::view)
     }
 
     /// Bytes received in order that were not read.

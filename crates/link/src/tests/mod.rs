@@ -64,6 +64,13 @@ fn packets_take_their_time_and_keep_their_order() {
 }
 
 #[test]
+fn bunched_packets_wait_for_the_next_turn_together() {
+    let mut link = link(LinkConfig { bunch: ms(10), ..config() });
+    push_all(&mut link, at(5), 6);
+    assert_eq!(drain(&mut link), [(20, 0), (20, 1), (20, 2), (20, 3), (20, 4), (30, 5)]);
+}
+
+#[test]
 fn marks_come_by_chance_and_only_where_they_are_allowed() {
     let config = LinkConfig { mark_ppm: 250_000, limit: Limit::Packets(10_000), ..config() };
     let mut link = link(config);

@@ -19,6 +19,7 @@ mod middlebox;
 mod mtu;
 mod options;
 mod plain;
+mod receivers;
 mod silence;
 mod simultaneous;
 mod subflows;

@@ -58,7 +58,7 @@ impl Connection {
     /// An ICMP error came about a packet of a subflow.
     pub(crate) fn handle_icmp(&mut self, now: Instant, id: SubflowId, error: &IcmpError) {
         if let Some(i) = self.index(id) {
-            self.subflows[i].flow.handle_icmp(now, PathId::from(id), error);
+            self.subflows[i].flow.handle_icmp(now, error);
             self.settle(now, i);
         }
     }

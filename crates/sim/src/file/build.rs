@@ -126,6 +126,9 @@ impl Stack {
             pacing,
             nagle,
             ecn,
+            sack,
+            timestamps,
+            window_scale,
             max_burst,
             subflows_per_pair,
             cc,
@@ -157,6 +160,9 @@ impl Stack {
         tcp.nagle = nagle.unwrap_or(tcp.nagle);
         let mode = |asks: bool| if asks { EcnMode::Ask } else { EcnMode::Off };
         tcp.ecn = ecn.map_or(tcp.ecn, mode);
+        tcp.sack = sack.unwrap_or(tcp.sack);
+        tcp.timestamps = timestamps.unwrap_or(tcp.timestamps);
+        tcp.window_scale = window_scale.unwrap_or(tcp.window_scale);
         tcp.max_burst = max_burst.map_or(tcp.max_burst, |size| bytes(size.0));
         config.announces = announce.unwrap_or(config.announces);
         Ok(())

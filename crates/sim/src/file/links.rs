@@ -81,6 +81,7 @@ impl Way {
             reorder: said.reorder.or(base.reorder),
             reorder_delay: said.reorder_delay.or(base.reorder_delay),
             duplicate: said.duplicate.or(base.duplicate),
+            bunch: said.bunch.or(base.bunch),
             middlebox: said.middlebox.or(base.middlebox),
             back: match (said.back, base.back) {
                 (Some(said), Some(base)) => Some(Box::new(said.over(&base))),
@@ -117,6 +118,7 @@ impl Way {
         config.reorder_ppm = self.reorder.map_or(config.reorder_ppm, |c| c.0);
         config.reorder_delay = self.reorder_delay.map_or(config.reorder_delay, |t| t.0);
         config.duplicate_ppm = self.duplicate.map_or(config.duplicate_ppm, |c| c.0);
+        config.bunch = self.bunch.map_or(config.bunch, |t| t.0);
         Ok(config)
     }
 

@@ -98,6 +98,12 @@ pub(crate) struct Stack {
     pub(crate) nagle: Option<bool>,
     /// Ask peers for explicit congestion notification (RFC 3168).
     pub(crate) ecn: Option<bool>,
+    /// Offer and use selective acknowledgments (RFC 2018).
+    pub(crate) sack: Option<bool>,
+    /// Offer and use timestamps (RFC 7323 §3).
+    pub(crate) timestamps: Option<bool>,
+    /// Offer and use window scaling (RFC 7323 §2); without, windows end at 64 KB.
+    pub(crate) window_scale: Option<bool>,
     pub(crate) max_burst: Option<Size>,
     pub(crate) subflows_per_pair: Option<u32>,
     pub(crate) cc: Option<String>,
@@ -150,6 +156,8 @@ pub(crate) struct Way {
     pub(crate) reorder: Option<Chance>,
     pub(crate) reorder_delay: Option<Time>,
     pub(crate) duplicate: Option<Chance>,
+    /// Packets arrive only every so often, those of the time between together.
+    pub(crate) bunch: Option<Time>,
     pub(crate) middlebox: Option<Meddling>,
     pub(crate) back: Option<Box<Way>>,
 }

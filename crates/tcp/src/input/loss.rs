@@ -54,7 +54,12 @@ impl Flow {
             }
             // An echo does not open the window (RFC 3168 §6.1.2).
             if !news.marked || path.is_recovering() {
-                grow(path, now, rtt, round_start, views);
+                if path.shares {
+                    let views = path.coupled_to(views);
+                    grow(path, now, rtt, round_start, &views);
+                } else {
+                    grow(path, now, rtt, round_start, views);
+                }
             }
             if must_resend {
                 path.grant_one();

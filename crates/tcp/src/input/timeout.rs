@@ -129,6 +129,7 @@ fn retransmission_timeout(
     views: &[FlowView],
 ) {
     let (id, flight) = (path.id, path.outstanding());
+    path.confirm_claim(board, now);
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
     path.order.clear();
     let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);

@@ -205,7 +205,7 @@ impl Flow {
         let Some(range) = self.sendable(ext) else {
             self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
             self.note_nothing_to_send();
-            return None;
+            return self.hurry_tail(now, ext);
         };
         if range.is_empty() {
             self.start_persist(now);

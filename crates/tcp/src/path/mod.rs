@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: `in_flight + lost + sacked` is what the scoreboard holds of this path.
 
+mod alone;
 mod congestion;
 mod frto;
 mod mtu;
@@ -20,8 +21,9 @@ use core::time::Duration;
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{AckSample, Controller, FlowView};
 
+use alone::Use;
 pub(crate) use frto::{Frto, Judgment};
-pub(crate) use mtu::{Mtu, min_mss};
+pub(crate) use mtu::{Mtu, TooBig, min_mss};
 pub(crate) use order::SendOrder;
 pub(crate) use rack::Rack;
 pub(crate) use recovery::{Cause, Episode, Prr};
@@ -148,6 +150,7 @@ pub(crate) struct Path {
     /// Largest flight of the present and the last round.
     flight: (u32, u32),
     pub(crate) runs: Runs,
+    used: Use,
 }
 
 impl Path {
@@ -200,6 +203,7 @@ impl Path {
             round_end: 0,
             flight: (0, 0),
             runs: Runs::default(),
+            used: Use::default(),
         }
     }
 
@@ -245,8 +249,12 @@ impl Path {
         }
     }
 
-    /// Whether a reported duplicate may be of what was sent again for this path.
+    /// Whether a reported duplicate may be of what was sent again for this path. A report of much
+    /// less than a packet is of a ping, or forged: it would make loss detection ever slower.
     pub(crate) fn concerns(&self, range: &Range<SubflowOffset>) -> bool {
+        if range.end - range.start < u64::from(self.packet / 2) {
+            return false;
+        }
         let episodes = self.episode.iter().chain(&self.recovered);
         episodes.into_iter().any(|e| e.evidence.concerns(range))
     }
@@ -455,7 +463,7 @@ impl Path {
     pub(crate) fn view(&self) -> FlowView {
         FlowView {
             path: self.id,
-            cwnd: self.controller.cwnd(),
+            cwnd: self.coupled_window(),
             srtt: self.rtt.srtt().unwrap_or_default(),
             mss: self.mss,
             since_loss: self.runs.since,

@@ -4,12 +4,16 @@
 //! Timeouts of a large packet make a smaller one a trial. A trial that gets through proves nothing
 //! yet, since the path may just have been dead: the segment size is lowered once a large packet is
 //! lost again after it.
+//!
+//! An ICMP error counts at once only where nothing so large has come through; else the path has to
+//! show by its silence that the error is true (RFC 5927 §7.2).
 
 use core::time::Duration;
 
-use manypath_base::{Instant, Mss};
+use manypath_base::{Instant, Mss, SubflowOffset};
 
 use super::Path;
+use crate::scoreboard::{Scoreboard, Status};
 
 /// Timeouts in a row of large packets before a smaller one is tried: one may be bad luck.
 const SUSPICIOUS: u8 = 2;
@@ -46,11 +50,36 @@ pub(crate) struct Mtu {
     /// A trial that came through.
     passed: Option<Mss>,
     raise_at: Option<Instant>,
+    /// Payload of the largest packet that came through, options included: the `maxsizeacked` of
+    /// RFC 5927 §7.2.
+    proven: u32,
+    /// What an error that is not believed yet said, and of which packet.
+    claim: Option<(SubflowOffset, Mss)>,
+}
+
+/// What becomes of an error that says that a packet was too big.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooBig {
+    /// Packets are to be as small as that.
+    Believed,
+    /// It contradicts what is known, or waits for a timeout to confirm it.
+    Doubted,
 }
 
 impl Mtu {
     pub(crate) const fn new(ceiling: Mss, v6: bool) -> Self {
-        Self { v6, ceiling, timeouts: 0, suspect: 0, trial: None, passed: None, raise_at: None }
+        Self {
+            v6,
+            ceiling,
+            timeouts: 0,
+            suspect: 0,
+            trial: None,
+            passed: None,
+            raise_at: None,
+            proven: 0,
+            claim: None,
+        }
     }
 
     fn step_below(&self, mss: Mss) -> Mss {
@@ -81,6 +110,42 @@ impl Path {
         self.set_mss(mss);
         self.mtu.forget();
         self.mtu.raise_at = Some(now + RAISE);
+    }
+
+    /// An error says that the packet which began at `at`, with `left` bytes of its piece, was larger
+    /// than `mss` allows.
+    ///
+    /// Only a packet that was so large can have caused it. Where packets larger than it claims came
+    /// through, it waits: what it is about must not be delivered by the time that the path is found
+    /// silent (RFC 5927 §7.2). **Choice:** of several such errors the first, until it is settled, so
+    /// that none can displace another.
+    pub(crate) fn on_too_big(&mut self, at: SubflowOffset, left: u64, mss: Mss) -> TooBig {
+        if mss >= self.mss || left <= self.payload_beside_options(mss).into() {
+            return TooBig::Doubted;
+        }
+        if self.mtu.proven <= mss.bytes() {
+            return TooBig::Believed;
+        }
+        self.mtu.claim.get_or_insert((at, mss));
+        TooBig::Doubted
+    }
+
+    /// Forgets a doubted error whose packet was delivered after all.
+    pub(crate) fn settle_claim(&mut self, board: &Scoreboard) {
+        let missing = |at| {
+            board
+                .at(at)
+                .is_some_and(|piece| piece.path == self.id && piece.status != Status::Sacked)
+        };
+        self.mtu.claim = self.mtu.claim.filter(|&(at, _)| missing(at));
+    }
+
+    /// The path is silent: a doubted error whose packet is still missing was true.
+    pub(crate) fn confirm_claim(&mut self, board: &Scoreboard, now: Instant) {
+        self.settle_claim(board);
+        if let Some((_, mss)) = self.mtu.claim.take() {
+            self.lower_mss(mss, now);
+        }
     }
 
     /// The time of small packets is over: what caused them may be.
@@ -128,6 +193,8 @@ impl Path {
 
     /// A piece of `bytes` came through.
     pub(super) fn note_size(&mut self, bytes: u32) {
+        let options = self.mss.bytes().saturating_sub(self.packet);
+        self.mtu.proven = self.mtu.proven.max(bytes.min(self.packet) + options);
         if self.mtu.suspect == 0 {
             return;
         }

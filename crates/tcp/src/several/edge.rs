@@ -1,12 +1,24 @@
-//! The left edge of a closed window: what holds it up on a slow path goes out again on a faster
-//! one, once.
+//! The left edge of a closed window, and the tail of what there is to send: what holds them up on a
+//! slow path goes out again on a faster one, once.
+
+use core::time::Duration;
 
 use manypath_base::Instant;
 
 use crate::flow::Transmit;
 use crate::path::Path;
-use crate::scoreboard::Status;
+use crate::scoreboard::{Sent, Status};
 use crate::{Extension, Flow};
+
+/// A piece on a slow path that a faster one could repeat.
+struct Held {
+    /// Its place in the scoreboard.
+    piece: usize,
+    sent_at: Instant,
+    slow_rtt: Duration,
+    /// The faster path, by its place, and its round-trip time.
+    fast: (usize, Duration),
+}
 
 impl Flow {
     /// The window is closed. If the first piece has been under way on a slow path for longer than
@@ -16,29 +28,62 @@ impl Flow {
         let several = self.several.as_mut()?;
         several.hurry_at = None;
         several.window.on_closed(now, outstanding);
-        let first = self.board.iter().next()?;
-        let (start, slow, sent_at) = (first.range.start, first.path, first.sent_at);
-        let hurried = self.several.as_ref()?.hurried;
-        if first.status != Status::InFlight || start < hurried {
-            return None;
-        }
-        let slow_rtt = self.paths.iter().find(|p| p.id == slow)?.rtt.srtt()?;
-        let usable = |p: &Path| p.id != slow && p.is_well() && p.room() > 0;
-        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
-        let fastest = rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min();
-        let (fast_rtt, i) = fastest.filter(|&(rtt, _)| rtt < slow_rtt)?;
-        let due = sent_at + fast_rtt;
-        let limit = self.burst(i).min(self.paths[i].room());
+        several.harm.on_blocked();
+        let held = self.held_up(0)?;
+        let due = held.sent_at + held.fast.1;
         let several = self.several.as_mut()?;
         if due > now {
             several.hurry_at = Some(due);
             return None;
         }
         several.scheduler.on_blocked();
-        let transmit = self.resend(now, 0, i, limit, ext);
-        if let (Some(several), Some(first)) = (self.several.as_mut(), self.board.iter().next()) {
-            several.hurried = first.range.end;
+        Some(self.repeat(now, &held, ext))
+    }
+
+    /// There is nothing more to send. A path with room repeats what a slower one would deliver later
+    /// than it, or should have delivered.
+    pub(crate) fn hurry_tail(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        let hurried = self.several.as_ref()?.hurried;
+        let untried = |s: &Sent| s.status == Status::InFlight && s.range.start >= hurried;
+        let slow = |s: &Sent| self.paths.iter().any(|p| p.id == s.path && self.is_slow(p));
+        let piece = self.board.iter().position(|s| untried(s) && slow(s))?;
+        let held = self.held_up(piece)?;
+        let expected = held.sent_at + held.slow_rtt;
+        if now <= expected && expected <= now + held.fast.1 {
+            return None;
         }
-        Some(transmit)
+        Some(self.repeat(now, &held, ext))
+    }
+
+    /// Whether another path that has room is faster.
+    fn is_slow(&self, path: &Path) -> bool {
+        let faster = |p: &Path| p.id != path.id && p.is_well() && p.rtt.srtt() < path.rtt.srtt();
+        self.paths.iter().any(|p| faster(p) && p.rtt.srtt().is_some() && p.room() > 0)
+    }
+
+    /// A piece that was not repeated before, where a faster path has room for it.
+    fn held_up(&self, piece: usize) -> Option<Held> {
+        let first = self.board.iter().nth(piece)?;
+        if first.status != Status::InFlight || first.range.start < self.several.as_ref()?.hurried {
+            return None;
+        }
+        let slow = self.paths.iter().find(|p| p.id == first.path)?;
+        let slow_rtt = slow.rtt.srtt()?;
+        let usable = |p: &Path| p.id != slow.id && p.is_well() && p.room() > 0;
+        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
+        let fastest = rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min();
+        let (fast_rtt, i) = fastest.filter(|&(rtt, _)| rtt < slow_rtt)?;
+        Some(Held { piece, sent_at: first.sent_at, slow_rtt, fast: (i, fast_rtt) })
+    }
+
+    fn repeat(&mut self, now: Instant, held: &Held, ext: &mut dyn Extension) -> Transmit {
+        let (i, _) = held.fast;
+        let limit = self.burst(i).min(self.paths[i].room());
+        let transmit = self.resend(now, held.piece, i, limit, ext);
+        let end = self.board.get(held.piece).range.end;
+        if let Some(several) = self.several.as_mut() {
+            several.hurried = end;
+        }
+        transmit
     }
 }

@@ -31,6 +31,7 @@ impl Flow {
         if self.several.is_none() || !self.has_well_beside(i) {
             return;
         }
+        self.paths[i].confirm_claim(&self.board, now);
         self.hand_over(i, now);
         self.note_strike(now, i);
     }

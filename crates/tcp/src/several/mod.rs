@@ -59,14 +59,16 @@ pub(crate) struct Several {
     scheduler: Box<dyn Scheduler>,
     rng: Rng,
     tail: Tail,
-    /// What lies before was repeated on a faster path because the window was closed.
+    /// What lies before was repeated on a faster path, or need not be.
     hurried: SubflowOffset,
     /// When the first piece is to be looked at again, while the window is closed.
     hurry_at: Option<Instant>,
     harm: Harm,
     window: UsableWindow,
-    /// A RST came on the first path, and is believed if another comes.
-    doubted_reset: bool,
+    /// When a RST came on the first path; it is believed if another comes later.
+    doubted_first: Option<Instant>,
+    /// When the last one came on a further path that carried data.
+    doubted_further: Option<Instant>,
 }
 
 impl Flow {
@@ -98,7 +100,8 @@ impl Flow {
                 hurry_at: None,
                 harm: Harm::new(now),
                 window: UsableWindow::default(),
-                doubted_reset: false,
+                doubted_first: None,
+                doubted_further: None,
             })
         });
         Ok(())

@@ -1,9 +1,9 @@
-//! D-SACK pings: a byte that was acknowledged long ago is sent again on a path, and the peer
-//! answers at once with a D-SACK that names it (RFC 2883 §4.1). That proves that the path leads to
+//! D-SACK pings: a few bytes that were acknowledged long ago are sent again on a path, and the peer
+//! answers at once with a D-SACK that names them (RFC 2883 §4.1). That proves that the path leads to
 //! the peer, that it lives, and how long its round trip is, at no risk to the data.
 //!
-//! **Invariants**: which byte is drawn at random, so that one who does not see the ping cannot
-//! answer it; the TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves
+//! **Invariants**: which bytes is drawn at random, where and how many, 17 bits in all, so that one who
+//! does not see the ping cannot answer it, and after many wrong answers none counts; the TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves
 //! beyond what is still under way (RFC 7323 §4.3, §5.3).
 
 use alloc::collections::VecDeque;
@@ -21,7 +21,12 @@ use crate::path::{Health, Path, Standing};
 use crate::{Event, Extension, Flow};
 
 /// Bytes kept to draw from.
-pub(crate) const KEPT: u64 = 1_024;
+pub(crate) const KEPT: u64 = 2_048;
+/// Most bytes of a ping.
+const LONGEST: u64 = 64;
+/// So many answers that name other bytes, and a ping is void: one who tries them all would have to
+/// be lucky once in a hundred.
+const MAX_GUESSES: u16 = 1_024;
 /// Pings of a path that failed are this far apart: nothing else would show that it is back.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between pings of a path that was never proven.
@@ -46,24 +51,29 @@ impl Tail {
         self.end = end;
     }
 
-    fn draw(&self, rng: &mut Rng) -> Option<(SubflowOffset, u8)> {
-        let back = rng.below(len64(self.bytes.len()));
-        let byte = *self.bytes.iter().rev().nth(usize64(back))?;
-        Some((SubflowOffset(self.end.0 - 1 - back), byte))
+    fn draw(&self, rng: &mut Rng) -> Option<(SubflowOffset, Bytes)> {
+        let kept = len64(self.bytes.len());
+        let len = 1 + rng.below(LONGEST.min(kept.max(1)));
+        let first = rng.below((kept + 1).saturating_sub(len));
+        let bytes: Bytes =
+            self.bytes.iter().skip(usize64(first)).take(usize64(len)).copied().collect();
+        (!bytes.is_empty()).then_some((SubflowOffset(self.end.0 - kept + first), bytes))
     }
 }
 
 /// Pings of one path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ping {
-    /// The byte that was repeated last, and when.
-    asked: Option<(SubflowOffset, Instant)>,
+    /// The bytes that were repeated last: where they begin, how many, and when.
+    asked: Option<(SubflowOffset, u64, Instant)>,
     /// When the next one is due.
     at: Option<Instant>,
     /// It is, and waits to be sent.
     due: bool,
     /// Unanswered ones in a row.
     tries: u32,
+    /// Answers that named other bytes.
+    guesses: u16,
 }
 
 impl Ping {
@@ -82,8 +92,16 @@ impl Ping {
         }
     }
 
+    /// An answer came that does not fit.
+    fn on_guess(&mut self) {
+        self.guesses = self.guesses.saturating_add(1);
+        if self.guesses >= MAX_GUESSES {
+            self.asked = None;
+        }
+    }
+
     fn is_answer(&self, range: &Range<SubflowOffset>) -> bool {
-        self.asked.is_some_and(|(at, _)| *range == (at..at + 1))
+        self.asked.is_some_and(|(at, len, _)| *range == (at..at + len))
     }
 }
 
@@ -118,18 +136,18 @@ impl Flow {
     pub(crate) fn ping(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let several = self.several.as_mut()?;
         let i = self.paths.iter().position(|p| p.ping.due)?;
-        let (at, byte) = several.tail.draw(&mut several.rng)?;
+        let (at, bytes) = several.tail.draw(&mut several.rng)?;
         let tsval = self.board.iter().next().map(|first| first.tsval);
         self.note_unanswered(i);
         let path = &mut self.paths[i];
         path.ping.due = false;
-        path.ping.asked = Some((at, now));
+        (path.ping.asked, path.ping.guesses) = (Some((at, len64(bytes.len()), now)), 0);
         path.ping.tries += 1;
         path.ping.at = Some(now + path.ping_wait());
         let draft =
             Draft { path: i, range: at..at, tsval, ..Draft::new(Phase::Open, Flags::ACK, 0) };
         let mut transmit = self.finish(now, &draft, ext);
-        transmit.segment.payload = Payload::from(Bytes::copy_from_slice(&[byte]));
+        transmit.segment.payload = Payload::from(bytes);
         self.counters.pings_sent += 1;
         Some(transmit)
     }
@@ -146,9 +164,14 @@ impl Flow {
 
     /// Takes a D-SACK that answers a ping; returns whether it was one.
     pub(crate) fn take_pong(&mut self, now: Instant, range: &Range<SubflowOffset>) -> bool {
-        let Some(i) = self.paths.iter().position(|p| p.ping.is_answer(range)) else { return false };
+        let Some(i) = self.paths.iter().position(|p| p.ping.is_answer(range)) else {
+            if range.end - range.start <= LONGEST {
+                self.paths.iter_mut().for_each(|p| p.ping.on_guess());
+            }
+            return false;
+        };
         let path = &mut self.paths[i];
-        if let Some((_, sent)) = path.ping.asked {
+        if let Some((_, _, sent)) = path.ping.asked {
             path.rtt.sample(now.since(sent), now);
         }
         path.ping = Ping::default();

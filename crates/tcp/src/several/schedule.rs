@@ -1,11 +1,15 @@
 //! Which path the next bytes take.
 
-use manypath_base::Instant;
+use manypath_base::{Instant, PathId};
 use manypath_sched::{Demand, PathView};
 use smallvec::SmallVec;
 
 use crate::path::{Health, Path};
 use crate::{Extension, Flow};
+
+/// What is no longer than this goes over one path: a loss on a second, of which nothing is known yet,
+/// would cost more than it can gain.
+const SHORT: u64 = 128 << 10;
 
 impl Flow {
     /// The path for new data; `None` where none has room, all wait for their pace, or the
@@ -17,14 +21,20 @@ impl Flow {
         let round = self.paths.iter().filter_map(|p| p.rtt.srtt()).max().unwrap_or_default();
         let mut unsent = self.unsent();
         let any_well = self.paths.iter().any(Path::is_well);
+        let main = &self.paths[self.main_path()];
+        let only = (self.send.nxt.0 < SHORT && main.may_carry()).then_some(main.id);
+        let usable = |p: &&Path| p.may_carry() && only.is_none_or(|id| id == p.id);
         let mut views: SmallVec<[PathView; 4]> =
-            self.paths.iter().filter(|p| p.may_carry()).map(|p| view(p, any_well)).collect();
+            self.paths.iter().filter(usable).map(|p| view(p, any_well)).collect();
         let several = self.several.as_mut()?;
         let usable = several.window.bytes(now, round).saturating_sub(outstanding);
         let window = edge.min(usable) + sacked;
         for _ in 0..views.len() {
             let picked = several.scheduler.pick(&Demand { unsent, window }, &views)?;
             let i = self.paths.iter().position(|p| p.id == picked)?;
+            if is_sooner_done(&views, picked, unsent) {
+                return None;
+            }
             let Some(at) = self.paths[i].paced_until(now) else { return Some(i) };
             self.pace_at = Some(self.pace_at.map_or(at, |other| other.min(at)));
             // What it will take soon is not for the others.
@@ -37,6 +47,19 @@ impl Flow {
         }
         None
     }
+}
+
+/// Whether a faster path would be done with all that waits before the picked one delivers the first
+/// of it (ECF, Lim et al., CoNEXT 2017).
+fn is_sooner_done(views: &[PathView], picked: PathId, unsent: u64) -> bool {
+    let busy = views.iter().filter(|v| v.alive && v.in_flight > 0);
+    let (Some(fast), Some(slow)) =
+        (busy.min_by_key(|v| v.srtt), views.iter().find(|v| v.id == picked))
+    else {
+        return false;
+    };
+    let cwnd = u128::from(fast.cwnd);
+    (u128::from(unsent) + cwnd) * fast.srtt.as_nanos() < cwnd * slow.srtt.as_nanos()
 }
 
 /// What a path takes now, if that is a pair of packets: with single packets, given to the paths in

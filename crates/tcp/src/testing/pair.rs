@@ -9,7 +9,7 @@ use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
 use manypath_cc::{Algorithm, Config as CcConfig};
 use manypath_sched::Algorithm as Scheduling;
-use manypath_wire::{Ecn, Segment};
+use manypath_wire::{Ecn, IcmpError, IcmpKind, Segment};
 
 use super::link::{Link, LinkConfig, packets, wire_len};
 use super::setup::{self, PATH};
@@ -247,25 +247,36 @@ impl Pair {
         self.links[side.index()].set_down(down);
     }
 
-    /// A further path of the client loses whatever has more than one byte.
+    /// A further path of the client loses whatever is longer than a ping.
     pub fn swallow(&mut self, id: PathId) {
         self.swallows = Some(id);
     }
 
-    /// A RST that fits comes to `side`, on its first path.
-    pub fn reset(&mut self, side: Side) {
+    /// A RST that fits comes to `side`, on a path.
+    pub fn reset(&mut self, side: Side, path: PathId) {
         let mut segment = self.bare_ack(side);
         segment.flags = manypath_wire::Flags::RST;
-        self.deliver(side, segment);
+        self.deliver(side, path, segment);
     }
 
-    /// An acknowledgment comes to `side` that reports one byte, so many before the first that is
+    /// An acknowledgment comes to `side` that reports `len` bytes, so many before the first that is
     /// not acknowledged, as a duplicate (RFC 2883 §4).
-    pub fn forge_duplicate(&mut self, side: Side, back: u32) {
+    pub fn forge_duplicate(&mut self, side: Side, back: u32, len: u32) {
         let mut segment = self.bare_ack(side);
         let start = segment.ack.wrapping_add(back.wrapping_neg());
-        segment.options.sack.push(start..start.wrapping_add(1));
-        self.deliver(side, segment);
+        segment.options.sack.push(start..start.wrapping_add(len));
+        self.deliver(side, PATH, segment);
+    }
+
+    /// An error comes to `side` that says a packet was too big, the one that begins so many bytes
+    /// after the first that is not acknowledged.
+    pub fn too_big(&mut self, side: Side, ahead: u32, mtu: u32) {
+        let flow = &mut self.flows[side.index()];
+        let (local, remote) = (flow.local, flow.remote);
+        let seq = flow.send.una.seq(flow.send.isn).wrapping_add(ahead);
+        let kind = IcmpKind::PacketTooBig { mtu };
+        flow.handle_icmp(self.now, &IcmpError { kind, local, remote, seq });
+        self.drain();
     }
 
     /// What the peer of `side` might have sent last.
@@ -277,15 +288,15 @@ impl Pair {
             seq: flow.recv.nxt().seq(flow.recv.isn),
             ack: flow.send.una.seq(flow.send.isn),
             flags: manypath_wire::Flags::ACK,
-            window: u16::MAX,
+            window: u16::try_from(flow.send.window >> flow.agreed.send_scale).unwrap_or(u16::MAX),
             urgent: 0,
             options: Default::default(),
             payload: Default::default(),
         }
     }
 
-    fn deliver(&mut self, side: Side, segment: Segment) {
-        let received = Received { path: PATH, segment: Box::new(segment), ecn: Ecn::NotEct };
+    fn deliver(&mut self, side: Side, path: PathId, segment: Segment) {
+        let received = Received { path, segment: Box::new(segment), ecn: Ecn::NotEct };
         self.flows[side.index()].handle_segment(self.now, received, &mut Plain);
         self.drain();
     }
@@ -388,7 +399,7 @@ impl Pair {
 
     fn post(&mut self, (from, path): (Side, PathId), packet: &Segment, ecn: Ecn) {
         self.check_promise(from, packet);
-        if self.swallows == Some(path) && from == Side::Client && packet.payload.len() > 1 {
+        if self.swallows == Some(path) && from == Side::Client && packet.payload.len() > 64 {
             return;
         }
         let further = self.further.iter_mut().find(|(id, _)| *id == path && from == Side::Client);

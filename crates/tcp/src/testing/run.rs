@@ -363,7 +363,7 @@ impl Run {
         let (local, remote): (SocketAddr, SocketAddr) = (address(1), address(2));
         let seq = self.script.isn.wrapping_add(seq);
         let now = self.now;
-        self.flow().handle_icmp(now, PATH, &IcmpError { kind, local, remote, seq });
+        self.flow().handle_icmp(now, &IcmpError { kind, local, remote, seq });
     }
 }
 

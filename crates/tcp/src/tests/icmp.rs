@@ -66,6 +66,52 @@ fn too_big_packets_are_cut_and_sent_again() {
     );
 }
 
+/// RFC 5927 §7.2: where packets of that size came through, an error waits for the path to confirm it
+/// by its silence, and is forgotten where the packet that it quotes arrives.
+#[test]
+fn an_error_against_the_evidence_waits_for_a_timeout() {
+    Script::established().mss(1000).run(
+        "
+        0ms    write 1000
+        0ms    > 1:1001
+        40ms   < ack 1001
+        50ms   write 1000
+        50ms   > 1001:2001
+        55ms   icmp 552 1001
+        55ms   check mss 1000
+        90ms   < ack 2001
+        100ms  write 1000
+        100ms  > 2001:3001
+        105ms  icmp 600 2001
+        140ms  < ack 3001
+        150ms  write 1000
+        150ms  > 3001:4001
+        155ms  icmp 612 3001        // true: the path has changed
+        155ms  check mss 1000
+        270ms  > 3001:4001
+        470ms  > 3001:3573
+        470ms  check mss 572
+        510ms  < ack 3573
+        510ms  > 3573:4001
+        550ms  < ack 4001
+        ",
+    );
+}
+
+/// RFC 5927 §7.2: a packet that is no larger than the error claims did not cause it.
+#[test]
+fn an_error_about_a_small_packet_is_forged() {
+    Script::established().mss(1000).run(
+        "
+        0ms   write 400
+        0ms   > 1:401
+        5ms   icmp 552 1
+        5ms   check mss 1000
+        40ms  < ack 401
+        ",
+    );
+}
+
 /// RFC 5927 §4.1: an error about something that is not in flight is forged or late; and no error
 /// makes packets absurdly small.
 #[test]

@@ -1,6 +1,7 @@
 //! A flow over several paths to a peer that knows of one: nothing is lost, the paths pool, a dead
 //! one is left, and what is forged changes nothing.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use manypath_base::{Mss, PathId, Rate, Rng};
@@ -9,6 +10,7 @@ use manypath_cc::Algorithm;
 use crate::testing::{LinkConfig, Pair, Side, Sides, ms};
 use crate::{Barred, Config, Event};
 
+const FIRST: PathId = PathId(0);
 const SECOND: PathId = PathId(1);
 
 /// The scenario of the facts page: 20 Mb/s and 10 ms, 10 Mb/s and 40 ms, one way.
@@ -52,11 +54,7 @@ fn two_paths_carry_together_what_each_could_alone() {
     let got = goodput(&mut pair, Duration::from_secs(20));
     assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
     // Of 28.96 Mb/s.
-    assert!(
-        got >= 2_750,
-        "{got}: {:#?}",
-        pair.flow(Side::Client).paths().collect::<alloc::vec::Vec<_>>()
-    );
+    assert!(got >= 2_750, "{got}: {:#?}", pair.flow(Side::Client).paths().collect::<Vec<_>>());
 }
 
 #[test]
@@ -155,7 +153,7 @@ fn a_path_that_leads_nowhere_carries_nothing() {
     assert!(pair.flow(Side::Client).counters().pings_sent > 2);
 }
 
-/// It passes the byte of a ping and swallows what is out of order: harmless to one path, a grave to
+/// It passes the bytes of a ping and swallows what is out of order: harmless to one path, a grave to
 /// a second.
 #[test]
 fn a_path_that_takes_pings_and_swallows_data_is_barred() {
@@ -186,23 +184,94 @@ fn a_rst_while_data_is_on_several_paths_is_believed_the_second_time() {
     let mut pair = pair(1, fast(), slow(), Config::default());
     pair.write(Side::Client, 4 << 20);
     pair.run_for(ms(500));
-    pair.reset(Side::Client);
+    pair.reset(Side::Client, FIRST);
     assert!(has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Reset)), "{:?}", pair.events);
     assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
-    pair.reset(Side::Client);
+    pair.reset(Side::Client, FIRST);
     assert!(has(&pair, |e| matches!(e, Event::Closed(_))), "{:?}", pair.events);
 }
 
-/// Whoever does not see a ping cannot answer it: D-SACKs of single bytes prove nothing.
+/// A box that cannot place what it sees answers each segment of a flight with a RST.
+#[test]
+fn the_rsts_of_a_whole_flight_end_their_path_only() {
+    for path in [FIRST, SECOND] {
+        let mut pair = pair(1, fast(), slow(), Config::default());
+        pair.write(Side::Client, 4 << 20);
+        pair.run_for(ms(500));
+        (0..20).for_each(|_| pair.reset(Side::Client, path));
+        assert!(
+            has(&pair, |e| *e == Event::PathBarred(SECOND, Barred::Reset)),
+            "{:?}",
+            pair.events
+        );
+        assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
+        pair.reset(Side::Client, path);
+        assert!(has(&pair, |e| matches!(e, Event::Closed(_))), "{path:?}: {:?}", pair.events);
+    }
+}
+
+/// Whoever does not see a ping cannot answer it: even D-SACKs of all that it can be prove nothing.
 #[test]
 fn guessed_answers_prove_no_path() {
     let mut pair = Pair::new(1, sides(fast()));
     assert!(pair.transfer(100_000, ms(1_000)).intact);
     pair.add_path(1, LinkConfig { loss: 10_000, ..slow() }, Algorithm::Lia);
     pair.run_for(ms(100));
-    for back in 1..8 {
-        pair.forge_duplicate(Side::Client, back * 100);
+    for back in 1..=2_048 {
+        (1..=64).for_each(|len| pair.forge_duplicate(Side::Client, back, len));
     }
     let second = pair.flow(Side::Client).paths().find(|p| p.id == SECOND).expect("it is there");
     assert!(!second.usable, "{second:?}");
+}
+
+/// RFC 5927 §7.2: whoever sees a path, or guesses, and forges errors about whatever may be in flight
+/// makes no packet smaller where packets come through.
+#[test]
+fn forged_errors_make_no_packets_smaller() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    pair.write(Side::Client, 1 << 30);
+    pair.run_for(Duration::from_secs(1));
+    let before: Vec<_> = pair.flow(Side::Client).paths().map(|p| p.mss).collect();
+    for n in 0..2_000u32 {
+        pair.run_for(ms(5));
+        pair.too_big(Side::Client, n * 1_237 % 400_000, 552 + n % 700);
+    }
+    assert_eq!(pair.flow(Side::Client).paths().map(|p| p.mss).collect::<Vec<_>>(), before);
+    let sent: Vec<_> = pair.flow(Side::Client).paths().map(|p| p.sent >> 20).collect();
+    assert!(sent.iter().all(|&mib| mib >= 8), "both carry on: {sent:?}");
+}
+
+/// A path whose packets have become too big for it, and no other, sends smaller ones.
+#[test]
+fn a_true_error_makes_the_packets_of_its_path_smaller() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    pair.write(Side::Client, 1 << 30);
+    pair.run_for(Duration::from_secs(2));
+    pair.cut_path(SECOND, true);
+    // What was on the wire arrives first: no error is about that.
+    pair.run_for(ms(150));
+    for ahead in (0..400_000).step_by(500) {
+        pair.too_big(Side::Client, ahead, 1_280);
+    }
+    pair.run_for(Duration::from_secs(1));
+    let mss: Vec<_> = pair.flow(Side::Client).paths().map(|p| p.mss).collect();
+    assert_eq!(mss, [Mss(1_460), Mss(1_240)]);
+}
+
+/// Row 22 of the threats: D-SACKs of what was never a ping, or of what was sent again, change neither
+/// windows nor paths.
+#[test]
+fn forged_duplicates_change_nothing() {
+    let run = |forges: bool| {
+        let mut pair = pair(1, fast(), slow(), Config::default());
+        pair.write(Side::Client, 1 << 30);
+        for n in 0..1_000 {
+            pair.run_for(ms(5));
+            if forges {
+                pair.forge_duplicate(Side::Client, n * 7 % 3_000 + 70, n % 64 + 1);
+            }
+        }
+        (pair.received(Side::Server), pair.flow(Side::Client).counters().spurious_recoveries)
+    };
+    assert_eq!(run(true), run(false));
 }

@@ -1,0 +1,99 @@
+//! One TCP connection over several paths to receivers that know nothing of it, over many networks:
+//! nowhere worse than over the best of the paths alone, and no byte lost.
+//!
+//! The table of `docs/one-ended.md` is what `the_whole_table` prints:
+//!
+//! ```sh
+//! cargo test --release -p manypath-sim --test one_ended -- --ignored --nocapture
+//! ```
+
+mod networks;
+
+use std::thread;
+
+use networks::{Cell, Link, RECEIVERS, Receiver, Score, Size, every_cell};
+
+/// The least that all paths together carry of what the best carries alone.
+const BAR: f64 = 0.95;
+
+/// A further path beside 20 Mb/s and 10 ms: its part of the rate and times the delay.
+fn beside(rate: f64, delay: u32) -> Link {
+    Link { kbps: kbps(rate), delay: 10 * delay, loss: "0%" }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small")]
+fn kbps(part: f64) -> u32 {
+    (part * 20_000.0) as u32
+}
+
+fn first() -> Link {
+    beside(1.0, 1)
+}
+
+fn cell(links: &[Link], receiver: &'static Receiver, size: Size) -> Cell {
+    Cell { links: links.to_vec(), receiver, size }
+}
+
+/// Runs cells on all processors, each with these seeds.
+fn scores(cells: &[Cell], seeds: &[u64]) -> Vec<Score> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let part = cells.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let run = |cells: &'_ [Cell]| cells.iter().map(|c| c.score(seeds)).collect::<Vec<_>>();
+        let started: Vec<_> =
+            cells.chunks(part).map(|cells| scope.spawn(move || run(cells))).collect();
+        started.into_iter().flat_map(|t| t.join().expect("a run does not panic")).collect()
+    })
+}
+
+#[test]
+fn several_paths_do_no_worse_than_the_best_of_them() {
+    let lossy = |link: Link, loss| Link { loss, ..link };
+    let unequal = [first(), beside(0.5, 4)];
+    let mut cells: Vec<Cell> =
+        RECEIVERS.iter().map(|receiver| cell(&unequal, receiver, Size::Long)).collect();
+    let plain = &RECEIVERS[0];
+    let networks = [
+        vec![first(), first()],
+        vec![first(), beside(0.1, 10)],
+        vec![first(), beside(4.0, 4)],
+        vec![first(), lossy(beside(0.5, 4), "2%")],
+        vec![lossy(first(), "1%"), beside(0.5, 4)],
+        vec![first(), first(), beside(0.5, 4)],
+        vec![first(), first(), first(), beside(0.25, 10)],
+    ];
+    cells.extend(networks.iter().map(|links| cell(links, plain, Size::Long)));
+    cells.push(cell(&unequal, plain, Size::Bytes(64 << 10)));
+    cells.push(cell(&unequal, plain, Size::Bytes(1 << 20)));
+    let scores = scores(&cells, &[1]);
+    for (cell, score) in cells.iter().zip(&scores) {
+        println!("{:.3} {cell}", score.ratio);
+    }
+    let bad: Vec<_> =
+        cells.iter().zip(&scores).filter(|(_, s)| s.ratio < BAR || s.corrupt).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn a_receiver_without_sack_gets_one_path() {
+    let receiver =
+        RECEIVERS.iter().find(|r| r.stack.contains("sack = false")).expect("it is there");
+    let score = cell(&[first(), first()], receiver, Size::Bytes(1 << 20)).score(&[1]);
+    assert_eq!((score.paths, score.corrupt), (1, false));
+}
+
+#[test]
+#[ignore = "the whole table takes half an hour"]
+fn the_whole_table() {
+    let part = std::env::var("PART").map_or(1, |n| n.parse().expect("a number"));
+    let cells: Vec<Cell> = every_cell().into_iter().step_by(part).collect();
+    let seeds = std::env::var("SEEDS").map_or(3, |n| n.parse().expect("a number"));
+    let scores = scores(&cells, &(1..=seeds).collect::<Vec<u64>>());
+    println!("{}", networks::table(&cells, &scores));
+    let mut below: Vec<_> = cells.iter().zip(&scores).filter(|(_, s)| s.ratio < BAR).collect();
+    below.sort_by(|a, b| a.1.ratio.total_cmp(&b.1.ratio));
+    for (cell, score) in &below {
+        println!("below: {:.3} {cell}", score.ratio);
+    }
+    assert!(below.is_empty(), "{} of {} cells", below.len(), cells.len());
+}

@@ -1,0 +1,73 @@
+//! What one of several paths carries, and what it could if it were the only one.
+
+use core::time::Duration;
+
+use manypath_base::{Rate, len32, usize64};
+
+use manypath_cc::FlowView;
+
+use super::Path;
+use crate::input::OwnViews;
+
+/// A new measure counts for this part.
+const WEIGHT: u32 = 4;
+
+/// How much of its window a path uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Use {
+    /// Bytes delivered when it was looked at last.
+    delivered: u64,
+    /// Bytes delivered a round trip, smoothed.
+    window: Option<u32>,
+}
+
+impl Path {
+    /// A time is over in which there was always something to send.
+    pub(crate) fn note_use(&mut self, span: Duration) {
+        let rate = Rate::from_transfer(self.delivered - self.used.delivered, span);
+        let Some(srtt) = self.rtt.srtt() else { return };
+        let window = len32(usize64(rate.bytes_in(srtt)));
+        let smoothed = |old: u32| old - old / WEIGHT + window / WEIGHT;
+        self.used.window = Some(self.used.window.map_or(window, smoothed));
+    }
+
+    /// The next such time begins.
+    pub(crate) fn begin_use(&mut self) {
+        self.used.delivered = self.delivered;
+    }
+
+    /// The windows that this one's growth is coupled to, made smaller in proportion where its own is
+    /// less at the moment than what it uses on the average. **Choice:** with RFC 6356 §4 a window that
+    /// was cut to little grows in proportion to what is left of it, where Reno's comes back by steps;
+    /// a path with losses of its own would stay below what it carries alone.
+    pub(crate) fn coupled_to(&self, views: &[FlowView]) -> OwnViews {
+        let own = u64::from(self.controller.cwnd());
+        let used = u64::from(self.used.window.unwrap_or(0)).clamp(own, own * 4).max(1);
+        let scaled = |cwnd: u32| u32::try_from(u64::from(cwnd) * own / used).unwrap_or(u32::MAX);
+        views.iter().map(|v| FlowView { cwnd: scaled(v.cwnd).max(1), ..*v }).collect()
+    }
+
+    /// The window that others are coupled to: no more than twice what it uses on the average. A path
+    /// that the peer's window keeps idle would slow the others down for nothing.
+    pub(super) fn coupled_window(&self) -> u32 {
+        let cwnd = self.controller.cwnd();
+        let most = |used: u32| used.saturating_mul(2).max(self.mss.bytes());
+        self.used.window.map_or(cwnd, |used| cwnd.min(most(used)))
+    }
+
+    /// What it could carry alone with a window of the peer of so many bytes: the best rate of late,
+    /// a window a round trip, and what a Reno TCP makes of its losses, 1.22 packets a round trip over
+    /// the square root of their share (RFC 3448 §3.1 has the formula that this simplifies). The next
+    /// packet counts as lost, so that a path which has sent little promises little.
+    pub(crate) fn rate_alone(&self, window: u64) -> Rate {
+        let Some(srtt) = self.rtt.srtt().filter(|srtt| !srtt.is_zero()) else {
+            return Rate::default();
+        };
+        let by_window = Rate::from_transfer(window, self.rtt.min());
+        let packets = self.sent_total / (self.lost_total + u64::from(self.mss.bytes()));
+        let thousandths = packets.saturating_mul(1_500_000).isqrt();
+        let by_losses =
+            Rate::from_transfer(u64::from(self.mss.bytes()) * thousandths / 1_000, srtt);
+        self.capacity.min(by_window).min(by_losses)
+    }
+}
