@@ -119,6 +119,8 @@ fn closing_puts_back_everything() {
             "ip6 saddr fd77::1 snat ip6 to fd00:1::1",
             "ip daddr 10.1.0.1 tcp dport 8080 dnat ip to 198.19.77.1",
             "/proc/sys/net/ipv4/conf/mp1/forwarding = 1",
+            "/proc/sys/net/ipv4/conf/lte/arp_announce = 2",
+            "inet 169.254.76.2/32 scope link mp1",
         ] {
             assert!(during.contains(expected), "{expected} is not in\n{during}");
         }

@@ -46,7 +46,7 @@ impl Change {
                 ip(Family::of(*address), "neighbour", "replace", &split(&words))?;
             }
             Self::Address { address, interface } => {
-                let words = split(&format!("{address} dev {interface}"));
+                let words = split(&format!("{address} dev {interface} scope link"));
                 ip(Family::of(*address), "address", "replace", &words)?;
             }
             Self::Table { name, content } => {

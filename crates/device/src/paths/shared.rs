@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::addresses::Prefix;
 use super::change::Change;
 use super::plan::{self, PROTOCOL, Plan, Slots, Way};
-use super::sysctls::{conf_entries, sysctls};
+use super::sysctls::{announce_own_addresses, conf_entries, sysctls};
 use super::{EstablishedPath, Family, PathSelector, PathSetupError, query};
 
 /// An address that all paths have.
@@ -90,13 +90,17 @@ pub fn common_addresses(interfaces: &[&str]) -> Result<Vec<IpAddr>, PathSetupErr
 pub(super) fn plan(config: &SharedSetupConfig, alive: &[Change]) -> Result<Plan, PathSetupError> {
     let local = config.local();
     let views = plan::views(local.iter().copied())?;
-    let named = config.paths.iter().filter_map(|path| path.selector.interface());
+    let named = || config.paths.iter().filter_map(|path| path.selector.interface());
     let tuns = config.paths.iter().map(|path| path.tun.as_str());
-    plan::check(named.chain(tuns), local.iter().copied(), &views)?;
+    plan::check(named().chain(tuns), local.iter().copied(), &views)?;
     check_public(config)?;
     let families: Vec<_> = views.iter().map(|view| view.family).collect();
     let forwarding = config.forwarding();
     let mut changes = sysctls(&families, forwarding.iter().map(String::as_str), alive)?;
+    if families.contains(&Family::V4) {
+        changes.extend(addresses(config));
+        changes.extend(announce_own_addresses(named(), alive)?);
+    }
     let mut slots = Slots::free(&views);
     let (mut ways, mut paths) = (Vec::new(), Vec::new());
     for (path, selector) in config.paths.iter().map(|path| (path, &path.selector)) {
@@ -113,9 +117,6 @@ pub(super) fn plan(config: &SharedSetupConfig, alive: &[Change]) -> Result<Plan,
         paths.push(established);
     }
     changes.extend(main_routes(config));
-    if families.contains(&Family::V4) {
-        changes.extend(addresses(config));
-    }
     changes.extend(table(config));
     Ok(Plan { changes, ways, paths })
 }

@@ -33,6 +33,19 @@ pub(super) fn sysctls<'a>(
     Ok(plan.changes)
 }
 
+/// ARP requests name an address of their interface as the sender (RFC 826), not the source of the
+/// packet that waits for the answer: a neighbour may not answer to an address of another network.
+pub(super) fn announce_own_addresses<'a>(
+    interfaces: impl IntoIterator<Item = &'a str>,
+    alive: &[Change],
+) -> Result<Vec<Change>, PathSetupError> {
+    let mut plan = Sysctls { alive, changes: Vec::new() };
+    for name in interfaces {
+        plan.set(&format!("net/ipv4/conf/{name}/arp_announce"), "2")?;
+    }
+    Ok(plan.changes)
+}
+
 struct Sysctls<'a> {
     /// What setups have changed that are alive: their notes say what was there before all of them.
     alive: &'a [Change],

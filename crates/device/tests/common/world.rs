@@ -81,7 +81,7 @@ pub(crate) fn snapshot() -> String {
         let entries = fs::read_dir(dir).expect("the kernel has it");
         let mut names = entries.map(|entry| entry.expect("readable").path()).collect::<Vec<_>>();
         names.sort();
-        for key in ["forwarding", "rp_filter", "accept_ra"] {
+        for key in ["forwarding", "rp_filter", "accept_ra", "arp_announce"] {
             for name in &names {
                 let value = fs::read_to_string(name.join(key)).unwrap_or_default();
                 text += &format!("{}/{key} = {value}\n", name.display());
