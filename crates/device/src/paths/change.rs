@@ -152,3 +152,22 @@ fn is_gone(stderr: &str) -> bool {
 fn split(words: &str) -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_read_from_a_journal_as_it_was_written() {
+        let (address, interface) = ("fe80::1".parse().expect("an address"), "wan0".to_owned());
+        let mac = Mac([2, 0, 0, 0, 0, 9]);
+        for change in [
+            Change::rule(Family::V4, "iif mpath0 lookup 77000"),
+            Change::Neighbour { address, mac, interface: interface.clone() },
+            Change::Address { address, interface },
+        ] {
+            let line = serde_json::to_string(&change).expect("it is written");
+            assert_eq!(serde_json::from_str::<Change>(&line).expect("it is read"), change);
+        }
+    }
+}
