@@ -18,7 +18,7 @@ use manypath::device::{
     CommandError, PathSetup, PathSetupConfig, PathSetupError, PathSpec, Tun, TunConfig, TunError,
     paths::stack_addresses,
 };
-use manypath::{ConnectOptions, Endpoint, EndpointBuilder, ListenOptions, Path};
+use manypath::{ConnectOptions, ConnectionMode, Endpoint, EndpointBuilder, ListenOptions, Path};
 use tokio::runtime::Runtime;
 
 pub(crate) use one_ended::OneEndedOptions;
@@ -37,8 +37,8 @@ pub(crate) struct Host {
     endpoint: Endpoint,
     setup: Option<PathSetup>,
     addresses: Vec<IpAddr>,
-    /// All paths have these addresses.
-    one_ended: bool,
+    /// What its connections are.
+    mode: ConnectionMode,
 }
 
 /// What a host is for.
@@ -88,7 +88,7 @@ impl Host {
             .paths(tun, paths)
             .build()
             .map_err(|error| Failure::failed("the endpoint", &error))?;
-        Ok(Self { endpoint, setup, addresses, one_ended: false })
+        Ok(Self { endpoint, setup, addresses, mode: ConnectionMode::Automatic })
     }
 
     /// Makes the host, with paths that share their addresses if the options say so; `served` are
@@ -115,12 +115,12 @@ impl Host {
 
     /// How this host connects.
     pub(crate) fn connect_options(&self) -> ConnectOptions {
-        ConnectOptions { one_ended: self.one_ended, ..ConnectOptions::default() }
+        ConnectOptions { mode: self.mode, ..ConnectOptions::default() }
     }
 
     /// How this host listens.
     pub(crate) fn listen_options(&self) -> ListenOptions {
-        ListenOptions { one_ended: self.one_ended, ..ListenOptions::default() }
+        ListenOptions { mode: self.mode, ..ListenOptions::default() }
     }
 
     /// Where a listener on `port` can be reached.

@@ -11,7 +11,7 @@ use manypath::device::paths::{common_addresses, stack_addresses};
 use manypath::device::{
     Mac, NextHop, PathSelector, PathSetup, SharedAddress, SharedPathSpec, SharedSetupConfig, Tun,
 };
-use manypath::{Endpoint, Path};
+use manypath::{ConnectionMode, Endpoint, Path};
 
 use super::options::{HostOptions, StackAddress};
 use super::{DEFAULT_MTU, Host, builder, interfaces, open_tun, setup_failure, with_default_route};
@@ -133,7 +133,7 @@ pub(super) fn open(
 
 fn host(endpoint: Endpoint, setup: PathSetup, plan: &Plan) -> Host {
     let seen = plan.addresses.iter().map(|address| address.public.unwrap_or(address.local));
-    Host { endpoint, setup: Some(setup), addresses: seen.collect(), one_ended: true }
+    Host { endpoint, setup: Some(setup), addresses: seen.collect(), mode: ConnectionMode::OneEnded }
 }
 
 fn path(name: &str, plan: &Plan, mtu: u16) -> Path {

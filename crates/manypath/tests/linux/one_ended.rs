@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use manypath::device::{Tun, TunConfig};
-use manypath::{ConnectOptions, Endpoint, ListenOptions, Path};
+use manypath::{ConnectOptions, ConnectionMode, Endpoint, ListenOptions, Path};
 use manypath_lab::{
     Capability, Client, Direction, Family, Host, LinkConfig, Middlebox, Namespace, PeerConfig,
     Server, Topology, Transport, middlebox, skip_unless,
@@ -79,14 +79,15 @@ impl World {
         let role = Task::Up.of_linux(BYTES);
         let server = Server::start(self.topology.server(), &config, any, role).expect("it listens");
         let to = self.topology.socket_addr(Host::Server, 0, server.addr().port());
-        let options = ConnectOptions { one_ended: true, ..ConnectOptions::default() };
+        let options =
+            ConnectOptions { mode: ConnectionMode::OneEnded, ..ConnectOptions::default() };
         let stream = within(self.endpoint.connect_with(to, options)).await.expect("it answers");
         self.play((stream, Peer::Server(server))).await
     }
 
     /// Linux connects and downloads.
     async fn serve(&self) -> Moved {
-        let options = ListenOptions { one_ended: true, ..ListenOptions::default() };
+        let options = ListenOptions { mode: ConnectionMode::OneEnded, ..ListenOptions::default() };
         let at = SocketAddr::new(STACK, PORT);
         let listener = self.endpoint.listen_with(at, options).expect("the port is free");
         let config = PeerConfig::new(Transport::Tcp);

@@ -14,7 +14,7 @@ mod stage;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use manypath::CongestionControl;
+use manypath::{CongestionControl, ConnectionMode};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -78,6 +78,16 @@ enum Sender {
     Multi,
     /// Linux, its packets in turn over the links.
     Sprayed,
+}
+
+impl Sender {
+    /// What its connections are.
+    fn mode(self) -> ConnectionMode {
+        match self {
+            Self::Multi => ConnectionMode::OneEnded,
+            Self::Single | Self::Sprayed => ConnectionMode::PlainTcp,
+        }
+    }
 }
 
 /// One transfer.

@@ -51,8 +51,7 @@ async fn ours(
     to: SocketAddr,
 ) -> Result<Sent, Failure> {
     let endpoint = stage.endpoint(args.congestion_control, SEND_BUFFER)?;
-    let one_ended = sender == Sender::Multi;
-    let options = ConnectOptions { plain_tcp: !one_ended, one_ended, ..ConnectOptions::default() };
+    let options = ConnectOptions { mode: sender.mode(), ..ConnectOptions::default() };
     let stream = endpoint.connect_with(to, options).await;
     let stream = stream.map_err(|error| Failure::failed("sending", &error))?;
     pump(&endpoint, stream, data).await
@@ -67,8 +66,7 @@ pub(super) struct WebServer {
 /// Begins to listen.
 pub(super) fn listen(stage: &Stage, args: &Args, sender: Sender) -> Result<WebServer, Failure> {
     let endpoint = stage.endpoint(args.congestion_control, SEND_BUFFER)?;
-    let one_ended = sender == Sender::Multi;
-    let options = ListenOptions { plain_tcp: !one_ended, one_ended, ..ListenOptions::default() };
+    let options = ListenOptions { mode: sender.mode(), ..ListenOptions::default() };
     let listener = endpoint.listen_with(SocketAddr::new(STACK, PORT), options);
     let listener = listener.map_err(|error| Failure::failed("the server", &error))?;
     Ok(WebServer { endpoint, listener })
