@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use manypath::{ConnectError, Endpoint, Stream};
+use manypath::{ConnectError, ConnectOptions, Endpoint, Stream};
 
 use crate::failure::{Failure, chain};
 
@@ -24,11 +24,15 @@ pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fa
 ///
 /// # Errors
 /// Why none did; wrong usage where this host has no address of the right IP version.
-pub(crate) async fn connect(endpoint: &Endpoint, to: &[SocketAddr]) -> Result<Stream, Failure> {
+pub(crate) async fn connect(
+    endpoint: &Endpoint,
+    to: &[SocketAddr],
+    options: &ConnectOptions,
+) -> Result<Stream, Failure> {
     let mut said = Vec::new();
     let mut begun = false;
     for &addr in to {
-        match endpoint.connect(addr).await {
+        match endpoint.connect_with(addr, options.clone()).await {
             Ok(stream) => return Ok(stream),
             Err(error) => {
                 begun |= !matches!(error, ConnectError::NotBegun(_));

@@ -22,6 +22,9 @@ mod vnet;
 pub use command::CommandError;
 pub use device::{Device, Offload};
 pub use memory::MemoryPort;
-pub use paths::{EstablishedPath, PathSetup, PathSetupConfig, PathSetupError, PathSpec};
+pub use paths::{
+    EstablishedPath, Mac, NextHop, PathSelector, PathSetup, PathSetupConfig, PathSetupError,
+    PathSpec, SharedAddress, SharedPathSpec, SharedSetupConfig,
+};
 pub use pcapng::{CaptureError, CapturedPacket, Direction, PcapngReader, PcapngWriter};
 pub use tun::{Tun, TunConfig, TunError};

@@ -121,6 +121,40 @@ pub fn reset_after(direction: Direction, bytes: u64) -> Middlebox {
     })
 }
 
+/// Answers the first segment that leaves a hole behind what went by in `direction` of its flow by a
+/// RST to its sender, and lets nothing of that flow pass in this direction from then on: a firewall
+/// that sees the whole of each connection, or thinks so.
+#[must_use]
+pub fn reset_out_of_order(direction: Direction) -> Middlebox {
+    // What comes next of each flow; nothing once it was reset.
+    let mut edges: BTreeMap<(u16, u16), Option<SeqNum>> = BTreeMap::new();
+    Box::new(move |way, packets| {
+        let mut out = Vec::new();
+        for packet in packets {
+            let Some((ip, segment)) = tcp(&packet).filter(|_| way == direction) else {
+                out.push((way, packet));
+                continue;
+            };
+            let len = len32(segment.payload.len()) + u32::from(segment.flags.has(Flags::SYN));
+            let end = segment.seq.wrapping_add(len);
+            let state = edges.entry((segment.src_port, segment.dst_port)).or_insert(Some(end));
+            match *state {
+                Some(edge) if edge.before(segment.seq) => {
+                    *state = None;
+                    let [_, answer] = resets(way, &ip, &segment);
+                    out.push(answer);
+                }
+                Some(edge) => {
+                    *state = Some(if edge.before(end) { end } else { edge });
+                    out.push((way, packet));
+                }
+                None => {}
+            }
+        }
+        out
+    })
+}
+
 fn tcp(packet: &Datagram) -> Option<(IpHeader, Segment)> {
     match Packet::parse(packet).ok()? {
         Packet { ip, transport: Transport::Tcp(segment) } => Some((ip, *segment)),

@@ -116,3 +116,17 @@ fn a_reset_goes_to_both_ends_once_and_is_what_each_expects() {
     ];
     assert_eq!(shape, expected);
 }
+
+#[test]
+fn what_leaves_a_hole_is_answered_with_a_reset_and_nothing_passes_after_it() {
+    let mut reset = middlebox::reset_out_of_order(Direction::Up);
+    let begin = segment(Flags::SYN, 4, b"");
+    let data = [5, 15, 5, 35, 25].map(|seq| segment(Flags::ACK, seq, DATA));
+    let sent = [&[begin][..], &data].concat();
+    let out = through(&mut reset, Direction::Up, &sent);
+    let shape: Vec<_> =
+        out.iter().map(|(way, s)| (*way, s.seq.0, s.flags.has(Flags::RST))).collect();
+    let (up, down) = (Direction::Up, Direction::Down);
+    let passed = [(up, 4, false), (up, 5, false), (up, 15, false), (up, 5, false)];
+    assert_eq!(shape, [&passed[..], &[(down, 100, true)]].concat());
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{CongestionControl, ConnectOptions, Endpoint, Path};
+use manypath::{CongestionControl, ConnectOptions, ConnectionMode, Endpoint, Path};
 use manypath_lab::{
     Amount, Client, Family, Host, LinkConfig, Loss, Pattern, PeerConfig, Report, Role, Server,
     Topology, Transport, now,
@@ -177,7 +177,7 @@ fn ours(case: Case) -> Result<f64, Box<dyn Error>> {
 
 /// Sends or receives; bytes received while the case lasts.
 async fn transfer(endpoint: &Endpoint, to: SocketAddr, case: Case) -> std::io::Result<u64> {
-    let options = ConnectOptions { plain_tcp: true, ..ConnectOptions::default() };
+    let options = ConnectOptions { mode: ConnectionMode::PlainTcp, ..ConnectOptions::default() };
     let connected = endpoint.connect_with(to, options).await;
     let mut stream = connected.map_err(std::io::Error::other)?;
     let (end, mut received) = (now() + case.length, 0);

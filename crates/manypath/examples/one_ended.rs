@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{CongestionControl, ConnectOptions, Endpoint, Path};
+use manypath::{CongestionControl, ConnectOptions, ConnectionMode, Endpoint, Path};
 use manypath_lab::{
-    Family, Host, LinkConfig, Pattern, PeerConfig, Role, Server, Topology, Transport, now,
+    Family, Host, LinkConfig, Loss, Pattern, PeerConfig, Role, Server, Topology, Transport, now,
 };
 
 const BLOCK: usize = 64 << 10;
@@ -94,11 +94,12 @@ fn transfer(row: &Row, links: &[Link], length: Duration, seed: u64) -> Result<f6
     let mut builder = Topology::builder().seed(seed);
     for (i, (mbps, ms, loss_ppm)) in links.iter().enumerate() {
         let link = LinkConfig::mbps(*mbps, Duration::from_millis(*ms));
-        builder = builder.link(&format!("link{i}"), LinkConfig { loss_ppm: *loss_ppm, ..link });
+        builder =
+            builder.link(&format!("link{i}"), LinkConfig { loss: Loss::ppm(*loss_ppm), ..link });
     }
     let back = LinkConfig {
         delay: Duration::from_millis(links[0].1),
-        loss_ppm: row.back_loss,
+        loss: Loss::ppm(row.back_loss),
         ..LinkConfig::default()
     };
     let topology = builder.link("back", back).build()?;
@@ -137,9 +138,11 @@ fn send(
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(async {
         let endpoint = builder.build()?;
-        let several = links > 1;
-        let options =
-            ConnectOptions { plain_tcp: !several, one_ended: several, ..ConnectOptions::default() };
+        let mode = match links {
+            0 | 1 => ConnectionMode::PlainTcp,
+            _ => ConnectionMode::OneEnded,
+        };
+        let options = ConnectOptions { mode, ..ConnectOptions::default() };
         let mut stream = endpoint.connect_with(to, options).await?;
         let end = now() + length;
         let mut pattern = Pattern::new(7);

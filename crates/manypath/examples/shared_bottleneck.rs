@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{CongestionControl, ConnectOptions, Endpoint, Path, PathLimits, TcpConfig};
+use manypath::{
+    CongestionControl, ConnectOptions, ConnectionMode, Endpoint, Path, PathLimits, TcpConfig,
+};
 use manypath_lab::{
     Amount, Client, Direction, EndpointKind, Family, Host, LinkConfig, Pattern, PeerConfig, Report,
     Role, Server, Topology, Transport, now,
@@ -196,11 +198,12 @@ fn ours(topology: &Topology, server: &Server, how: Sender) -> Result<(), Box<dyn
             .congestion_control(cc)
             .tcp(TcpConfig { pacing: paced, ..TcpConfig::default() })
             .build()?;
-        let options = ConnectOptions {
-            plain_tcp: subflows == 1,
-            one_ended: paths == 2,
-            ..ConnectOptions::default()
+        let mode = match (subflows, paths) {
+            (_, 2) => ConnectionMode::OneEnded,
+            (1, _) => ConnectionMode::PlainTcp,
+            _ => ConnectionMode::Automatic,
         };
+        let options = ConnectOptions { mode, ..ConnectOptions::default() };
         let mut stream = endpoint.connect_with(server.addr(), options).await?;
         let end = now() + total;
         let mut pattern = Pattern::new(7);

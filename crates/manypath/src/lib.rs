@@ -61,8 +61,8 @@ pub use manypath_base::{AddrId, IfaceId, Instant, SubflowId};
 pub use manypath_cc::Algorithm as CongestionControl;
 pub use manypath_device as device;
 pub use manypath_mptcp::{
-    AddressFlags, ConnId, ConnectOptions, ConnectionError, Event, FallbackReason, ListenOptions,
-    ListenerId, LocalAddress, PathDownReason, PathLimits, Protocol, SynCookies,
+    AddressFlags, ConnId, ConnectOptions, ConnectionError, ConnectionMode, Event, FallbackReason,
+    ListenOptions, ListenerId, LocalAddress, PathDownReason, PathLimits, Protocol, SynCookies,
 };
 pub use manypath_sched::Algorithm as Scheduler;
 pub use manypath_tcp::{Config as TcpConfig, Keepalive};

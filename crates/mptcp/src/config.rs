@@ -140,6 +140,20 @@ impl Default for EndpointConfig {
     }
 }
 
+/// What a connection is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionMode {
+    /// Multipath where the peer has it (RFC 8684), else TCP, over all interfaces that have its
+    /// local address if [`EndpointConfig::one_ended`] says so.
+    #[default]
+    Automatic,
+    /// TCP over all interfaces that have its local address; the peer is not asked for more and
+    /// knows nothing of it (draft-van-beijnum-1e-mp-tcp-00).
+    OneEnded,
+    /// TCP over one path.
+    PlainTcp,
+}
+
 /// Settings of one outgoing connection.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
@@ -147,11 +161,8 @@ pub struct ConnectOptions {
     pub local: Option<IpAddr>,
     /// Source port; a free ephemeral one if `None`.
     pub local_port: Option<u16>,
-    /// Do not ask for multipath: plain TCP over one path.
-    pub plain_tcp: bool,
-    /// Do not ask the peer for multipath, but spread the connection over all interfaces that have
-    /// its local address.
-    pub one_ended: bool,
+    /// What it is to be.
+    pub mode: ConnectionMode,
     /// Congestion control other than the endpoint's.
     pub congestion_control: Option<CongestionControl>,
     /// Scheduler other than the endpoint's.
@@ -168,10 +179,8 @@ pub struct ConnectOptions {
 /// Settings of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// Do not offer multipath: plain TCP over one path.
-    pub plain_tcp: bool,
-    /// Do not offer multipath, but spread what is sent over all interfaces that have the address.
-    pub one_ended: bool,
+    /// What connections are to be.
+    pub mode: ConnectionMode,
     /// Connections that wait to be accepted, the half-open ones included.
     pub backlog: usize,
     /// Connections whose data on the SYN was taken while their handshake is not complete, at most;
@@ -186,6 +195,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { plain_tcp: false, one_ended: false, backlog: 1024, fast_open: 0, transparent: false }
+        let mode = ConnectionMode::Automatic;
+        Self { mode, backlog: 1024, fast_open: 0, transparent: false }
     }
 }

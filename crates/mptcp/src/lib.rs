@@ -21,8 +21,8 @@ mod event;
 mod info;
 
 pub use config::{
-    AddressFlags, ConnectOptions, EndpointConfig, Interface, ListenOptions, LocalAddress,
-    PathLimits, SynCookies,
+    AddressFlags, ConnectOptions, ConnectionMode, EndpointConfig, Interface, ListenOptions,
+    LocalAddress, PathLimits, SynCookies,
 };
 pub use endpoint::{ConnId, Departure, Endpoint, ListenerId, Transmit};
 pub use error::{ConnectError, ConnectionError, ListenError, NotOpen};

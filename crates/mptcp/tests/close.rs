@@ -4,7 +4,7 @@ mod common;
 
 use common::options::capable_syn;
 use common::raw::{Raw, Sub};
-use manypath_mptcp::{ConnectOptions, ConnectionError};
+use manypath_mptcp::{ConnectOptions, ConnectionError, ConnectionMode};
 use manypath_wire::{Flags, MptcpOptions};
 
 #[test]
@@ -176,7 +176,10 @@ const STATES: [fn(&mut Raw); 10] = [
         raw.connecting();
     },
     |raw| {
-        raw.connecting_with(&ConnectOptions { plain_tcp: true, ..ConnectOptions::default() });
+        raw.connecting_with(&ConnectOptions {
+            mode: ConnectionMode::PlainTcp,
+            ..ConnectOptions::default()
+        });
     },
     |raw| {
         raw.connected();

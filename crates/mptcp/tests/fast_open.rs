@@ -8,7 +8,7 @@ use common::raw::{Raw, Sub};
 use common::{PORT, World, link, ms, pattern};
 use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{
-    ConnectOptions, EndpointConfig, Event, FallbackReason, ListenOptions, Protocol,
+    ConnectOptions, ConnectionMode, EndpointConfig, Event, FallbackReason, ListenOptions, Protocol,
 };
 use manypath_wire::{Flags, MptcpOptions, Transport};
 
@@ -157,8 +157,8 @@ fn with_cookie() -> Raw {
 }
 
 /// Begins a connection that sends `data` on its SYN.
-fn connect(raw: &mut Raw, data: &'static [u8], plain_tcp: bool) -> Sub {
-    let sub = raw.connecting_with(&ConnectOptions { plain_tcp, ..early(data) });
+fn connect(raw: &mut Raw, data: &'static [u8], mode: ConnectionMode) -> Sub {
+    let sub = raw.connecting_with(&ConnectOptions { mode, ..early(data) });
     Sub { seq: 0, ack: 1, ..sub }
 }
 
@@ -170,7 +170,7 @@ fn an_initiator_maps_what_the_syn_did_not_bring() {
         [(7, None), (1, Some("#1 1:7 ack 1 keys len 6")), (4, Some("#1 4:7 ack 1 keys len 3"))];
     for (ack, rest) in cases {
         let mut raw = with_cookie();
-        let sub = connect(&mut raw, b"early ", false);
+        let sub = connect(&mut raw, b"early ", ConnectionMode::Automatic);
         raw.send(Sub { ack, ..sub }, Flags::SYN | Flags::ACK, capable_syn_ack(), b"");
         let said = raw.said();
         assert_eq!(said[0], rest.unwrap_or("#1 ack 1 keys"), "{ack}");
@@ -215,11 +215,11 @@ fn a_syn_with_data_that_is_lost_falls_back() {
 #[test]
 fn without_a_cookie_data_follows_the_handshake() {
     let mut raw = Raw::new();
-    let sub = connect(&mut raw, b"early ", false);
+    let sub = connect(&mut raw, b"early ", ConnectionMode::Automatic);
     raw.send(sub, Flags::SYN | Flags::ACK, capable_syn_ack(), b"");
     assert_eq!(raw.said(), ["#0 1:7 ack 1 keys len 6"]);
     let mut raw = Raw::new();
-    let sub = connect(&mut raw, b"early ", true);
+    let sub = connect(&mut raw, b"early ", ConnectionMode::PlainTcp);
     raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
     assert_eq!(raw.said(), ["#0 1:7 ack 1"]);
 }
@@ -228,9 +228,9 @@ fn without_a_cookie_data_follows_the_handshake() {
 #[test]
 fn a_server_without_multipath_takes_early_data() {
     for (ack, said) in [(7, "#1 ack 1"), (3, "#1 3:7 ack 1")] {
-        for plain_tcp in [false, true] {
+        for mode in [ConnectionMode::Automatic, ConnectionMode::PlainTcp] {
             let mut raw = with_cookie();
-            let sub = connect(&mut raw, b"early ", plain_tcp);
+            let sub = connect(&mut raw, b"early ", mode);
             let sub = Sub { ack, ..sub };
             raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
             assert_eq!(raw.said(), [said]);
@@ -253,10 +253,10 @@ fn world(seed: u64, links: &[LinkConfig], config: &EndpointConfig) -> World {
 }
 
 /// Begins a transfer whose first bytes are early.
-fn start(world: &mut World, up: u64, down: u64, plain_tcp: bool) {
+fn start(world: &mut World, up: u64, down: u64, mode: ConnectionMode) {
     let len = up.min(4_000);
     let early_data = Some(pattern(1, 0, len as usize));
-    let options = ConnectOptions { plain_tcp, early_data, ..ConnectOptions::default() };
+    let options = ConnectOptions { mode, early_data, ..ConnectOptions::default() };
     world.start_with(up, down, &options);
     world.client.out.written = len;
     (world.client.reads, world.server.reads) = (true, true);
@@ -265,20 +265,21 @@ fn start(world: &mut World, up: u64, down: u64, plain_tcp: bool) {
 /// The second connection saves a round trip, and is multipath like any other.
 #[test]
 fn early_data_arrives_a_round_trip_earlier() {
-    for plain_tcp in [false, true] {
+    for mode in [ConnectionMode::Automatic, ConnectionMode::PlainTcp] {
         let links = [link(50, ms(20)), link(50, ms(20))];
         let mut world = world(1, &links, &EndpointConfig::default());
         for expected in [ms(60), ms(20)] {
             let begun = world.now;
-            start(&mut world, 1 << 20, 1 << 20, plain_tcp);
+            start(&mut world, 1 << 20, 1 << 20, mode);
             assert!(world.run(ms(10_000)), "{}", world.describe());
             let (first, _) = world.server.into.reads[0];
             let late = first.since(begun) - expected;
-            assert!(late < ms(5), "{plain_tcp}: {:?}", first.since(begun));
+            assert!(late < ms(5), "{mode:?}: {:?}", first.since(begun));
             let info = world.server.endpoint.info(world.server.conn.unwrap()).unwrap();
-            let both = if plain_tcp { Protocol::PlainTcp } else { Protocol::Multipath };
+            let plain = mode == ConnectionMode::PlainTcp;
+            let both = if plain { Protocol::PlainTcp } else { Protocol::Multipath };
             assert_eq!((info.protocol, info.bytes_received), (both, 1 << 20));
-            assert_eq!(info.subflows.len(), if plain_tcp { 1 } else { 2 });
+            assert_eq!(info.subflows.len(), if plain { 1 } else { 2 });
             world.release();
             world.run_for(ms(100));
         }
@@ -304,7 +305,7 @@ fn nothing_is_lost_or_doubled_on_bad_networks() {
                     true
                 }));
             }
-            start(&mut world, 40_000, 40_000, false);
+            start(&mut world, 40_000, 40_000, ConnectionMode::Automatic);
             assert!(world.run(ms(200_000)), "seed {seed}, round {round}: {}", world.describe());
             world.release();
             world.run_for(ms(200_000));

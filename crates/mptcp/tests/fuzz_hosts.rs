@@ -15,8 +15,8 @@ use bytes::Bytes;
 use common::{addr, addr6, pattern};
 use manypath_base::{IfaceId, Instant, Mss, Payload, Rng, SubflowId};
 use manypath_mptcp::{
-    AddressFlags, ConnId, ConnectOptions, Endpoint, EndpointConfig, Event, Interface,
-    ListenOptions, ListenerId, LocalAddress, PathLimits, SynCookies,
+    AddressFlags, ConnId, ConnectOptions, ConnectionMode, Endpoint, EndpointConfig, Event,
+    Interface, ListenOptions, ListenerId, LocalAddress, PathLimits, SynCookies,
 };
 use manypath_tcp::{EcnMode, Keepalive, UserTimeoutLimits};
 use manypath_wire::{Checksum, Datagram, Packet, Transport};
@@ -63,6 +63,13 @@ struct Fuzz {
 
 fn chance(rng: &mut Rng) -> bool {
     rng.chance(1, 2)
+}
+
+fn mode(rng: &mut Rng) -> ConnectionMode {
+    match rng.chance(1, 4) {
+        true => ConnectionMode::PlainTcp,
+        false => ConnectionMode::Automatic,
+    }
 }
 
 fn config(rng: &mut Rng) -> EndpointConfig {
@@ -245,7 +252,7 @@ impl Fuzz {
         let rng = &mut self.rng;
         let early = if chance(rng) { 1_000 } else { 0 };
         let options = ConnectOptions {
-            plain_tcp: rng.chance(1, 4),
+            mode: mode(rng),
             remotes: if chance(rng) { [somewhere(rng)].into() } else { [].into() },
             early_data: (early > 0).then(|| pattern(SEED, 0, early)),
             local: rng.chance(1, 8).then(|| somewhere(rng).ip()),
@@ -292,8 +299,7 @@ impl Fuzz {
             1 => endpoint.remove_interface(now, IfaceId(rng.below(4) as u32)),
             2 => {
                 let options = ListenOptions {
-                    one_ended: chance(rng),
-                    plain_tcp: rng.chance(1, 4),
+                    mode: mode(rng),
                     backlog: rng.below(5) as usize,
                     fast_open: rng.below(3) as usize,
                     transparent: chance(rng),

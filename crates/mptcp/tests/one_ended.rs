@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use common::{World, addr, addr6, link, ms, simple_interface};
 use manypath_base::IfaceId;
-use manypath_mptcp::{ConnectOptions, Event, FallbackReason, PathDownReason, Protocol};
+use manypath_mptcp::{
+    ConnectOptions, ConnectionMode, Event, FallbackReason, PathDownReason, Protocol,
+};
 use manypath_wire::{Flags, Packet, Transport};
 
 /// Two links, and a client that has the address of the first on both.
@@ -20,7 +22,7 @@ fn world() -> World {
 }
 
 fn one_ended() -> ConnectOptions {
-    ConnectOptions { one_ended: true, ..ConnectOptions::default() }
+    ConnectOptions { mode: ConnectionMode::OneEnded, ..ConnectOptions::default() }
 }
 
 fn protocol(world: &World) -> Protocol {
@@ -68,10 +70,10 @@ fn ipv6_is_spread_as_well() {
 
 #[test]
 fn without_being_asked_for_or_fallen_back_there_is_one_path() {
-    for options in [ConnectOptions { plain_tcp: true, ..one_ended() }, ConnectOptions::default()] {
+    for mode in [ConnectionMode::PlainTcp, ConnectionMode::OneEnded] {
         let mut world = world();
-        if options.plain_tcp {
-            world.start_with(1 << 20, 0, &ConnectOptions { one_ended: false, ..options });
+        if mode == ConnectionMode::PlainTcp {
+            world.start_with(1 << 20, 0, &ConnectOptions { mode, ..ConnectOptions::default() });
         } else {
             let now = world.now;
             world.client.endpoint.remove_interface(now, IfaceId(1));

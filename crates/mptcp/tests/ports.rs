@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::World;
-use manypath_lab::LinkConfig;
+use manypath_link::LinkConfig;
 use manypath_mptcp::{ConnectError, ConnectOptions, EndpointConfig};
 
 fn from_port(port: u16) -> ConnectOptions {
@@ -17,7 +17,7 @@ fn world(timestamps: bool) -> World {
     let link = LinkConfig::mbps(10, Duration::from_millis(5));
     let mut config = EndpointConfig::default();
     config.tcp.timestamps = timestamps;
-    World::with(1, &[link, link], &config, &config)
+    World::with(1, &[link.clone(), link], &config, &config)
 }
 
 /// A connection from a port, which the client closes first.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use common::{PORT, World, addr, ms, simple_interface};
 use manypath_base::{IfaceId, Rng};
 use manypath_link::{LinkConfig, Loss};
-use manypath_mptcp::{ConnectOptions, EndpointConfig, Event, SynCookies};
+use manypath_mptcp::{ConnectOptions, ConnectionMode, EndpointConfig, Event, SynCookies};
 
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +69,11 @@ fn run(seed: u64) {
         if seed.is_multiple_of(3) { SynCookies::Always } else { SynCookies::default() };
     let server = EndpointConfig { syn_cookies, ..EndpointConfig::default() };
     let mut world = World::with(seed, &links, &config, &server);
-    let plain_tcp = rng.chance(1, 8);
-    let options = ConnectOptions { plain_tcp, ..ConnectOptions::default() };
+    let mode = match rng.chance(1, 8) {
+        true => ConnectionMode::PlainTcp,
+        false => ConnectionMode::Automatic,
+    };
+    let options = ConnectOptions { mode, ..ConnectOptions::default() };
     world.open(&options);
     (0..2).for_each(|side| world.write(side, 1));
     let end = world.now + ms(60_000);

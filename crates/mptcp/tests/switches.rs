@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::raw::{Raw, Sub};
 use common::{World, link, ms};
-use manypath_mptcp::{ConnectOptions, ConnectionError, EndpointConfig, Event, PathDownReason};
+use manypath_mptcp::{
+    ConnectOptions, ConnectionError, ConnectionMode, EndpointConfig, Event, PathDownReason,
+};
 use manypath_tcp::Keepalive;
 use manypath_wire::{Flags, MptcpOptions};
 
@@ -17,7 +19,7 @@ fn connected(multipath: bool) -> (Raw, Sub) {
     let sub = if multipath {
         raw.connected()
     } else {
-        let plain = ConnectOptions { plain_tcp: true, ..ConnectOptions::default() };
+        let plain = ConnectOptions { mode: ConnectionMode::PlainTcp, ..ConnectOptions::default() };
         let sub = raw.connecting_with(&plain);
         raw.send(sub, Flags::SYN | Flags::ACK, MptcpOptions::default(), b"");
         sub
@@ -166,9 +168,10 @@ fn without_keepalives_nothing_is_asked() {
 /// its subflows.
 #[test]
 fn the_user_timeout_ends_a_connection_that_gets_no_answer() {
-    for (seconds, plain_tcp) in [(5, false), (5, true), (60, false)] {
+    let (automatic, plain) = (ConnectionMode::Automatic, ConnectionMode::PlainTcp);
+    for (seconds, mode) in [(5, automatic), (5, plain), (60, automatic)] {
         let mut world = World::new(1, &two_links());
-        world.open(&ConnectOptions { plain_tcp, ..ConnectOptions::default() });
+        world.open(&ConnectOptions { mode, ..ConnectOptions::default() });
         world.write(0, 1_000);
         world.run_for(ms(1_000));
         let id = world.client.conn.unwrap();
@@ -179,11 +182,11 @@ fn the_user_timeout_ends_a_connection_that_gets_no_answer() {
         let cut = world.now;
         world.run_until(cut + timeout * 4, |world| world.client.closed);
         let took = world.now.since(cut);
-        assert!(took >= timeout && took < timeout * 3, "{seconds} s, {plain_tcp}: {took:?}");
+        assert!(took >= timeout && took < timeout * 3, "{seconds} s, {mode:?}: {took:?}");
         let error = world.client.events.iter().find_map(|(_, event)| match event {
             Event::Closed(_, error) => *error,
             _ => None,
         });
-        assert_eq!(error, Some(ConnectionError::TimedOut), "{plain_tcp}");
+        assert_eq!(error, Some(ConnectionError::TimedOut), "{mode:?}");
     }
 }

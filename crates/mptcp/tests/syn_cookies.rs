@@ -10,7 +10,7 @@ use common::{World, link, ms};
 use manypath_base::{IfaceId, Key, SeqNum};
 use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{
-    ConnectOptions, EndpointConfig, Event, Protocol, SynCookieCounters, SynCookies,
+    ConnectOptions, ConnectionMode, EndpointConfig, Event, Protocol, SynCookieCounters, SynCookies,
 };
 use manypath_wire::{
     CapableFlags, Checksum, Ecn, Flags, IpHeader, MpCapable, MptcpOptions, Options, Packet, Segment,
@@ -201,18 +201,18 @@ fn flood(world: &mut World, count: u32) {
 /// and without multipath.
 #[test]
 fn a_flood_does_not_stop_honest_clients() {
-    for plain_tcp in [false, true] {
+    for mode in [ConnectionMode::Automatic, ConnectionMode::PlainTcp] {
         let mut world = world(2, SynCookies::WhenFull, |config| config.max_half_open = 100);
         flood(&mut world, 5_000);
         assert_eq!(world.server.endpoint.len(), 100);
         assert_eq!(world.server.endpoint.syn_cookies().sent, 4_900);
-        let options = ConnectOptions { plain_tcp, ..ConnectOptions::default() };
+        let options = ConnectOptions { mode, ..ConnectOptions::default() };
         world.start_with(1 << 20, 1 << 20, &options);
         let begun = world.now;
         assert!(world.run(ms(5_000)), "{}", world.describe());
         assert!(world.now.since(begun) < ms(1_000), "no SYN was lost");
         let info = world.server.endpoint.info(world.server.conn.unwrap()).unwrap();
-        assert_eq!(info.subflows.len(), if plain_tcp { 1 } else { 2 });
+        assert_eq!(info.subflows.len(), if mode == ConnectionMode::PlainTcp { 1 } else { 2 });
         assert!(world.server.endpoint.len() <= 101);
         assert_eq!(world.server.endpoint.syn_cookies().accepted, 1);
     }

@@ -8,16 +8,13 @@ use common::options::capable_syn;
 use common::raw::{Raw, Sub};
 use common::simple_interface;
 use manypath_base::IfaceId;
-use manypath_mptcp::{EndpointConfig, ListenError, ListenOptions, Protocol, SynCookies};
+use manypath_mptcp::{
+    ConnectionMode, EndpointConfig, ListenError, ListenOptions, Protocol, SynCookies,
+};
 use manypath_wire::{Flags, MptcpOptions};
 
-const OPTIONS: ListenOptions = ListenOptions {
-    plain_tcp: false,
-    one_ended: false,
-    backlog: 8,
-    fast_open: 0,
-    transparent: true,
-};
+const OPTIONS: ListenOptions =
+    ListenOptions { mode: ConnectionMode::Automatic, backlog: 8, fast_open: 0, transparent: true };
 
 /// Somebody else's address.
 fn elsewhere() -> SocketAddr {

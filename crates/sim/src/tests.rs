@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use manypath_base::Rate;
+use manypath_mptcp::ConnectionMode;
 
 use crate::{
     Change, FlowConfig, Graph, HostConfig, LinkConfig, Meddling, Plan, Scheduled, Workload, World,
@@ -19,8 +20,7 @@ fn bulk(bytes: Option<u64>) -> FlowConfig {
         to: 1,
         cc: None,
         scheduler: None,
-        plain_tcp: false,
-        one_ended: false,
+        mode: ConnectionMode::Automatic,
         workload: Workload::Bulk { bytes },
         start: Duration::ZERO,
         jitter: ms(100),

@@ -132,8 +132,7 @@ impl World {
     fn open(&mut self, flow: usize, prepare: impl FnOnce(&mut Session)) {
         let Flow { config, hosts, stats, .. } = &mut self.flows[flow];
         let options = ConnectOptions {
-            plain_tcp: config.plain_tcp,
-            one_ended: config.one_ended,
+            mode: config.mode,
             congestion_control: config.cc,
             scheduler: config.scheduler,
             ..ConnectOptions::default()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use manypath_base::{Rate, Rng};
 use manypath_cc::Algorithm as CongestionControl;
+use manypath_mptcp::ConnectionMode;
 use manypath_sched::Algorithm as Scheduler;
 
 /// What a flow carries.
@@ -76,10 +77,8 @@ pub struct FlowConfig {
     pub cc: Option<CongestionControl>,
     /// Scheduler of the client, if not that of the host.
     pub scheduler: Option<Scheduler>,
-    /// Plain TCP.
-    pub plain_tcp: bool,
-    /// Plain TCP for the server, over all interfaces of the client that have one address.
-    pub one_ended: bool,
+    /// What its connections are to be.
+    pub mode: ConnectionMode,
     /// What it carries.
     pub workload: Workload,
     /// When it starts.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, chain};
-use crate::host::{Host, HostOptions, Purpose};
+use crate::host::{Host, HostOptions, OneEndedOptions};
 use crate::http::Site;
 use crate::output;
 use crate::runtime::{self, until_interrupted};
@@ -33,6 +33,7 @@ const HEADER_TIME: Duration = Duration::from_secs(30);
 #[command(after_help = "Answers GET and HEAD, ranges included. /bytes/N?seed=S is N generated \
 bytes, so that tests need no big files: /bytes/100M, /bytes/64Ki?seed=7.\n\nExample:\n  \
 manypath serve /srv/files --port 80 --address 192.0.2.7@eth0 --no-masquerade\n  \
+manypath serve /srv/files --port 80 --one-ended --path wan0 --path wan1 --public 192.0.2.7\n  \
 manypath serve --address 10.77.0.2 --tun-address 10.77.0.1/24\n  \
 curl http://10.77.0.2:8080/bytes/1M")]
 pub(crate) struct Args {
@@ -47,6 +48,8 @@ pub(crate) struct Args {
     once: bool,
     #[command(flatten)]
     host: HostOptions,
+    #[command(flatten)]
+    one_ended: OneEndedOptions,
 }
 
 /// What was served.
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let site =
         Site::new(&args.root).map_err(|error| Failure::usage(args.root.display(), &error))?;
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host, Purpose::Server)?;
+    let host = Host::open_either(&args.host, &args.one_ended, &[args.port])?;
     let report = Arc::new(Mutex::new(Report::default()));
     let result = listen(&host, args.port).and_then(|listener| {
         eprintln!("serving {} on {}", args.root.display(), host.listening(args.port));
@@ -107,7 +110,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
 /// When the port is taken.
 pub(crate) fn listen(host: &Host, port: u16) -> Result<Listener, Failure> {
     host.endpoint()
-        .listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))
+        .listen_with(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), host.listen_options())
         .map_err(|error| Failure::usage(format_args!("--port {port}"), &error))
 }
 

@@ -5,6 +5,7 @@
 //! dropping. **Leaves out** how routes and rules are made (`manypath_device::paths`).
 
 mod interfaces;
+mod one_ended;
 mod options;
 
 use std::fs::File;
@@ -17,9 +18,10 @@ use manypath::device::{
     CommandError, PathSetup, PathSetupConfig, PathSetupError, PathSpec, Tun, TunConfig, TunError,
     paths::stack_addresses,
 };
-use manypath::{Endpoint, Path};
+use manypath::{ConnectOptions, ConnectionMode, Endpoint, EndpointBuilder, ListenOptions, Path};
 use tokio::runtime::Runtime;
 
+pub(crate) use one_ended::OneEndedOptions;
 pub(crate) use options::HostOptions;
 use options::StackAddress;
 
@@ -35,6 +37,8 @@ pub(crate) struct Host {
     endpoint: Endpoint,
     setup: Option<PathSetup>,
     addresses: Vec<IpAddr>,
+    /// What its connections are.
+    mode: ConnectionMode,
 }
 
 /// What a host is for.
@@ -72,19 +76,9 @@ impl Host {
     pub(crate) fn open(options: &HostOptions, purpose: Purpose) -> Result<Self, Failure> {
         let plans = plan(options)?;
         let mtu = options.mtu.unwrap_or_else(|| largest_mtu(&plans));
-        let capture = options.pcap.as_ref().map(|path| {
-            File::create(path)
-                .map_err(|error| Failure::usage(format_args!("--pcap {}", path.display()), &error))
-        });
-        let capture = capture.transpose()?;
-        let tun = open_tun(options, mtu)?;
+        let builder = builder(options)?;
+        let tun = open_tun(options, &options.tun, mtu)?;
         let setup = establish(options, tun.name(), &plans)?;
-        let mut builder = Endpoint::builder()
-            .congestion_control(options.congestion_control)
-            .scheduler(options.scheduler);
-        if let Some(file) = capture {
-            builder = builder.capture(BufWriter::new(file));
-        }
         let addresses = plans.iter().flat_map(|plan| plan.addresses.clone()).collect();
         let paths = plans.iter().map(|plan| match purpose {
             Purpose::Server if plan.reachable(options) => path(plan, mtu).announced(),
@@ -94,12 +88,39 @@ impl Host {
             .paths(tun, paths)
             .build()
             .map_err(|error| Failure::failed("the endpoint", &error))?;
-        Ok(Self { endpoint, setup, addresses })
+        Ok(Self { endpoint, setup, addresses, mode: ConnectionMode::Automatic })
+    }
+
+    /// Makes the host, with paths that share their addresses if the options say so; `served` are
+    /// the ports that it listens on.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    pub(crate) fn open_either(
+        options: &HostOptions,
+        one_ended: &OneEndedOptions,
+        served: &[u16],
+    ) -> Result<Self, Failure> {
+        match (one_ended.one_ended, served) {
+            (true, served) => one_ended::open(options, one_ended, served),
+            (false, []) => Self::open(options, Purpose::Client),
+            (false, _) => Self::open(options, Purpose::Server),
+        }
     }
 
     /// The endpoint.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How this host connects.
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions { mode: self.mode, ..ConnectOptions::default() }
+    }
+
+    /// How this host listens.
+    pub(crate) fn listen_options(&self) -> ListenOptions {
+        ListenOptions { mode: self.mode, ..ListenOptions::default() }
     }
 
     /// Where a listener on `port` can be reached.
@@ -114,7 +135,7 @@ impl Host {
     /// # Errors
     /// When something could not be written or taken back.
     pub(crate) fn close(self, runtime: &Runtime) -> Result<(), Failure> {
-        let Self { endpoint, setup, addresses: _ } = self;
+        let Self { endpoint, setup, .. } = self;
         // Without masquerading the kernel would answer what still comes with a reset.
         let at_rest = async { tokio::time::timeout(REST_TIME, endpoint.at_rest()).await };
         // Where the peer does not play along, or the endpoint stopped, it ends without that.
@@ -200,11 +221,24 @@ fn path(plan: &Plan, mtu: u16) -> Path {
     if *backup { path.backup() } else { path }
 }
 
-fn open_tun(options: &HostOptions, mtu: u16) -> Result<Tun, Failure> {
+/// An endpoint to be, without paths.
+fn builder(options: &HostOptions) -> Result<EndpointBuilder, Failure> {
+    let builder = Endpoint::builder()
+        .congestion_control(options.congestion_control)
+        .scheduler(options.scheduler);
+    let Some(path) = &options.pcap else { return Ok(builder) };
+    let file = File::create(path)
+        .map_err(|error| Failure::usage(format_args!("--pcap {}", path.display()), &error))?;
+    Ok(builder.capture(BufWriter::new(file)))
+}
+
+/// A TUN interface. The one that the options name has this host's addresses.
+fn open_tun(options: &HostOptions, name: &str, mtu: u16) -> Result<Tun, Failure> {
+    let addresses = if name == options.tun { &options.tun_addresses[..] } else { &[] };
     let config = TunConfig {
-        name: options.tun.clone(),
+        name: name.to_owned(),
         mtu,
-        addresses: options.tun_addresses.iter().map(|prefix| (prefix.addr, prefix.len)).collect(),
+        addresses: addresses.iter().map(|prefix| (prefix.addr, prefix.len)).collect(),
         ..TunConfig::default()
     };
     Tun::open(&config).map_err(|error| match &error {

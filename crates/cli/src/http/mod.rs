@@ -2,6 +2,7 @@
 //! protocol itself is hyper's, over any tokio stream.
 
 mod body;
+mod media_type;
 mod range;
 mod site;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::body::Content;
+use super::media_type;
 use super::range::{Asked, asked};
 use crate::size;
 
@@ -118,9 +119,13 @@ impl Site {
                 }
             }
         };
+        let media_type = match found {
+            Found::File { path, .. } | Found::Folder(path) => media_type::of(path),
+            Found::Generated { .. } => media_type::BYTES,
+        };
         let mut response = Response::new(content);
         *response.status_mut() = status;
-        set(&mut response, header::CONTENT_TYPE, "application/octet-stream");
+        set(&mut response, header::CONTENT_TYPE, media_type);
         set(&mut response, header::ACCEPT_RANGES, "bytes");
         if status == StatusCode::PARTIAL_CONTENT {
             let value = format!("bytes {}-{}/{len}", part.start, part.end - 1);

@@ -75,6 +75,11 @@ impl Lab {
         }
     }
 
+    /// Bytes of packets that the links delivered so far.
+    pub(crate) fn carried(&self, direction: Direction) -> u64 {
+        self.topology.links().iter().map(|link| link.stats(direction).delivered.bytes).sum()
+    }
+
     /// That each link carried more than a tenth of `bytes`.
     pub(crate) fn assert_both_links_used(&self, direction: Direction, bytes: u64) {
         for link in self.topology.links() {

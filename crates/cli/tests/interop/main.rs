@@ -1,10 +1,11 @@
 //! The command with programs that nobody here wrote, over the kernel's MPTCP and over its TCP: curl,
-//! nginx, Python's asyncio and Caddy, and tshark, which reads what was captured.
+//! nginx, Python's asyncio, Caddy and Chromium, and tshark, which reads what was captured.
 //!
 //! Each test has hosts of its own (`lab`), and is skipped aloud where the machine lacks something.
 
 mod iperf;
 mod lab;
+mod one_ended;
 mod programs;
 mod tshark;
 

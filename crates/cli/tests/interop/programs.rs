@@ -1,5 +1,6 @@
 //! The programs at both ends, and the file between them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
@@ -14,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::lab::{ADDRESSES, LINKS, Lab};
 
-const PORT: u16 = 8080;
+pub(crate) const PORT: u16 = 8080;
 const PATIENCE: Duration = Duration::from_secs(10);
 const BLOCK: usize = 64 << 10;
 /// The programs on Python's asyncio.
@@ -27,7 +28,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    const NAME: &str = "payload";
+    pub(crate) const NAME: &str = "payload";
 
     /// Makes the file in the folder of the lab.
     pub(crate) fn make(lab: &Lab, bytes: u64) -> Self {
@@ -47,6 +48,11 @@ impl Payload {
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Hexadecimal.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
 }
 
 fn hex(hash: Sha256) -> String {
@@ -61,15 +67,21 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it on the folder of the lab and waits until it listens.
     pub(crate) fn start(lab: &Lab, capture: Option<&Path>) -> Self {
-        let mut command = lab.ours().command(env!("CARGO_BIN_EXE_manypath"));
-        command.args(["--json", "serve", "--no-masquerade", "--port", &PORT.to_string()]);
-        for (addr, link) in ADDRESSES.iter().zip(LINKS) {
-            command.arg("--address").arg(format!("{addr}@{link}"));
-        }
+        let addresses = ADDRESSES.iter().zip(LINKS).map(|(addr, link)| format!("{addr}@{link}"));
+        let mut options = vec!["--no-masquerade".to_owned()];
+        options.extend(addresses.flat_map(|address| ["--address".to_owned(), address]));
         if let Some(file) = capture {
-            command.arg("--pcap").arg(file);
+            let file = file.to_str().expect("the folder's name is UTF-8");
+            options.extend(["--pcap".to_owned(), file.to_owned()]);
         }
-        command.arg(lab.folder());
+        Self::start_with(lab, &options)
+    }
+
+    /// As [`Serve::start`], with these options.
+    pub(crate) fn start_with(lab: &Lab, options: &[impl AsRef<OsStr>]) -> Self {
+        let mut command = lab.ours().command(env!("CARGO_BIN_EXE_manypath"));
+        command.args(["--json", "serve", "--port", &PORT.to_string()]);
+        command.args(options).arg(lab.folder());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = lab.ours().child(command).expect("the command starts");
         let stderr = child.process().stderr.take().expect("it is a pipe");
@@ -118,9 +130,14 @@ impl Sockets {
 
 /// curl gets the payload from [`Serve`]; the hash is compared.
 pub(crate) fn curl(lab: &Lab, sockets: Sockets, payload: &Payload) {
+    curl_from(lab, sockets, payload, ADDRESSES[0]);
+}
+
+/// As [`curl`], from this address of the server.
+pub(crate) fn curl_from(lab: &Lab, sockets: Sockets, payload: &Payload, from: &str) {
     let mut command = sockets.command(lab, "curl");
     command.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
-    command.arg(format!("http://{}:{PORT}/{}", ADDRESSES[0], Payload::NAME));
+    command.arg(format!("http://{from}:{PORT}/{}", Payload::NAME));
     download(lab, command, payload);
 }
 

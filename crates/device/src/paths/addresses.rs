@@ -35,9 +35,9 @@ fn pair(block: u8, host: u8) -> (Ipv4Addr, Ipv6Addr) {
 
 /// A range of addresses that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Prefix {
-    address: IpAddr,
-    len: u8,
+pub(super) struct Prefix {
+    pub(super) address: IpAddr,
+    pub(super) len: u8,
 }
 
 impl Prefix {
@@ -47,6 +47,16 @@ impl Prefix {
         let address = address.parse::<IpAddr>().ok()?;
         let full = if address.is_ipv4() { 32 } else { 128 };
         Some(Self { address, len: len.map_or(Some(full), |len| len.parse().ok())? })
+    }
+
+    /// Whether `address` is in it.
+    pub(super) fn contains(self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
+            IpAddr::V6(address) => u128::from(address),
+        };
+        let differ = bits(self.address) ^ bits(address);
+        self.address.is_ipv4() == address.is_ipv4() && differ.leading_zeros() >= self.len.into()
     }
 
     fn overlaps_block(self, block: u8) -> bool {
@@ -100,5 +110,17 @@ mod tests {
         assert!(overlaps("fd00::/8"));
         assert!(!overlaps("fd6d:7079:7468:4e::/64"));
         assert_eq!(Prefix::parse("default"), None);
+    }
+
+    #[test]
+    fn a_prefix_contains_its_network_and_none_of_the_other_version() {
+        let contains = |text: &str, address: &str| {
+            let prefix = Prefix::parse(text).expect("a prefix");
+            prefix.contains(address.parse().expect("an address"))
+        };
+        assert!(contains("10.1.0.7/24", "10.1.0.255"));
+        assert!(!contains("10.1.0.7/24", "10.1.1.0"));
+        assert!(contains("fd00:1::1/64", "fd00:1::ffff"));
+        assert!(!contains("::/0", "10.1.0.1"));
     }
 }

@@ -1,11 +1,12 @@
 //! One change to the system's configuration, and how to take it back.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, PathSetupError};
+use super::{Family, Mac, PathSetupError};
 use crate::command::{CommandError, run, run_with_input};
 
 /// A change that is made, and can be taken back from its description alone: by another process,
@@ -16,6 +17,10 @@ pub(super) enum Change {
     Route { family: Family, words: Vec<String> },
     /// A policy rule; the words behind `ip rule add`.
     Rule { family: Family, words: Vec<String> },
+    /// A neighbour whose link address is said instead of asked for.
+    Neighbour { address: IpAddr, mac: Mac, interface: String },
+    /// An address of the kernel on an interface, with nothing else in its network.
+    Address { address: IpAddr, interface: String },
     /// A table of nftables of the family `inet`, with its content.
     Table { name: String, content: String },
     /// A kernel setting below `/proc/sys`.
@@ -31,11 +36,19 @@ impl Change {
         Self::Rule { family, words: split(words) }
     }
 
-    /// Makes the change. Routes may be there already; they are replaced.
+    /// Makes the change. Routes and neighbours may be there already; they are replaced.
     pub(super) fn apply(&self) -> Result<(), PathSetupError> {
         match self {
             Self::Route { family, words } => ip(*family, "route", "replace", words)?,
             Self::Rule { family, words } => ip(*family, "rule", "add", words)?,
+            Self::Neighbour { address, mac, interface } => {
+                let words = format!("{address} lladdr {mac} dev {interface} nud permanent");
+                ip(Family::of(*address), "neighbour", "replace", &split(&words))?;
+            }
+            Self::Address { address, interface } => {
+                let words = split(&format!("{address} dev {interface} scope link"));
+                ip(Family::of(*address), "address", "replace", &words)?;
+            }
             Self::Table { name, content } => {
                 let script = format!("table inet {name} {{\n{content}\n}}\n");
                 run_with_input("nft", &["-f", "-"], &script)?;
@@ -50,6 +63,14 @@ impl Change {
         let result = match self {
             Self::Route { family, words } => ip(*family, "route", "del", words),
             Self::Rule { family, words } => ip(*family, "rule", "del", words),
+            Self::Neighbour { address, interface, .. } => {
+                let words = split(&format!("{address} dev {interface}"));
+                ip(Family::of(*address), "neighbour", "del", &words)
+            }
+            Self::Address { address, interface } => {
+                let words = split(&format!("{address} dev {interface}"));
+                ip(Family::of(*address), "address", "del", &words)
+            }
             Self::Table { name, .. } => {
                 run("nft", &["delete", "table", "inet", name]).map(|_output| ())
             }
@@ -78,6 +99,10 @@ impl fmt::Display for Change {
         match self {
             Self::Route { words, .. } => write!(f, "route {}", words.join(" ")),
             Self::Rule { words, .. } => write!(f, "rule {}", words.join(" ")),
+            Self::Neighbour { address, mac, interface } => {
+                write!(f, "neighbour {address} at {mac} on {interface}")
+            }
+            Self::Address { address, interface } => write!(f, "address {address} on {interface}"),
             Self::Table { name, .. } => write!(f, "nft table inet {name}"),
             Self::Sysctl { key, value, former } => write!(f, "{key} = {value} (was {former})"),
         }
@@ -119,11 +144,30 @@ fn ip(family: Family, object: &str, verb: &str, words: &[String]) -> Result<(), 
 
 /// What `ip` and `nft` say of an object that does not exist.
 fn is_gone(stderr: &str) -> bool {
-    ["No such process", "No such file", "Cannot find device", "No such device"]
+    ["No such process", "No such file", "Cannot find device", "No such device", "Cannot assign"]
         .iter()
         .any(|text| stderr.contains(text))
 }
 
 fn split(words: &str) -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_read_from_a_journal_as_it_was_written() {
+        let (address, interface) = ("fe80::1".parse().expect("an address"), "wan0".to_owned());
+        let mac = Mac([2, 0, 0, 0, 0, 9]);
+        for change in [
+            Change::rule(Family::V4, "iif mpath0 lookup 77000"),
+            Change::Neighbour { address, mac, interface: interface.clone() },
+            Change::Address { address, interface },
+        ] {
+            let line = serde_json::to_string(&change).expect("it is written");
+            assert_eq!(serde_json::from_str::<Change>(&line).expect("it is read"), change);
+        }
+    }
 }

@@ -10,6 +10,17 @@
 //! for them. With `masquerade` they need to mean nothing beyond this host; conntrack brings the
 //! answers back.
 //!
+//! A sender of one-ended multipath has all its paths from one address; what it sends on each goes
+//! into a TUN interface of the path's own, by which the kernel knows where it belongs:
+//!
+//! ```text
+//! stack -+- TUN 0 -- rule: iif TUN 0 -- table 77000: default via gateway --+- SNAT -- wan0
+//!        +- TUN 1 -- rule: iif TUN 1 -- table 77001: default via gateway --+------ -- wan1
+//! ```
+//!
+//! There the translation is to one fixed address: masquerading would give each path another one, and
+//! forgets a connection whose packets change the interface.
+//!
 //! **Invariants**: every change is in a journal before it is made ([`cleanup_stale`] works after a
 //! crash), and is taken back by [`PathSetup::close`] or on drop. **Leaves out** firewalls: where
 //! the `forward` chain of another table drops by default, its owner has to let the TUN through.
@@ -19,6 +30,9 @@ mod change;
 mod journal;
 mod plan;
 mod query;
+mod selector;
+mod shared;
+mod sysctls;
 
 use std::fs::File;
 use std::io;
@@ -31,8 +45,11 @@ use thiserror::Error;
 
 use crate::CommandError;
 use journal::{Journal, Journals, NAMESPACE, namespace_inode};
+use plan::{Plan, Way};
 
 pub use addresses::stack_addresses;
+pub use selector::{Mac, NextHop, PathSelector};
+pub use shared::{SharedAddress, SharedPathSpec, SharedSetupConfig, common_addresses};
 
 /// One path to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +86,12 @@ pub struct EstablishedPath {
     pub gateways: Vec<IpAddr>,
 }
 
+impl EstablishedPath {
+    fn new(interface: &str, table: u32) -> Self {
+        Self { interface: interface.to_owned(), table, gateways: Vec::new() }
+    }
+}
+
 /// Why paths could not be set up, or not taken down.
 #[derive(Debug, Error)]
 pub enum PathSetupError {
@@ -87,6 +110,23 @@ pub enum PathSetupError {
         address: IpAddr,
         /// The interface that has it.
         interface: String,
+    },
+    /// What all paths are to come from is no address of this host.
+    #[error("{address} is no address of this host; `ip address` shows those that there are")]
+    NotOfThisHost {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Interfaces have no address that all their networks know.
+    #[error(
+        "the networks of `{first}` and `{other}` have no address of this host in common; one-ended \
+         multipath needs one that both take packets from"
+    )]
+    NothingInCommon {
+        /// An interface.
+        first: String,
+        /// Another one.
+        other: String,
     },
     /// No block of addresses is free.
     #[error("no free addresses for the stack in 198.19.0.0/16; name some in the configuration")]
@@ -121,10 +161,10 @@ pub enum PathSetupError {
 /// Paths that are set up. Closing or dropping takes them down; it works from any thread.
 #[derive(Debug)]
 pub struct PathSetup {
-    config: PathSetupConfig,
     journal: Journal,
     namespace: File,
     inode: u64,
+    ways: Vec<Way>,
     paths: Vec<EstablishedPath>,
     closed: bool,
 }
@@ -136,22 +176,37 @@ impl PathSetup {
     /// # Errors
     /// See [`PathSetupError`]. Nothing stays behind.
     pub fn establish(config: &PathSetupConfig) -> Result<Self, PathSetupError> {
+        Self::make(&config.tun, |alive| plan::plan(config, alive))
+    }
+
+    /// As [`PathSetup::establish`], for paths that have their addresses in common.
+    ///
+    /// # Errors
+    /// See [`PathSetupError`]. Nothing stays behind.
+    pub fn establish_shared(config: &SharedSetupConfig) -> Result<Self, PathSetupError> {
+        let tun = config.paths.first().map_or("", |path| path.tun.as_str());
+        Self::make(tun, |alive| shared::plan(config, alive))
+    }
+
+    fn make(
+        tun: &str,
+        plan: impl FnOnce(&[change::Change]) -> Result<Plan, PathSetupError>,
+    ) -> Result<Self, PathSetupError> {
         let journals = Journals::lock()?;
         clean(&journals);
-        let (changes, paths) = plan::plan(config, &journals.alive(None))?;
+        let Plan { changes, ways, paths } = plan(&journals.alive(None))?;
         let namespace = File::open(NAMESPACE).map_err(PathSetupError::Namespace)?;
         let inode = namespace_inode()?;
-        let mut journal = journals.create(&config.tun)?;
+        let mut journal = journals.create(tun)?;
         if let Err(error) = changes.iter().try_for_each(|change| journal.make(change)) {
             // The first error is the one that explains.
             let _secondary = journal.undo(&journals);
             return Err(error);
         }
-        let config = config.clone();
-        Ok(Self { config, journal, namespace, inode, paths, closed: false })
+        Ok(Self { journal, namespace, inode, ways, paths, closed: false })
     }
 
-    /// The paths, in the order of the configuration.
+    /// The paths with an interface of their own, in the order of the configuration.
     #[must_use]
     pub fn paths(&self) -> &[EstablishedPath] {
         &self.paths
@@ -169,10 +224,10 @@ impl PathSetup {
     /// # Errors
     /// See [`PathSetupError`].
     pub fn refresh(&mut self) -> Result<(), PathSetupError> {
-        let Self { config, journal, namespace, inode, paths, .. } = self;
+        let Self { journal, namespace, inode, ways, paths, .. } = self;
         in_namespace(namespace, *inode, || {
             let _turn = Journals::lock()?;
-            let changes = plan::routes(config, paths)?;
+            let changes = plan::routes(ways, paths)?;
             changes.iter().map(|change| journal.make(change)).fold(Ok(()), Result::and)
         })
     }
@@ -250,6 +305,10 @@ enum Family {
 }
 
 impl Family {
+    fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
     /// The option of `ip` that selects it.
     fn flag(self) -> &'static str {
         match self {
@@ -259,9 +318,6 @@ impl Family {
     }
 
     fn has(self, address: IpAddr) -> bool {
-        match self {
-            Self::V4 => address.is_ipv4(),
-            Self::V6 => address.is_ipv6(),
-        }
+        Self::of(address) == self
     }
 }

@@ -21,6 +21,12 @@ pub(super) struct Interface {
 #[derive(Debug, Deserialize)]
 pub(super) struct Address {
     pub(super) local: Option<IpAddr>,
+    /// Bits of the network's prefix.
+    #[serde(default)]
+    pub(super) prefixlen: u8,
+    /// `global`, `link` or `host`.
+    #[serde(default)]
+    pub(super) scope: String,
 }
 
 /// One route.

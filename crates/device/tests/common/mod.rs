@@ -1,6 +1,8 @@
 //! What several of the crate's tests need: packets and network namespaces.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
+pub(crate) mod world;
+
 use std::fs::File;
 use std::net::IpAddr;
 use std::process::Command;

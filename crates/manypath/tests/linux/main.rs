@@ -17,6 +17,7 @@ mod impaired;
 mod many;
 mod middlebox;
 mod mtu;
+mod one_ended;
 mod options;
 mod plain;
 mod receivers;

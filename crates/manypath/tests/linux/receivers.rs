@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{ConnectOptions, Endpoint, Path};
+use manypath::{ConnectOptions, ConnectionMode, Endpoint, Path};
 use manypath_lab::{
     Family, Host, LinkConfig, Pattern, PeerConfig, Role, Server, Topology, Transport,
 };
@@ -52,7 +52,7 @@ async fn send(settings: &[(&str, &str)]) -> Moved {
     let route = format!("route add {STACK} dev one0");
     topology.client().ip_batch(Family::V4, &[route]).expect("a route to the TUN");
     let endpoint = builder.build().expect("it starts");
-    let options = ConnectOptions { one_ended: true, ..ConnectOptions::default() };
+    let options = ConnectOptions { mode: ConnectionMode::OneEnded, ..ConnectOptions::default() };
     let mut stream = endpoint.connect_with(sink.addr(), options).await.expect("it connects");
     let (mut pattern, mut hash) = (Pattern::new(3), Sha256::new());
     for _ in 0..BLOCKS {

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
 use manypath::{
-    ConnId, ConnectOptions, ConnectionInfo, Endpoint, IfaceId, ListenOptions, Listener, Stream,
+    ConnId, ConnectOptions, ConnectionInfo, ConnectionMode, Endpoint, IfaceId, ListenOptions,
+    Listener, Stream,
 };
 use manypath_lab::{
     Client, Counters, Host, LinkHandle, Middlebox, PeerConfig, Role, Server, Topology, Transport,
@@ -124,7 +125,7 @@ impl World {
     /// The endpoint connects to a server of Linux, with data for the SYN.
     pub(crate) async fn dial_early(&self, port: u16, data: Bytes) -> Stream {
         let options = ConnectOptions {
-            plain_tcp: self.plain,
+            mode: self.mode(),
             early_data: Some(data),
             ..ConnectOptions::default()
         };
@@ -134,16 +135,20 @@ impl World {
 
     /// The endpoint connects to a server of Linux.
     pub(crate) async fn dial(&self, port: u16) -> Stream {
-        let options = ConnectOptions { plain_tcp: self.plain, ..ConnectOptions::default() };
+        let options = ConnectOptions { mode: self.mode(), ..ConnectOptions::default() };
         let to = self.linux_addr(0, port);
         within(self.endpoint.connect_with(to, options)).await.expect("Linux accepts")
+    }
+
+    fn mode(&self) -> ConnectionMode {
+        if self.plain { ConnectionMode::PlainTcp } else { ConnectionMode::Automatic }
     }
 
     /// The endpoint listens on its first address.
     pub(crate) fn listen(&self) -> Listener {
         let fast_open = if self.fast_open { 16 } else { 0 };
-        let plain_tcp = self.plain;
-        let options = ListenOptions { plain_tcp, fast_open, ..ListenOptions::default() };
+        let mode = self.mode();
+        let options = ListenOptions { mode, fast_open, ..ListenOptions::default() };
         let at = SocketAddr::new(self.addr(0), PORT);
         self.endpoint.listen_with(at, options).expect("the port is free")
     }

@@ -17,7 +17,7 @@ use crate::connection::{
     Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading,
 };
 use crate::crypto::Identity;
-use crate::{ConnectError, ConnectOptions, FallbackReason};
+use crate::{ConnectError, ConnectOptions, ConnectionMode, FallbackReason};
 
 /// Which path of a one-ended connection takes what: the window is all that a legacy receiver gives,
 /// and a slow path must not hold it up.
@@ -48,7 +48,7 @@ impl Endpoint {
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
         let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
         paths.know_remotes(&options.remotes);
-        let plain = options.plain_tcp || options.one_ended;
+        let plain = options.mode != ConnectionMode::Automatic;
         let mode = match (plain, self.blackholes.is_black(now, remote.ip())) {
             (true, _) => Mode::Plain(None),
             (false, true) => Mode::Plain(Some(FallbackReason::KnownToDrop)),
@@ -63,7 +63,7 @@ impl Endpoint {
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: scheduler.build(),
-            spreading: self.spreading(now, remote, (options.plain_tcp, options.one_ended)),
+            spreading: self.spreading(now, remote, options.mode),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths,
@@ -116,7 +116,7 @@ impl Endpoint {
     ) -> Option<Birth> {
         let Arrival { iface, tuple, multipath, listener } = arrival;
         let options = self.listeners.get(&listener)?.options;
-        let kept = (options.plain_tcp, options.one_ended);
+        let kept = options.mode;
         let mut locals = self.local_entries(tuple.local.ip());
         locals.extend(self.foreign(tuple.local.ip(), iface));
         let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
@@ -144,9 +144,13 @@ impl Endpoint {
         &mut self,
         now: Instant,
         remote: SocketAddr,
-        (plain_tcp, one_ended): (bool, bool),
+        mode: ConnectionMode,
     ) -> Option<Spreading> {
-        let wanted = one_ended || self.config.one_ended && !plain_tcp;
+        let wanted = match mode {
+            ConnectionMode::Automatic => self.config.one_ended,
+            ConnectionMode::OneEnded => true,
+            ConnectionMode::PlainTcp => false,
+        };
         let bears = !self.single_paths.has(now, remote.ip());
         (wanted && bears)
             .then(|| Spreading { scheduler: ONE_ENDED.build(), rng: self.path_rng.fork() })

@@ -8,7 +8,7 @@ use manypath_wire::{CapableFlags, IpHeader, MpCapable, Segment};
 
 use super::demux::FourTuple;
 use super::{ConnId, Endpoint, ListenerId};
-use crate::{ListenError, ListenOptions, SynCookies};
+use crate::{ConnectionMode, ListenError, ListenOptions, SynCookies};
 
 /// One listener.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Endpoint {
             return self.answer_stray(iface, ip, syn, None);
         };
         let options = self.listeners[&id].options;
-        let multipath = !options.plain_tcp && !options.one_ended && offers_multipath(syn);
+        let multipath = options.mode == ConnectionMode::Automatic && offers_multipath(syn);
         let arrival = Arrival { listener: id, iface, tuple, multipath };
         match (self.room_for_one(id), self.config.syn_cookies) {
             (Room::Free, SynCookies::Never | SynCookies::WhenFull) => {}

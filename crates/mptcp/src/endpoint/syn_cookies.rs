@@ -17,9 +17,9 @@ use super::cookie::{Remembered, read_stamp, stamp};
 use super::demux::FourTuple;
 use super::listeners::Arrival;
 use super::{Endpoint, departure};
-use crate::SynCookieCounters;
 use crate::connection::Connection;
 use crate::crypto::Identity;
+use crate::{ConnectionMode, SynCookieCounters};
 
 impl Endpoint {
     /// SYN cookies sent, and those that came back.
@@ -74,7 +74,7 @@ impl Endpoint {
             None => false,
         };
         let options = self.listeners[&listener].options;
-        let denied = multipath && (options.plain_tcp || options.one_ended);
+        let denied = multipath && options.mode != ConnectionMode::Automatic;
         if denied || self.tokens.contains_key(&Identity::new(remembered.key).token) {
             return false;
         }

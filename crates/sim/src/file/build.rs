@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use manypath_base::{Rng, len64, usize64};
+use manypath_mptcp::ConnectionMode;
 use manypath_tcp::EcnMode;
 
 use super::error::Wrong;
@@ -205,8 +206,7 @@ impl Flow {
                 to,
                 cc,
                 scheduler,
-                plain_tcp: self.tcp,
-                one_ended: self.one_ended,
+                mode: self.mode(),
                 workload: self.workload(),
                 start: self.start.map_or(Duration::ZERO, |t| t.0),
                 jitter: self.jitter.map_or(Duration::from_millis(100), |t| t.0),
@@ -214,6 +214,14 @@ impl Flow {
             });
         }
         Ok(())
+    }
+
+    fn mode(&self) -> ConnectionMode {
+        match (self.one_ended, self.tcp) {
+            (true, _) => ConnectionMode::OneEnded,
+            (false, true) => ConnectionMode::PlainTcp,
+            (false, false) => ConnectionMode::Automatic,
+        }
     }
 
     fn workload(&self) -> Workload {

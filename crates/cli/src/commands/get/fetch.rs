@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use manypath::{Endpoint, Stream};
+use manypath::{ConnectOptions, Endpoint, Stream};
 use tokio::task::JoinHandle;
 
 use super::sink::Sink;
@@ -76,7 +76,7 @@ struct Exchange {
 impl Exchange {
     async fn begin(endpoint: &Endpoint, target: &Target, from: u64) -> Result<Self, Failure> {
         let to = resolve(&target.host, target.port).await?;
-        let stream = connect(endpoint, &to).await?;
+        let stream = connect(endpoint, &to, &ConnectOptions::default()).await?;
         let mut watch = Watch::new(endpoint, stream.conn_id());
         watch.look();
         let broken = |error: hyper::Error| Failure::failed(&target.url, &error);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use manypath::{Endpoint, OwnedReadHalf, OwnedWriteHalf, Stream};
+use manypath::{ConnectOptions, Endpoint, OwnedReadHalf, OwnedWriteHalf, Stream};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use super::report::{Interval, Reporter, cpu, cpu_per_gb};
 use super::{printer, pump};
 use crate::connect::{connect, resolve};
 use crate::failure::Failure;
-use crate::host::{Host, HostOptions, Purpose};
+use crate::host::{Host, HostOptions, OneEndedOptions};
 use crate::linger::Linger;
 use crate::output;
 use crate::runtime::{self, until_interrupted};
@@ -27,7 +27,8 @@ use crate::watch::{Seen, Watch, mbps, seconds};
 #[command(after_help = "With --raw there is no protocol: bytes to any sink (`nc -l`), or with \
 --reverse from any source.\n\nExample:\n  \
 manypath perf client 192.0.2.7 --path wlan0 --path wwan0 --time 10\n  \
-manypath perf client 10.77.0.1 --raw --port 9000 --bytes 1G --json")]
+manypath perf client 10.77.0.1 --raw --port 9000 --bytes 1G --json\n  \
+manypath perf client 192.0.2.7 --raw --one-ended --path wan0 --path wan1")]
 pub(super) struct Args {
     /// Name or address of the server
     host_name: String,
@@ -63,6 +64,8 @@ pub(super) struct Args {
     raw: bool,
     #[command(flatten)]
     host: HostOptions,
+    #[command(flatten)]
+    one_ended: OneEndedOptions,
 }
 
 /// What came of one connection.
@@ -98,8 +101,9 @@ struct Report {
 /// When the test cannot be made, or its bytes were not those that were sent.
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host, Purpose::Client)?;
-    let work = until_interrupted(test(args, host.endpoint(), json));
+    let host = Host::open_either(&args.host, &args.one_ended, &[])?;
+    let options = host.connect_options();
+    let work = until_interrupted(test(args, host.endpoint(), &options, json));
     let result = runtime.block_on(work).done().and_then(|result| result);
     let closed = host.close(&runtime);
     let report = result?;
@@ -115,11 +119,16 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     }
 }
 
-async fn test(args: &Args, endpoint: &Endpoint, json: bool) -> Result<Report, Failure> {
+async fn test(
+    args: &Args,
+    endpoint: &Endpoint,
+    options: &ConnectOptions,
+    json: bool,
+) -> Result<Report, Failure> {
     let to = resolve(&args.host_name, args.port).await?;
     let mut streams = Vec::new();
     for _ in 0..args.parallel {
-        streams.push(connect(endpoint, &to).await?);
+        streams.push(connect(endpoint, &to, options).await?);
     }
     let peer = streams.first().map_or_else(nowhere, Stream::peer_addr);
     let mut watches: Vec<_> =

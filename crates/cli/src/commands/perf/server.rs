@@ -15,7 +15,7 @@ use super::report::{Interval, Reporter, cpu, cpu_per_gb};
 use super::{printer, pump};
 use crate::commands::serve::listen;
 use crate::failure::Failure;
-use crate::host::{Host, HostOptions, Purpose};
+use crate::host::{Host, HostOptions, OneEndedOptions};
 use crate::linger::Linger;
 use crate::output;
 use crate::runtime::{self, Ended, until_interrupted};
@@ -49,6 +49,8 @@ pub(super) struct Args {
     send: Option<u64>,
     #[command(flatten)]
     host: HostOptions,
+    #[command(flatten)]
+    one_ended: OneEndedOptions,
 }
 
 /// One test.
@@ -81,7 +83,7 @@ struct Report {
 /// When it cannot listen.
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let runtime = runtime::new()?;
-    let host = Host::open(&args.host, Purpose::Server)?;
+    let host = Host::open_either(&args.host, &args.one_ended, &[args.port])?;
     let cpu_before = cpu();
     let mut tests = Vec::new();
     let result = listen(&host, args.port).and_then(|listener| {

@@ -2,9 +2,10 @@
 //! TCP as the receiver.
 //!
 //! **Owns** which transfers are made. **Invariant**: every figure is measured in this run by the
-//! receiver, a Python program that knows of plain TCP only and hashes what it reads. **Leaves out**
-//! hosts and links (`stage`).
+//! receiver, which knows of plain TCP only: a Python program to which is uploaded, or curl, which
+//! downloads. What arrives is hashed. **Leaves out** hosts and links (`stage`).
 
+mod curl;
 mod receiver;
 mod report;
 mod sender;
@@ -12,7 +13,9 @@ mod stage;
 
 use std::time::Duration;
 
-use manypath::CongestionControl;
+use clap::ValueEnum;
+use manypath::{CongestionControl, ConnectionMode};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::figures;
@@ -20,7 +23,9 @@ use crate::names;
 use crate::output;
 use crate::progress;
 use crate::runtime;
+use receiver::Received;
 use report::{Round, Summary};
+use sender::Sent;
 use stage::{Link, Stage};
 
 /// How long a transfer takes to settle; what is measured comes after.
@@ -34,8 +39,13 @@ const KB: u32 = 1 << 10;
 /// little buffer at the receiver, with a link that dies silently; and, for comparison, Linux's TCP
 /// with its packets sprayed over both. Acknowledgments come back over a third link of 10 ms.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  manypath lab one-ended --json --runs 5")]
+#[command(after_help = "Example:\n  manypath lab one-ended --json --runs 5\n  \
+manypath lab one-ended --role server")]
 pub(crate) struct Args {
+    /// Who opens the connections: manypath, to upload to a Python program, or curl, to download
+    /// from manypath
+    #[arg(long, value_enum, default_value_t = Role::Client)]
+    role: Role,
     /// How often everything is measured; medians are reported
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     runs: u8,
@@ -49,6 +59,16 @@ pub(crate) struct Args {
     congestion_control: CongestionControl,
 }
 
+/// What manypath, which sends, is to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum Role {
+    /// It connects and uploads.
+    Client,
+    /// It listens and serves.
+    Server,
+}
+
 /// Who sends, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
@@ -58,6 +78,16 @@ enum Sender {
     Multi,
     /// Linux, its packets in turn over the links.
     Sprayed,
+}
+
+impl Sender {
+    /// What its connections are.
+    fn mode(self) -> ConnectionMode {
+        match self {
+            Self::Multi => ConnectionMode::OneEnded,
+            Self::Single | Self::Sprayed => ConnectionMode::PlainTcp,
+        }
+    }
 }
 
 /// One transfer.
@@ -92,7 +122,7 @@ const CASES: [Case; 9] = {
 /// # Errors
 /// When it cannot be set up, a transfer fails, or what arrives is not what was sent.
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
-    stage::check()?;
+    stage::check(args.role)?;
     let runtime = runtime::new()?;
     let work = async { runtime::until_interrupted(measure(args)).await.done()? };
     let summary = runtime.block_on(work)?;
@@ -119,7 +149,7 @@ async fn measure(args: &Args) -> Result<Summary, Failure> {
         rounds.push(round);
     }
     bar.finish_and_clear();
-    Ok(Summary::new(&rounds))
+    Ok(Summary::new(args.role, &rounds))
 }
 
 /// What a transfer gave.
@@ -135,17 +165,15 @@ struct Outcome {
 async fn transfer(args: &Args, case: Case, seed: u64) -> Result<Outcome, Failure> {
     let stage = Stage::set(seed)?;
     let length = Duration::from_secs(args.seconds);
-    let receiver = receiver::start(&stage, case.recv_buffer)?;
     let start = manypath_lab::now();
-    let (sent, cut) =
-        tokio::join!(sender::send(&stage, args, case, (seed, length), receiver.addr()), async {
-            let link = case.cut?;
-            tokio::time::sleep(CUT_AFTER).await;
-            stage.link(link).cut();
-            Some(manypath_lab::now())
-        });
-    let sent = sent?;
-    let received = receiver.report().await?;
+    let exchange = exchange(&stage, args, case, (seed, length));
+    let (exchanged, cut) = tokio::join!(exchange, async {
+        let link = case.cut?;
+        tokio::time::sleep(CUT_AFTER).await;
+        stage.link(link).cut();
+        Some(manypath_lab::now())
+    });
+    let (sent, received) = exchanged?;
     stage.close();
     let settled = start + SETTLE;
     let end = if case.cut.is_some() { cut.unwrap_or(start) } else { start + length };
@@ -154,4 +182,21 @@ async fn transfer(args: &Args, case: Case, seed: u64) -> Result<Outcome, Failure
         mbps: figures::mbps(received.timeline.rate_between(settled, end)),
         stall_ms: cut.map_or(0.0, |at| figures::millis(received.timeline.longest_stall(at))),
     })
+}
+
+/// Sends for a time; what was sent, and what arrived. Linux as the sender connects in either role.
+async fn exchange(
+    stage: &Stage,
+    args: &Args,
+    case: Case,
+    data: (u64, Duration),
+) -> Result<(Sent, Received), Failure> {
+    if args.role == Role::Client || case.sender == Sender::Sprayed {
+        let receiver = receiver::start(stage, case.recv_buffer)?;
+        let sent = sender::upload(stage, args, case.sender, data, receiver.addr()).await?;
+        return Ok((sent, receiver.report().await?));
+    }
+    let server = sender::listen(stage, args, case.sender)?;
+    let curl = curl::start(stage, case.recv_buffer, server.addr())?;
+    tokio::try_join!(server.serve(data), curl.report())
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use serde::Serialize;
 
 use super::stage::{Link, MBPS};
-use super::{Case, KB, Outcome, Sender};
+use super::{Case, KB, Outcome, Role, Sender};
 
 /// Payload of one packet: 1,500 bytes less IPv4 (20), TCP (20) and timestamps (12).
 const PAYLOAD: f64 = 1_448.0;
@@ -86,6 +86,7 @@ impl Display for Round {
 /// The result: medians over the runs, and the longest stall of all.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
+    role: Role,
     pub(super) intact: bool,
     single_mbps: f64,
     multi_mbps: f64,
@@ -103,13 +104,14 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(rounds: &[Round]) -> Self {
+    pub(super) fn new(role: Role, rounds: &[Round]) -> Self {
         let of = |value: &dyn Fn(&Round) -> f64| median(rounds.iter().map(value).collect());
         let ceiling = MBPS.iter().map(|&mbps| f64::from(u32::try_from(mbps).unwrap_or(0)));
         let ceiling_mbps = ceiling.sum::<f64>() * PAYLOAD / PACKET;
         let multi_mbps = of(&|r| r.multi_mbps);
         let stalls = rounds.iter().flat_map(|r| [r.stall_fast_ms, r.stall_slow_ms]);
         Self {
+            role,
             intact: rounds.iter().all(|r| r.intact),
             single_mbps: of(&|r| r.single_mbps),
             multi_mbps,
@@ -126,6 +128,11 @@ impl Summary {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let who = match self.role {
+            Role::Client => "manypath uploads to a Python program",
+            Role::Server => "curl downloads from manypath",
+        };
+        writeln!(f, "{who}")?;
         writeln!(f, "the better path alone     {:6.2} Mb/s", self.single_mbps)?;
         writeln!(
             f,
@@ -157,9 +164,11 @@ mod tests {
             stall_slow_ms,
             ..Round::default()
         };
-        let summary = Summary::new(&[round(28.0, 90.0), round(10.0, 250.0), round(27.0, 20.0)]);
+        let summary =
+            Summary::new(Role::Server, &[round(28.0, 90.0), round(10.0, 250.0), round(27.0, 20.0)]);
         assert!((summary.multi_mbps - 27.0).abs() < 1e-9);
         assert!((summary.ceiling_mbps - 28.96).abs() < 1e-9);
         assert!((summary.longest_stall_ms - 250.0).abs() < 1e-9);
+        assert_eq!(serde_json::to_value(&summary).expect("numbers")["role"], "server");
     }
 }

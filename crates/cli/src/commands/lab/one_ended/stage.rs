@@ -1,4 +1,5 @@
-//! Hosts and links: a client with two TUNs, one for each path, that share the stack's address.
+//! Hosts and links: the stack's host with two TUNs, one for each path, that share its address. It is
+//! the topology's client, whoever opens the connections.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,11 +10,12 @@ use manypath::device::{Tun, TunConfig};
 use manypath::{CongestionControl, Endpoint, Path};
 use manypath_lab::{Capability, Host, LinkConfig, LinkHandle, Namespace, Topology};
 
+use super::Role;
 use crate::failure::Failure;
 
 const MTU: u16 = 1_500;
 /// The stack's address, whichever path it sends on, and its network, routed back to it.
-const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 64, 9, 7));
+pub(super) const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 64, 9, 7));
 const STACK_PREFIX: &str = "100.64.9.0/24";
 const TUNS: [&str; 2] = ["path0", "path1"];
 const NEEDS: [Capability; 5] = [
@@ -43,8 +45,12 @@ const BACK: usize = 2;
 ///
 /// # Errors
 /// What is missing.
-pub(super) fn check() -> Result<(), Failure> {
-    match NEEDS.iter().find_map(|need| need.missing()) {
+pub(super) fn check(role: Role) -> Result<(), Failure> {
+    let client = match role {
+        Role::Client => None,
+        Role::Server => Some(Capability::Program("curl")),
+    };
+    match NEEDS.into_iter().chain(client).find_map(Capability::missing) {
         None => Ok(()),
         Some(missing) => Err(Failure::Usage(format!("`lab one-ended` {missing}"))),
     }
