@@ -57,6 +57,26 @@ fn two_paths_carry_together_what_each_could_alone() {
     assert!(got >= 2_750, "{got}: {:#?}", pair.flow(Side::Client).paths().collect::<Vec<_>>());
 }
 
+/// Whatever overtakes on another path is no loss, and each path has its own round-trip time.
+#[test]
+fn paths_are_judged_each_by_itself() {
+    let ample = |link| LinkConfig { queue: 1 << 20, ..link };
+    let mut pair = pair(1, ample(fast()), ample(slow()), Config::default());
+    assert!(pair.transfer(500_000, Duration::from_secs(5)).intact);
+    let paths: Vec<_> = pair.flow(Side::Client).paths().collect();
+    assert!(paths.iter().all(|p| p.sent > 20_000 && p.lost == 0), "{paths:?}");
+    assert!(paths[0].min_rtt < ms(25) && paths[1].min_rtt >= ms(50), "{paths:?}");
+}
+
+/// A loss on a path of which nothing is known would cost more than it can gain.
+#[test]
+fn a_short_transfer_keeps_to_one_path() {
+    let mut pair = pair(1, fast(), slow(), Config::default());
+    assert!(pair.transfer(100_000, Duration::from_secs(5)).intact);
+    assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
+    assert_eq!(pair.flow(Side::Client).paths().nth(1).map(|p| p.sent), Some(0));
+}
+
 #[test]
 fn a_receiver_with_little_buffer_is_not_harmed() {
     let buffer = |bytes| Config { recv_buffer: bytes, recv_buffer_max: bytes, ..Config::default() };
