@@ -2,9 +2,10 @@
 //! answers at once with a D-SACK that names them (RFC 2883 §4.1). That proves that the path leads to
 //! the peer, that it lives, and how long its round trip is, at no risk to the data.
 //!
-//! **Invariants**: which bytes is drawn at random, where and how many, 17 bits in all, so that one who
-//! does not see the ping cannot answer it, and after many wrong answers none counts; the TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves
-//! beyond what is still under way (RFC 7323 §4.3, §5.3).
+//! **Invariants**: where the bytes lie and how many they are is drawn at random, 17 bits in all, so
+//! that one who does not see the ping cannot answer it, and after many wrong answers none counts; the
+//! TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves beyond what is
+//! still under way (RFC 7323 §4.3, §5.3).
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
