@@ -12,6 +12,7 @@ mod rack;
 mod recovery;
 mod rtt;
 mod runs;
+mod sample;
 mod timers;
 
 use alloc::boxed::Box;
@@ -19,7 +20,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
-use manypath_cc::{AckSample, Controller, FlowView};
+use manypath_cc::{Controller, FlowView};
 
 use alone::Use;
 pub(crate) use frto::{Frto, Judgment};
@@ -31,12 +32,8 @@ pub(crate) use rtt::{MAX_RTO, RttEstimator};
 pub(crate) use runs::Runs;
 pub(crate) use timers::{TailProbe, TimerKind};
 
-use crate::scoreboard::{Sent, Status};
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
-
-/// In so many round trips the best rate of a path is forgotten, if it does not come again.
-const FORGETTING: u64 = 32;
 
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,45 +327,6 @@ impl Path {
         self.next_index
     }
 
-    pub(crate) fn begin_ack(&mut self) {
-        self.tally = Tally {
-            prior_in_flight: self.in_flight,
-            prior_outstanding: self.outstanding(),
-            ..Tally::default()
-        };
-    }
-
-    /// A piece was acknowledged, cumulatively or selectively; `piece` is as it was before.
-    pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant) {
-        let bytes = piece.len();
-        match piece.status {
-            Status::Sacked => {
-                self.sacked -= bytes;
-                return;
-            }
-            Status::InFlight => self.in_flight -= bytes,
-            Status::Lost => self.lost -= bytes,
-        }
-        self.note_size(bytes);
-        self.tally.delivered += bytes;
-        self.delivered += u64::from(bytes);
-        self.runs.on_delivered(bytes);
-        if piece.transmissions == 1 {
-            self.tally.original |=
-                self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
-            self.tally.newest_sent = self.tally.newest_sent.max(Some(piece.sent_at));
-        } else {
-            self.tally.resent = true;
-        }
-        let (before, at) = piece.delivered_before;
-        if self.tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
-            self.tally.newest_before = Some((before, at, piece.sent_at));
-        }
-        if !piece.moved {
-            self.rack.on_delivered(piece, now, self.rtt.min());
-        }
-    }
-
     /// Recovery may send one segment whatever PRR says.
     pub(crate) fn grant_one(&mut self) {
         if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
@@ -381,82 +339,6 @@ impl Path {
         self.in_flight -= bytes;
         self.lost += bytes;
         self.lost_total += u64::from(bytes);
-    }
-
-    /// The acknowledgment has been read whole: takes its round-trip time and delivery rate.
-    /// Returns the sample and whether a round trip ended with it.
-    pub(crate) fn finish_ack(&mut self, now: Instant) -> (Option<Duration>, bool) {
-        self.last_heard = now;
-        self.delivered_at = now;
-        let unambiguous = self.tally.newest_sent.filter(|_| !self.tally.resent);
-        let rtt = unambiguous.map(|sent| now.since(sent));
-        if let Some(rtt) = rtt {
-            self.rtt.sample(rtt, now);
-            self.sampled_since_probe = true;
-        }
-        let Some((before, since, _)) = self.tally.newest_before else { return (rtt, false) };
-        self.rate = Rate::from_transfer(self.delivered - before, now.since(since));
-        let round_start = before >= self.round_end;
-        self.capacity = self.capacity.max(self.rate);
-        if round_start {
-            let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
-            self.capacity = self.rate.max(Rate::from_bytes_per_sec(worn));
-            self.round_end = self.delivered;
-            self.flight = (self.in_flight, self.flight.0);
-        }
-        (rtt, round_start)
-    }
-
-    /// Whether the window limited what was sent in the last round trip (RFC 7661 §4.2; in slow
-    /// start half a window counts as full, since it doubles within the round).
-    fn is_cwnd_limited(&self) -> bool {
-        let flight = self.flight.0.max(self.flight.1).max(self.tally.prior_in_flight);
-        let (cwnd, slack) = (self.controller.cwnd(), 2 * self.mss.bytes());
-        let full = if cwnd < self.controller.ssthresh() { cwnd / 2 } else { cwnd };
-        flight.saturating_add(slack) >= full
-    }
-
-    /// There is nothing to send though the path would take it: what is in flight does not fill it.
-    pub(crate) fn on_nothing_to_send(&mut self, now: Instant) {
-        if self.lost == 0 && self.room() > 0 && self.paced_until(now).is_none() {
-            self.app_limited_until = self.delivered + u64::from(self.in_flight);
-        }
-    }
-
-    /// Whether what was just delivered was in flight when there was nothing more to send.
-    fn is_app_limited(&self) -> bool {
-        self.tally.newest_before.is_some_and(|(before, ..)| before < self.app_limited_until)
-    }
-
-    /// What the controller is told of an acknowledgment.
-    pub(crate) fn ack_sample(
-        &self,
-        now: Instant,
-        rtt: Option<Duration>,
-        round_start: bool,
-    ) -> AckSample {
-        AckSample {
-            now,
-            path: self.id,
-            acked: self.tally.delivered,
-            delivered: self.delivered,
-            lost: self.lost_total,
-            prior_in_flight: self.tally.prior_in_flight,
-            in_flight: self.in_flight,
-            rtt,
-            srtt: self.rtt.srtt().unwrap_or_default(),
-            min_rtt: self.rtt.min(),
-            round_start,
-            cwnd_limited: self.is_cwnd_limited(),
-            app_limited: self.is_app_limited(),
-            delivery_rate: Some(self.rate),
-        }
-    }
-
-    /// The round-trip time of a handshake that was not sent again.
-    pub(crate) fn sample_handshake(&mut self, rtt: Duration, now: Instant) {
-        self.rtt.sample(rtt, now);
-        self.sampled_since_probe = true;
     }
 
     /// How this path looks to coupled controllers.
