@@ -323,12 +323,15 @@ async fn linux_announces_an_address_again_that_it_withdrew() {
     let id = ends.0.conn_id();
     let meanwhile = async {
         reach(|| world.info(id).bytes_received > MIB, || format!("{:?}", world.info(id))).await;
-        for _ in 0..3 {
+        for round in 1..=3 {
             world.linux_endpoint(1, &["signal", "id", "9"]);
             reach(|| world.subflows(id) == 2, || format!("{:?}", world.info(id))).await;
             let remove = ["mptcp", "endpoint", "delete", "id", "9"];
             world.topology.server().ip(&remove).expect("the kernel has it");
             reach(|| world.subflows(id) == 1, || format!("{:?}", world.info(id))).await;
+            // Linux sends an announcement before a withdrawal, where both are due.
+            let withdrawn = || world.counted().get("MPTcpExtRmAddrTx") == round;
+            reach(withdrawn, || format!("{}", world.counted())).await;
         }
     };
     world.finish(ends, Task::Both, BYTES, meanwhile).await.assert_multipath("again");
