@@ -7,8 +7,8 @@ use manypath_wire::{Flags, IcmpError, IpHeader, Segment};
 
 use super::Way;
 use super::connection::Connection;
-use super::decoder::{Notes, relative_ack};
 use super::flow::{Flow, Place};
+use super::segment::Notes;
 
 /// The segment with numbers that count from the handshake: what is shown.
 pub(super) fn relative(
@@ -18,10 +18,10 @@ pub(super) fn relative(
     mut segment: Segment,
 ) -> Segment {
     segment.seq = flow.halves.at(way).relative(segment.seq);
+    let ack = |seq| flow.halves.at(way.flip()).relative(seq);
     if segment.flags.has(Flags::ACK) {
-        segment.ack = relative_ack(flow, way, segment.ack);
+        segment.ack = ack(segment.ack);
     }
-    let ack = |seq| relative_ack(flow, way, seq);
     for block in &mut segment.options.sack {
         *block = ack(block.start)..ack(block.end);
     }

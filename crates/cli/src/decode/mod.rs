@@ -14,6 +14,7 @@ mod flow;
 mod keys;
 mod line;
 mod packet;
+mod segment;
 mod summary;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,6 @@ use std::fmt::{self, Display, Formatter};
 use serde::Serialize;
 
 use super::connection::{Connection, Protocol};
-use super::decoder::Decoder;
 use super::flow::{Flow, State};
 use super::packet::seconds;
 use super::{Both, Way};
@@ -88,25 +87,8 @@ pub(crate) struct SubflowSummary {
     pub(crate) retransmitted: Both<u64>,
 }
 
-impl Summary {
-    pub(super) fn of(decoder: &Decoder, not_ip: u64) -> Self {
-        let malformed = decoder.malformed.iter().map(|(reason, &n)| (reason.to_string(), n));
-        let connections = decoder.connections.iter().enumerate();
-        Self {
-            packets: decoder.packets,
-            segments: decoder.segments,
-            not_tcp: decoder.not_tcp,
-            not_ip,
-            malformed: malformed.collect(),
-            connections: connections
-                .map(|(id, connection)| ConnectionSummary::of(id, connection, &decoder.flows))
-                .collect(),
-        }
-    }
-}
-
 impl ConnectionSummary {
-    fn of(id: usize, connection: &Connection, flows: &[Flow]) -> Self {
+    pub(super) fn of(id: usize, connection: &Connection, flows: &[Flow]) -> Self {
         let subflows: Vec<_> =
             connection.flows.iter().map(|&flow| SubflowSummary::of(&flows[flow])).collect();
         let first = &subflows[0];
