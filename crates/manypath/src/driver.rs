@@ -55,6 +55,7 @@ impl Drop for StopAtEnd<'_> {
 fn run(core: &Core) -> Result<(), Stopped> {
     let mut waiter = Waiter::default();
     loop {
+        core.note_driver_awake();
         let read_at = core.clock().now();
         waiter.sources.iter_mut().for_each(Source::fetch);
         let serve = |state: &mut State, now| serve(state, now, read_at, &mut waiter);
