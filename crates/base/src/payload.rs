@@ -1,7 +1,7 @@
 //! Payload of a segment: a few shared slices, never copied.
 
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
 /// A run of bytes made of reference-counted slices. Cutting and joining move no bytes.
@@ -86,14 +86,35 @@ impl Payload {
 
     /// Drops the first `n` bytes.
     pub fn advance(&mut self, n: usize) {
-        *self = self.slice(n, self.len);
+        if n >= self.len {
+            *self = Self::new();
+            return;
+        }
+        self.len -= n;
+        let (mut gone, mut left) = (0, n);
+        while let Some(chunk) = self.chunks.get(gone).filter(|chunk| chunk.len() <= left) {
+            left -= chunk.len();
+            gone += 1;
+        }
+        self.chunks.drain(..gone);
+        if let Some(first) = self.chunks.first_mut() {
+            first.advance(left);
+        }
     }
 
     /// Drops everything behind the first `n` bytes.
     pub fn truncate(&mut self, n: usize) {
-        if n < self.len {
-            *self = self.slice(0, n);
+        if n >= self.len {
+            return;
         }
+        let (mut kept, mut left) = (0, n);
+        while let Some(chunk) = self.chunks.get_mut(kept).filter(|_| left > 0) {
+            chunk.truncate(left);
+            left -= chunk.len();
+            kept += 1;
+        }
+        self.chunks.truncate(kept);
+        self.len = n;
     }
 
     /// A copy in one piece: for tests, captures and small messages.
@@ -152,8 +173,12 @@ mod tests {
             prop_assert_eq!(payload.slice(a, b).len(), b - a);
             prop_assert_eq!(payload.split_to(a).to_vec(), flat[..a].to_vec());
             prop_assert_eq!(payload.to_vec(), flat[a..].to_vec());
+            let mut front = payload.clone();
             payload.advance(b - a);
-            prop_assert_eq!(payload.to_vec(), flat[b..].to_vec());
+            prop_assert_eq!((payload.to_vec(), payload.len()), (flat[b..].to_vec(), flat.len() - b));
+            front.truncate(b - a);
+            prop_assert_eq!((front.to_vec(), front.len()), (flat[a..b].to_vec(), b - a));
+            prop_assert!([payload, front].iter().all(|p| p.chunks().iter().all(|c| !c.is_empty())));
         }
     }
 }

@@ -29,6 +29,16 @@ impl Instant {
         self.0
     }
 
+    /// The sooner of two moments that may not come. Folding with it is what
+    /// `flatten().min()` does, in fewer steps: deadlines are looked at for every packet.
+    #[must_use]
+    pub fn sooner(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, None) | (None, one) => one,
+        }
+    }
+
     /// Time from `earlier` to `self`, or zero where `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -37,7 +47,7 @@ impl Instant {
 }
 
 fn nanos(d: Duration) -> u64 {
-    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+    d.as_secs().saturating_mul(1_000_000_000).saturating_add(d.subsec_nanos().into())
 }
 
 impl Add<Duration> for Instant {
@@ -70,5 +80,14 @@ mod tests {
         assert_eq!(t - Duration::from_secs(1), Instant::ZERO);
         assert_eq!(Instant::ZERO.since(t), Duration::ZERO);
         assert_eq!((t + Duration::MAX).as_nanos(), u64::MAX);
+        assert_eq!((t + Duration::new(2, 7)).as_nanos(), 2_005_000_007);
+    }
+
+    #[test]
+    fn a_moment_that_comes_is_sooner_than_one_that_does_not() {
+        let (five, six) = (Some(Instant::from_millis(5)), Some(Instant::from_millis(6)));
+        assert_eq!((Instant::sooner(six, five), Instant::sooner(five, six)), (five, five));
+        assert_eq!((Instant::sooner(None, six), Instant::sooner(six, None)), (six, six));
+        assert_eq!(Instant::sooner(None, None), None);
     }
 }

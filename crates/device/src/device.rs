@@ -48,4 +48,19 @@ pub trait Device: AsFd + Send {
     /// # Errors
     /// When the device is gone. What was appended before the error stays in `batch`.
     fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize>;
+
+    /// The receiving side on its own, for who takes packets while others send. It takes from the
+    /// same queue as [`Device::recv`]; `None` where only that does.
+    fn receiver(&self) -> Option<Box<dyn Receiver>> {
+        None
+    }
+}
+
+/// The receiving side of a device.
+pub trait Receiver: Send {
+    /// As [`Device::recv`].
+    ///
+    /// # Errors
+    /// As [`Device::recv`].
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize>;
 }

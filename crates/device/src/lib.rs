@@ -20,7 +20,7 @@ pub mod tun;
 mod vnet;
 
 pub use command::CommandError;
-pub use device::{Device, Offload};
+pub use device::{Device, Offload, Receiver};
 pub use memory::MemoryPort;
 pub use paths::{
     EstablishedPath, Mac, NextHop, PathSelector, PathSetup, PathSetupConfig, PathSetupError,

@@ -13,6 +13,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use manypath_base::Mss;
@@ -23,7 +24,7 @@ use thiserror::Error;
 
 use crate::buffers::ReceiveBuffers;
 use crate::command::{CommandError, run};
-use crate::{Device, Offload, cut, headers, sys, vnet};
+use crate::{Device, Offload, Receiver, cut, headers, sys, vnet};
 
 /// The longest IP packet, and the header before it.
 const BUFFER: usize = 65_535 + vnet::LEN;
@@ -110,12 +111,20 @@ pub enum TunError {
 /// One queue of a TUN interface. The interface vanishes with its last queue.
 #[derive(Debug)]
 pub struct Tun {
-    file: File,
+    file: Arc<File>,
     name: String,
     mtu: u16,
     offload: Offload,
-    buffers: ReceiveBuffers,
+    reader: Reader,
     dropped: u64,
+}
+
+/// What reads from a queue, with buffers of its own.
+#[derive(Debug)]
+struct Reader {
+    file: Arc<File>,
+    offload: Offload,
+    buffers: ReceiveBuffers,
 }
 
 impl Tun {
@@ -130,8 +139,9 @@ impl Tun {
         let name = attach(&file, config)?;
         configure(&name, config)?;
         let offload = if config.offload { Offload::FULL } else { Offload::NONE };
-        let buffers = ReceiveBuffers::new(BUFFER);
-        Ok(Self { file, name, mtu: config.mtu, offload, buffers, dropped: 0 })
+        let file = Arc::new(file);
+        let reader = Reader::new(Arc::clone(&file), offload);
+        Ok(Self { file, name, mtu: config.mtu, offload, reader, dropped: 0 })
     }
 
     /// The interface's name, as the kernel chose it.
@@ -157,7 +167,7 @@ impl Tun {
             slices.clear();
             slices.push(IoSlice::new(&flat));
         }
-        match self.file.write_vectored(&slices) {
+        match (&*self.file).write_vectored(&slices) {
             Ok(_) => Ok(()),
             Err(error) if is_full(&error) => {
                 self.dropped += 1;
@@ -166,12 +176,18 @@ impl Tun {
             Err(error) => Err(error),
         }
     }
+}
+
+impl Reader {
+    fn new(file: Arc<File>, offload: Offload) -> Self {
+        Self { file, offload, buffers: ReceiveBuffers::new(BUFFER) }
+    }
 
     /// The next packet, or `None` if nothing waits.
     fn read(&mut self) -> io::Result<Option<Datagram>> {
         let buffer = self.buffers.free();
         loop {
-            match sys::read_spare(&self.file, buffer) {
+            match sys::read_spare(&*self.file, buffer) {
                 Ok(_) => return Ok(Some(take(buffer, self.offload))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -223,6 +239,16 @@ impl Device for Tun {
         self.write(datagram)
     }
 
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
+        self.reader.recv(batch, limit)
+    }
+
+    fn receiver(&self) -> Option<Box<dyn Receiver>> {
+        Some(Box::new(Reader::new(Arc::clone(&self.file), self.offload)))
+    }
+}
+
+impl Receiver for Reader {
     fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
         for n in 0..limit {
             match self.read()? {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::SocketAddrV4;
+use std::net::{SocketAddrV4, UdpSocket};
 
 use common::{Namespace, address, sh, super_segment, tcp};
 use manypath_base::Mss;
@@ -62,6 +62,20 @@ fn a_syn_of_the_kernel_arrives() {
             assert_eq!(batch[0].checksum == Checksum::Offloaded, offload);
         });
     }
+}
+
+#[test]
+fn a_receiver_takes_from_the_same_queue() {
+    let Some(namespace) = Namespace::new("a_receiver_takes_from_the_same_queue") else { return };
+    namespace.run(|| {
+        let mut tun = open("mpr", true, &["10.1.0.1/24"]);
+        let mut receiver = tun.receiver().expect("a TUN interface has one");
+        let socket = UdpSocket::bind("10.1.0.1:0").expect("the kernel's address");
+        socket.send_to(b"any packet", "10.1.0.2:9").expect("there is a route");
+        let (mut batch, mut rest) = (Vec::new(), Vec::new());
+        assert_eq!(receiver.recv(&mut batch, 16).expect("the interface is up"), 1);
+        assert_eq!(tun.recv(&mut rest, 16).expect("the interface is up"), 0);
+    });
 }
 
 /// Sends one super-segment of 60,000 bytes into `from` and returns what the kernel forwards to

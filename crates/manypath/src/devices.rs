@@ -5,13 +5,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use manypath_base::{IfaceId, Instant, len32, usize32};
 use manypath_device::{Device, Direction};
 use manypath_wire::Datagram;
 
 use crate::capture::Capture;
+use crate::source::Source;
 
 /// What an endpoint sends and receives on.
 pub(crate) struct Devices {
@@ -27,6 +28,8 @@ pub(crate) struct Devices {
 /// One device. Several interfaces may share it: the same wire with several addresses.
 struct Slot {
     device: Box<dyn Device>,
+    /// The generation that it came with: another device in the same slot has another.
+    born: u64,
     /// Which interface an address belongs to.
     addresses: Vec<(IpAddr, IfaceId)>,
     ifaces: Vec<IfaceId>,
@@ -48,7 +51,8 @@ impl Devices {
     /// Adds a device without interfaces, and returns its slot.
     pub(crate) fn add_device(&mut self, device: Box<dyn Device>) -> usize {
         self.generation += 1;
-        let slot = Slot { device, addresses: Vec::new(), ifaces: Vec::new() };
+        let born = self.generation;
+        let slot = Slot { device, born, addresses: Vec::new(), ifaces: Vec::new() };
         if let Some(free) = self.slots.iter().position(Option::is_none) {
             self.slots[free] = Some(slot);
             return free;
@@ -135,17 +139,26 @@ impl Devices {
         Some(id)
     }
 
-    /// A number that changes whenever [`Devices::descriptors`] does.
+    /// A number that changes whenever [`Devices::sources`] does.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The slots and their descriptors, each one of its own: a device may be dropped while the
-    /// driver waits for it.
-    pub(crate) fn descriptors(&self) -> io::Result<Vec<(usize, OwnedFd)>> {
+    /// What the driver waits for and receives from, device by device, each with a descriptor of its
+    /// own: a device may be dropped while the driver waits for it.
+    pub(crate) fn sources(&self) -> io::Result<Vec<Source>> {
         let slots = self.slots.iter().enumerate();
         let used = slots.filter_map(|(at, slot)| Some((at, slot.as_ref()?)));
-        used.map(|(at, slot)| Ok((at, slot.device.as_fd().try_clone_to_owned()?))).collect()
+        used.map(|(at, slot)| {
+            let fd = slot.device.as_fd().try_clone_to_owned()?;
+            Ok(Source::new(at, slot.born, fd, slot.device.receiver()))
+        })
+        .collect()
+    }
+
+    /// Whether the device in `slot` is still the one that came with generation `born`.
+    pub(crate) fn has(&self, slot: usize, born: u64) -> bool {
+        self.slots.get(slot).and_then(Option::as_ref).is_some_and(|slot| slot.born == born)
     }
 
     /// Datagrams that a device refused, or whose interface was gone.
@@ -225,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn another_device_in_the_same_slot_is_another() {
+        let mut devices = Devices::new(None);
+        let slot = devices.add_device(Box::new(port().0));
+        let born = devices.generation();
+        assert!(devices.has(slot, born));
+        let a = devices.add_iface(slot, "a", &[A]);
+        devices.remove_iface(a);
+        assert!(!devices.has(slot, born));
+        assert_eq!(devices.add_device(Box::new(port().0)), slot);
+        assert!(!devices.has(slot, born) && devices.has(slot, devices.generation()));
+    }
+
+    #[test]
     fn a_device_goes_with_its_last_interface() {
         let mut devices = Devices::new(None);
         let (near, mut far) = port();
@@ -234,10 +260,10 @@ mod tests {
         devices.remove_iface(a);
         devices.send(a, &packet_to(A), Instant::ZERO);
         assert_eq!(devices.send_errors(), 1, "of the one that is gone");
-        assert_eq!(devices.descriptors().expect("works").len(), 1);
+        assert_eq!(devices.sources().expect("works").len(), 1);
         let before = devices.generation();
         devices.remove_iface(b);
-        assert_eq!(devices.descriptors().expect("works").len(), 0);
+        assert_eq!(devices.sources().expect("works").len(), 0);
         assert_ne!(devices.generation(), before);
         let mut batch = Vec::new();
         assert_eq!(far.recv(&mut batch, 9).expect("works"), 1);

@@ -1,20 +1,19 @@
 //! The thread that waits: for packets, for the next deadline, or to be told.
 //!
 //! **Invariants**: between two sleeps it takes a bounded number of datagrams from every device
-//! under one hold of the lock, and then hands the lock to whoever waits for it; what came before a
-//! deadline is read before the deadline is acted upon. **Leaves out** what applications do in their
-//! own threads: see [`Core::with`].
+//! before it takes the lock, takes them in under one hold of it, and then hands it to whoever waits
+//! for it; what came before a deadline is read before the deadline is acted upon. **Leaves out** how
+//! a device is read (`source`), and what applications do in their own threads: see [`Core::with`].
 //!
 //! **Choice:** a thread of its own and `ppoll`, not a task: it works under any runtime, is not
 //! delayed by a busy one, and sleeps with nanoseconds where timers of runtimes have milliseconds.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manypath_base::{IfaceId, Instant};
-use manypath_wire::Datagram;
+use manypath_base::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl;
@@ -22,10 +21,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::error::Stopped;
 use crate::shared::{Core, State};
-
-/// Datagrams taken from one device under one hold of the lock: with super-segments 1 MiB, which
-/// still fits a cache. Longer batches were not faster.
-const BATCH: usize = 16;
+use crate::source::{BATCH, Source};
 
 /// Rounds in a row in which deadlines wait for what a device still holds: 512 datagrams, as many
 /// as a device commonly queues.
@@ -58,13 +54,13 @@ impl Drop for StopAtEnd<'_> {
 
 fn run(core: &Core) -> Result<(), Stopped> {
     let mut waiter = Waiter::default();
-    let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let ready = std::mem::take(&mut waiter.ready);
-        let serve = |state: &mut State, now| serve(state, now, &ready, &mut batch, &mut waiter);
+        core.note_driver_awake();
+        let read_at = core.clock().now();
+        waiter.sources.iter_mut().for_each(Source::fetch);
+        let serve = |state: &mut State, now| serve(state, now, read_at, &mut waiter);
         let sleep = |round: &Round, deadline: Option<Instant>| round.sleep(deadline);
         let (round, until) = core.drive(serve, sleep)?;
-        waiter.ready = ready;
         if round.over {
             return Ok(());
         }
@@ -90,20 +86,15 @@ impl Round {
     }
 }
 
-fn serve(
-    state: &mut State,
-    now: Instant,
-    ready: &[usize],
-    batch: &mut Vec<Datagram>,
-    waiter: &mut Waiter,
-) -> Round {
+/// Takes in what was read, from `read_at` on, and acts on the deadlines that had passed by then.
+fn serve(state: &mut State, now: Instant, read_at: Instant, waiter: &mut Waiter) -> Round {
     let (mut active, mut more) = (false, false);
-    for &slot in ready {
-        let got = receive(state, now, slot, batch);
+    for source in &mut waiter.sources {
+        let got = source.hand_over(state, now);
         active |= got > 0;
         more |= got == BATCH;
     }
-    if !waiter.is_behind(more) && is_due(state, now) {
+    if !waiter.is_behind(more) && is_due(state, read_at) {
         state.endpoint.handle_timeout(now);
         active = true;
     }
@@ -115,37 +106,11 @@ fn is_due(state: &State, now: Instant) -> bool {
     state.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now)
 }
 
-/// Takes a batch from a device; how many datagrams there were.
-fn receive(state: &mut State, now: Instant, slot: usize, batch: &mut Vec<Datagram>) -> usize {
-    let result = state.devices.receive(slot, batch, BATCH);
-    let got = batch.len();
-    for datagram in batch.drain(..) {
-        if let Some(iface) = state.devices.arrived(slot, now, &datagram) {
-            state.endpoint.handle_datagram(now, iface, &datagram);
-        }
-    }
-    if result.is_err() {
-        // The device is gone: its paths are, too, and the connections move to others.
-        for iface in state.devices.ifaces_of(slot) {
-            remove_interface(state, now, iface);
-        }
-    }
-    got
-}
-
-/// Takes an interface away from the endpoint, and its device if it was the last of that.
-pub(crate) fn remove_interface(state: &mut State, now: Instant, iface: IfaceId) {
-    state.endpoint.remove_interface(now, iface);
-    state.devices.remove_iface(iface);
-}
-
-/// The descriptors that the driver waits for.
+/// The devices that the driver waits for.
 #[derive(Default)]
 struct Waiter {
-    fds: Vec<(usize, OwnedFd)>,
+    sources: Vec<Source>,
     generation: u64,
-    /// Slots of devices that had something when the last wait ended.
-    ready: Vec<usize>,
     /// Rounds in a row after which a device had more.
     behind: u32,
 }
@@ -156,8 +121,8 @@ impl Waiter {
         if self.generation != state.devices.generation() {
             // Fails only where the process has no descriptors left; then the next round tries
             // again, and meanwhile the old ones serve.
-            if let Ok(fds) = state.devices.descriptors() {
-                self.fds = fds;
+            if let Ok(sources) = state.devices.sources() {
+                self.sources = sources;
                 self.generation = state.devices.generation();
             }
         }
@@ -174,10 +139,9 @@ impl Waiter {
     fn wait(&mut self, core: &Core, until: Option<Instant>) {
         let timeout = until.map(|until| TimeSpec::from(until.since(core.clock().now())));
         let alarm = PollFd::new(core.alarm().as_fd(), PollFlags::POLLIN);
-        let devices = self.fds.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        let devices = self.sources.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN));
         let mut fds: smallvec::SmallVec<[PollFd<'_>; 8]> =
             std::iter::once(alarm).chain(devices).collect();
-        self.ready.clear();
         match ppoll(&mut fds, timeout, None) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => panic!("ppoll refuses valid descriptors: {error}"),
@@ -186,9 +150,12 @@ impl Waiter {
             // The counter was read by nobody else, so there is something to read.
             let _count = core.alarm().read();
         }
-        let hit = |fd: &PollFd<'_>| fd.any() == Some(true);
-        let slots = self.fds.iter().zip(&fds[1..]).filter(|(_, fd)| hit(fd));
-        self.ready.extend(slots.map(|((slot, _), _)| *slot));
+        let hits: smallvec::SmallVec<[bool; 8]> =
+            fds[1..].iter().map(|fd| fd.any() == Some(true)).collect();
+        drop(fds);
+        for (source, hit) in self.sources.iter_mut().zip(hits) {
+            source.ready = hit;
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::handle::Handle;
 use crate::shared::{Conn, Hold};
 use crate::{
     ConnectError, ConnectionInfo, EndpointBuilder, EndpointInfo, Events, ListenError, Listener,
-    Path, Stream, driver,
+    Path, Stream, source,
 };
 
 /// A host: its own addresses and ports, its own connections, over devices that it was given.
@@ -148,7 +148,7 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn remove_path(&self, iface: IfaceId) -> Result<(), Stopped> {
-        self.hold.with(|state, now| driver::remove_interface(state, now, iface))?;
+        self.hold.with(|state, now| source::remove_interface(state, now, iface))?;
         self.hold.ring();
         Ok(())
     }

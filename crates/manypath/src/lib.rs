@@ -46,6 +46,7 @@ mod handle;
 mod info;
 mod listener;
 mod shared;
+mod source;
 mod stream;
 
 pub use builder::{EndpointBuilder, Path};

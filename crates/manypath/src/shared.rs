@@ -2,13 +2,15 @@
 //!
 //! **Owns** the only way to touch the endpoint: [`Core::with`] locks, reads the clock, lets one
 //! thing be done, drains packets and events dry in the caller's own thread, and wakes the driver
-//! only where a deadline moved before the moment it wakes by itself. **Invariants**: wakers run
+//! only where a deadline moved before the moment it wakes by itself. Where the driver is awake and
+//! waits for the lock, draining is left to it: two that send by turns would wait for each other. **Invariants**: wakers run
 //! after the lock is released; a panic under the lock stops the endpoint for good, because its
 //! state may be half changed. **Leaves out** waiting (`driver`).
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use manypath_base::Instant;
@@ -28,6 +30,9 @@ type Wakes = SmallVec<[Waker; 4]>;
 /// An endpoint as the driver has it.
 pub(crate) struct Core {
     state: Mutex<State>,
+    /// The driver is awake and has yet to take the lock: it will send what is to be sent, so that
+    /// nobody else needs to hold the lock that long. Cleared under the lock.
+    driver_comes: AtomicBool,
     clock: Clock,
     alarm: EventFd,
 }
@@ -106,17 +111,20 @@ impl Core {
             broken: false,
         };
         let alarm = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Self { state: Mutex::new(state), clock, alarm })
+        Ok(Self { state: Mutex::new(state), driver_comes: AtomicBool::new(false), clock, alarm })
     }
 
     /// Does one thing to the endpoint, and what follows from it: packets leave in this thread, as
-    /// a system call would send them.
+    /// a system call would send them, unless the driver is about to send them.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> Result<R, Stopped> {
         let mut state = self.enter()?;
         let now = self.clock.now();
         let result = f(&mut state, now);
-        state.drain(now);
-        let ring = state.must_wake_driver();
+        let driver_comes = self.driver_comes.load(Ordering::Relaxed);
+        if !driver_comes {
+            state.drain(now);
+        }
+        let ring = !driver_comes && state.must_wake_driver();
         self.leave(state, false);
         if ring {
             self.ring();
@@ -139,6 +147,7 @@ impl Core {
         sleep: impl FnOnce(&R, Option<Instant>) -> Option<Instant>,
     ) -> Result<(R, Option<Instant>), Stopped> {
         let mut state = self.enter()?;
+        self.driver_comes.store(false, Ordering::Relaxed);
         let now = self.clock.now();
         state.driver = Driver::Runs;
         let result = f(&mut state, now);
@@ -147,6 +156,11 @@ impl Core {
         state.driver = Driver::SleepsUntil(until);
         self.leave(state, true);
         Ok((result, until))
+    }
+
+    /// The driver is awake: [`Core::drive`] follows.
+    pub(crate) fn note_driver_awake(&self) {
+        self.driver_comes.store(true, Ordering::Relaxed);
     }
 
     /// Makes the driver look.
@@ -309,5 +323,38 @@ impl Drop for Hold {
         // A stopped endpoint has no driver to tell.
         let _stopped = self.0.peek(flush);
         self.0.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ConnectOptions, Path, builder::add_device};
+    use manypath_base::Rng;
+    use manypath_device::{Device, Offload, memory};
+
+    #[test]
+    fn packets_are_left_to_a_driver_that_is_awake() {
+        let (near, mut far) = memory::pair(1400, Offload::FULL).expect("descriptors are left");
+        let endpoint = mptcp::Endpoint::new(mptcp::EndpointConfig::default(), Rng::seeded(1));
+        let core = Core::new(endpoint, Devices::new(None), Clock::start()).expect("works");
+        let paths = vec![Path::new("0", [10, 0, 0, 1].into())];
+        let added = core.with(|state, now| add_device(state, now, Box::new(near), paths));
+        added.expect("nobody panicked").expect("there is a path");
+        let connect = |state: &mut State, now| {
+            let to = ([10, 0, 0, 2], 80).into();
+            state.endpoint.connect(now, to, &ConnectOptions::default()).expect("begins");
+        };
+        let mut sent = || far.recv(&mut Vec::new(), 9).expect("works");
+
+        core.with(connect).expect("nobody panicked");
+        assert_eq!(sent(), 1, "the driver sleeps");
+        core.note_driver_awake();
+        core.with(connect).expect("nobody panicked");
+        assert_eq!(sent(), 0);
+        core.drive(|_, _| (), |(), until| until).expect("nobody panicked");
+        assert_eq!(sent(), 1, "by the driver");
+        core.with(connect).expect("nobody panicked");
+        assert_eq!(sent(), 1, "the driver sleeps again");
     }
 }

@@ -361,8 +361,6 @@ impl Flow {
             _ => None,
         };
         let handshake = self.handshake.and_then(|h| h.timer);
-        let paths = self.paths.iter();
-        let paths = paths.flat_map(|p| [p.timer.map(|(at, _)| at), p.suspect_at()]);
         let own = [
             time_wait,
             handshake,
@@ -373,7 +371,11 @@ impl Flow {
             self.keepalive_at(),
             self.several_at(),
         ];
-        paths.chain(own).flatten().min()
+        let own = own.into_iter().fold(None, Instant::sooner);
+        self.paths.iter().fold(own, |soonest, path| {
+            let timer = path.timer.map(|(at, _)| at);
+            Instant::sooner(Instant::sooner(soonest, timer), path.suspect_at())
+        })
     }
 
     /// The one place that changes the state.

@@ -7,7 +7,7 @@ use manypath_base::{Instant, Mss, PathId, SubflowOffset};
 use manypath_cc::FlowView;
 use manypath_wire::IcmpKind;
 
-use crate::path::Path;
+use crate::path::{Health, Path};
 use crate::{Counters, Flow, PathInfo, State};
 
 impl Flow {
@@ -89,6 +89,13 @@ impl Flow {
     #[must_use]
     pub fn mss(&self) -> Mss {
         self.paths.iter().map(|p| p.mss).min().expect("a flow has a path")
+    }
+
+    /// The longest retransmission timeout of the paths that answer, if any does.
+    #[must_use]
+    pub fn longest_rto(&self) -> Option<Duration> {
+        let answering = self.paths.iter().filter(|p| p.health != Health::Failed);
+        answering.map(|p| p.rtt.rto()).max()
     }
 
     /// A snapshot of each path.

@@ -60,10 +60,11 @@ impl Connection {
             self.fastclose.map(|wait| wait.next),
             self.switches.timeout(),
         ];
-        self.subflows.iter().fold(own.into_iter().flatten().min(), |soonest, sub| {
+        let own = own.into_iter().fold(None, Instant::sooner);
+        self.subflows.iter().fold(own, |soonest, sub| {
             let state = &sub.state;
-            let timers = [soonest, sub.flow.poll_timeout(), state.confirm_timer, state.alone_again];
-            timers.into_iter().flatten().min()
+            let timers = [sub.flow.poll_timeout(), state.confirm_timer, state.alone_again];
+            timers.into_iter().fold(soonest, Instant::sooner)
         })
     }
 
@@ -83,8 +84,8 @@ impl Connection {
     }
 
     fn data_timeout_interval(&self) -> Duration {
-        let paths = self.subflows.iter().flat_map(|s| s.flow.paths());
-        let rto = paths.filter(|p| !p.failed).map(|p| p.rto).max().unwrap_or_default();
+        let rto = self.subflows.iter().filter_map(|s| s.flow.longest_rto()).max();
+        let rto = rto.unwrap_or_default();
         (rto * DATA_TIMEOUT_RTOS).max(DATA_TIMEOUT_MIN)
     }
 

@@ -1,0 +1,88 @@
+//! One device as the driver's thread has it: what it waits for, and what it took from it.
+//!
+//! **Invariants**: where the device can, packets are taken without the lock, since reading one
+//! takes longer than all that follows from it; what a device handed out is taken in only while
+//! that device is there. **Leaves out** when to wait, and for how long (`driver`).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use manypath_base::{IfaceId, Instant};
+use manypath_device::Receiver;
+use manypath_wire::Datagram;
+
+use crate::shared::State;
+
+/// Datagrams taken from one device in one round: with super-segments 1 MiB, which still fits a
+/// cache. Longer batches were not faster.
+pub(crate) const BATCH: usize = 16;
+
+/// A device that packets come from.
+pub(crate) struct Source {
+    slot: usize,
+    born: u64,
+    fd: OwnedFd,
+    receiver: Option<Box<dyn Receiver>>,
+    /// Something waited when the last wait ended.
+    pub(crate) ready: bool,
+    batch: Vec<Datagram>,
+    /// The device is gone.
+    failed: bool,
+}
+
+impl Source {
+    /// The device in `slot`, which came with generation `born`.
+    pub(crate) fn new(
+        slot: usize,
+        born: u64,
+        fd: OwnedFd,
+        receiver: Option<Box<dyn Receiver>>,
+    ) -> Self {
+        let batch = Vec::with_capacity(BATCH);
+        Self { slot, born, fd, receiver, ready: false, batch, failed: false }
+    }
+
+    /// Takes what waits, where that needs no lock.
+    pub(crate) fn fetch(&mut self) {
+        if let (true, Some(receiver)) = (self.ready, &mut self.receiver) {
+            self.ready = false;
+            self.failed = receiver.recv(&mut self.batch, BATCH).is_err();
+        }
+    }
+
+    /// Takes in what was fetched, and what waits where it could not be fetched before; how many
+    /// datagrams there were.
+    pub(crate) fn hand_over(&mut self, state: &mut State, now: Instant) -> usize {
+        if !state.devices.has(self.slot, self.born) {
+            self.batch.clear();
+            return 0;
+        }
+        if std::mem::take(&mut self.ready) {
+            self.failed = state.devices.receive(self.slot, &mut self.batch, BATCH).is_err();
+        }
+        let got = self.batch.len();
+        for datagram in self.batch.drain(..) {
+            if let Some(iface) = state.devices.arrived(self.slot, now, &datagram) {
+                state.endpoint.handle_datagram(now, iface, &datagram);
+            }
+        }
+        if std::mem::take(&mut self.failed) {
+            // The device is gone: its paths are, too, and the connections move to others.
+            for iface in state.devices.ifaces_of(self.slot) {
+                remove_interface(state, now, iface);
+            }
+        }
+        got
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Takes an interface away from the endpoint, and its device if it was the last of that.
+pub(crate) fn remove_interface(state: &mut State, now: Instant, iface: IfaceId) {
+    state.endpoint.remove_interface(now, iface);
+    state.devices.remove_iface(iface);
+}
