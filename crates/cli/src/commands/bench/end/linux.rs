@@ -75,9 +75,11 @@ fn open(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
         }
         return Ok(());
     }
+    // All before there is load: what is under way would delay those that come after.
+    let addrs = spec.addrs().cycle().take(spec.connections);
+    let streams = addrs.map(|addr| config().stream(addr)).collect::<io::Result<Vec<_>>>()?;
     let mut looked_at = Vec::new();
-    for addr in spec.addrs().cycle().take(spec.connections) {
-        let stream = config().stream(addr)?;
+    for stream in streams {
         if spec.job == Job::Hold {
             hold(stream, spec.side, tally)?;
             continue;

@@ -91,26 +91,36 @@ async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Resul
         }
         return Ok(());
     }
-    let mut opening = JoinSet::new();
+    // All before there is load: what is under way would delay those that come after.
+    let streams = connect_all(spec, endpoint).await?;
+    let ids: Vec<_> = streams.iter().map(Stream::conn_id).collect();
+    for stream in streams {
+        tokio::spawn(play(stream, spec.clone(), Arc::clone(tally)));
+    }
+    // What is hashed may be at its end before one could look.
+    if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
+        for id in ids {
+            joined(endpoint, id, spec.subflows).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn connect_all(spec: &Spec, endpoint: &Endpoint) -> io::Result<Vec<Stream>> {
+    let (mut opening, mut streams) = (JoinSet::new(), Vec::new());
     for addr in spec.addrs().cycle().take(spec.connections) {
-        let (endpoint, spec, tally) = (endpoint.clone(), spec.clone(), Arc::clone(tally));
-        opening.spawn(async move {
-            let stream = endpoint.connect(addr).await.map_err(io::Error::other)?;
-            let id = stream.conn_id();
-            let subflows = spec.subflows;
-            // The peer has no bytes to hash before these are there.
-            let hashed = matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed);
-            tokio::spawn(play(stream, spec, tally));
-            if hashed { Ok(()) } else { joined(&endpoint, id, subflows).await }
-        });
-        if opening.len() >= AT_ONCE {
-            opening.join_next().await.transpose()?.transpose()?;
+        let endpoint = endpoint.clone();
+        opening.spawn(async move { endpoint.connect(addr).await });
+        if opening.len() >= AT_ONCE
+            && let Some(opened) = opening.join_next().await
+        {
+            streams.push(opened?.map_err(io::Error::other)?);
         }
     }
     while let Some(opened) = opening.join_next().await {
-        opened??;
+        streams.push(opened?.map_err(io::Error::other)?);
     }
-    Ok(())
+    Ok(streams)
 }
 
 /// Waits until a connection has so many subflows; that it is TCP, or has fewer, is a failure.
