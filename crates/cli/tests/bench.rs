@@ -82,6 +82,7 @@ fn idle_connections_are_weighed() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "minutes without optimization")]
 fn simulated_events_are_counted() {
     let report = short(&["sim"]);
     let results = list(&report, "sim");
