@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Serve(commands::serve::Args),
     /// Measure: Mbit/s, round-trip time and window of every path
     Perf(commands::perf::Args),
+    /// Measure against the kernel's MPTCP: throughput, processor time, latency, connections
+    Bench(commands::bench::Args),
     /// Explain a capture file: connections, subflows, mappings, one line a segment
     Decode(commands::decode::Args),
     /// Measure on hosts and links that are made for it: a scenario each

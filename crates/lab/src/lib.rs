@@ -21,6 +21,7 @@ mod ping;
 mod role;
 mod timeline;
 mod topology;
+mod veth;
 
 pub use capability::{Capability, MPTCP_LAB, Skip, kernel, skip_unless};
 pub use children::ChildGuard;
@@ -38,3 +39,4 @@ pub use netns::{Family, Namespace, cleanup_stale};
 pub use role::{Amount, Half, Pattern, Report, Role};
 pub use timeline::Timeline;
 pub use topology::{Builder, Host, Topology};
+pub use veth::{Packets, Veths, without_offload};

@@ -6,7 +6,7 @@
 //! **Leaves out** making the host.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -78,6 +78,24 @@ impl PeerConfig {
     pub fn fast_open(mut self) -> Self {
         self.fast_open = true;
         self
+    }
+
+    /// Connects from the network namespace of this thread, for who plays no [`Role`].
+    ///
+    /// # Errors
+    /// When the kernel has no such protocol, or nobody answers.
+    pub fn stream(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        self.connect(to).map(TcpStream::from)
+    }
+
+    /// Listens in the network namespace of this thread, for who plays no [`Role`].
+    ///
+    /// # Errors
+    /// When the kernel has no such protocol, or the address is not free.
+    pub fn listener(&self, addr: SocketAddr) -> io::Result<TcpListener> {
+        let listener = self.listen(addr)?;
+        listener.set_nonblocking(false)?;
+        Ok(listener.into())
     }
 
     fn socket(&self, peer: SocketAddr) -> io::Result<Socket> {

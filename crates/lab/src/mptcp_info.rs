@@ -15,6 +15,19 @@ pub struct MptcpInfo {
     pub token: u32,
 }
 
+impl MptcpInfo {
+    /// What the kernel says of this socket; `None` for one that is plain TCP, also where a peer
+    /// without MPTCP made it so.
+    #[must_use]
+    pub fn of(socket: &impl AsFd) -> Option<Self> {
+        let bytes = getsockopt(socket, raw::Info).ok()?;
+        let word = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        Some(Self { extra_subflows: bytes[0], fallback: word(8) & 1 == 1, token: word(12) })
+    }
+}
+
 mod raw {
     use nix::{getsockopt_impl, libc, sockopt_impl};
 
@@ -29,12 +42,4 @@ mod raw {
         MPTCP_INFO,
         [u8; 16]
     );
-}
-
-/// `None` for a socket that is plain TCP, also where a peer without MPTCP made it so.
-pub(crate) fn of(socket: &impl AsFd) -> Option<MptcpInfo> {
-    let bytes = getsockopt(socket, raw::Info).ok()?;
-    let word =
-        |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    Some(MptcpInfo { extra_subflows: bytes[0], fallback: word(8) & 1 == 1, token: word(12) })
 }

@@ -221,7 +221,8 @@ fn delete(name: &str) {
     check(Command::new("ip").args(["netns", "del", name])).ok();
 }
 
-fn check(command: &mut Command) -> Result<String, LabError> {
+/// Runs a command to its end and gives what it printed.
+pub(crate) fn check(command: &mut Command) -> Result<String, LabError> {
     check_with_input(command, "")
 }
 

@@ -12,7 +12,7 @@ use socket2::Socket;
 
 use crate::clock;
 use crate::linux::Shared;
-use crate::mptcp_info::{self, MptcpInfo};
+use crate::mptcp_info::MptcpInfo;
 use crate::timeline::Timeline;
 
 const BUFFER: usize = 64 * 1024;
@@ -207,7 +207,7 @@ impl Stream<'_> {
     }
 
     fn ask_kernel(&mut self) {
-        self.mptcp = mptcp_info::of(self.socket);
+        self.mptcp = MptcpInfo::of(self.socket);
     }
 
     fn drain(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bench;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod get;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Get(args) => get::run(args, cli.json),
         Command::Serve(args) => serve::run(args, cli.json),
         Command::Perf(args) => perf::run(args, cli.json),
+        Command::Bench(args) => bench::run(args, cli.json),
         Command::Decode(args) => decode::run(args, cli.json),
         Command::Lab(args) => lab::run(args, cli.json),
         Command::Sim(args) => sim::run(args, cli.json),

@@ -1,0 +1,215 @@
+//! manypath beside the kernel: rounds by turns, medians, ratios.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::Serialize;
+
+use super::end::Stack;
+use super::hosts::Link;
+use super::round::{self, Round, Setting, Window};
+use super::stats::{median, median_ratio};
+use crate::failure::Failure;
+use crate::watch::thousandths;
+
+/// How everything is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) link: Link,
+    pub(super) rounds: u32,
+    pub(super) window: Window,
+    /// Whether the kernel plays manypath's part too.
+    pub(super) against_linux: bool,
+    /// Bytes that are hashed, once for each configuration.
+    pub(super) hashed: u64,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Case {
+    pub(super) scenario: &'static str,
+    /// manypath at the other end too, instead of the kernel.
+    pub(super) both_ends: bool,
+    pub(super) setting: Setting,
+}
+
+/// The rounds of one stack.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Figures {
+    /// The median of the rounds.
+    median: Option<f64>,
+    rounds: Vec<f64>,
+    /// Medians, processor seconds.
+    cpu: Cpu,
+    /// The most of all rounds.
+    peak_memory_bytes: u64,
+    /// The median; `null` of a single connection.
+    jain: Option<f64>,
+}
+
+/// Processor seconds for each gigabyte, or for each million answers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Cpu {
+    /// The process whose rate it is.
+    this_end: Option<f64>,
+    other_end: Option<f64>,
+    /// Everything, softirqs among it; `null` where the system does not tell.
+    machine: Option<f64>,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Compared {
+    pub(super) scenario: &'static str,
+    pub(super) role: &'static str,
+    /// Whether manypath was at both ends.
+    pub(super) both_ends: bool,
+    pub(super) connections: usize,
+    pub(super) subflows: usize,
+    /// `Gbit/s` or `per second`.
+    pub(super) unit: &'static str,
+    pub(super) manypath: Option<Figures>,
+    /// The kernel at both ends.
+    pub(super) linux: Option<Figures>,
+    /// The median of manypath's rate over the kernel's in the same round.
+    pub(super) ratio: Option<f64>,
+    /// The same of this end's processor time, and of the machine's.
+    pub(super) cpu_ratio: Option<f64>,
+    pub(super) cpu_ratio_machine: Option<f64>,
+    /// Whether what was received hashes to what was sent; `null` where it was not tried.
+    pub(super) intact: Option<bool>,
+    /// Why figures are missing.
+    pub(super) error: Option<String>,
+}
+
+/// Measures a case. A failure is in the result, so that others are still measured.
+pub(super) fn compare(way: &Way, case: &Case) -> Compared {
+    let setting = case.setting;
+    let mut compared = Compared {
+        scenario: case.scenario,
+        role: setting.role.name(),
+        both_ends: case.both_ends,
+        connections: setting.connections,
+        subflows: setting.subflows,
+        unit: if setting.role.is_bulk() { "Gbit/s" } else { "per second" },
+        manypath: None,
+        linux: None,
+        ratio: None,
+        cpu_ratio: None,
+        cpu_ratio_machine: None,
+        intact: None,
+        error: None,
+    };
+    let mut rounds = (Vec::new(), Vec::new());
+    let result = measure(way, case, &mut rounds, &mut compared.intact);
+    compared.error = result.err().map(|failure| failure.to_string());
+    let (ours, theirs) = rounds;
+    let ratio = |of: fn(&Round) -> Option<f64>| {
+        let all = |rounds: &[Round]| rounds.iter().filter_map(of).collect::<Vec<_>>();
+        median_ratio(&all(&ours), &all(&theirs)).map(thousandths)
+    };
+    compared.ratio = ratio(|round| Some(round.rate));
+    compared.cpu_ratio = ratio(|round| Some(round.cpu_this));
+    compared.cpu_ratio_machine = ratio(|round| round.cpu_machine);
+    compared.manypath = figures(&ours);
+    compared.linux = figures(&theirs);
+    compared
+}
+
+fn measure(
+    way: &Way,
+    case: &Case,
+    (ours, theirs): &mut (Vec<Round>, Vec<Round>),
+    intact: &mut Option<bool>,
+) -> Result<(), Failure> {
+    let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
+    *intact = round::verify(way.link, stacks, &case.setting, way.hashed)?;
+    for _ in 0..way.rounds {
+        ours.push(round::play(way.link, stacks, &case.setting, way.window)?);
+        if way.against_linux {
+            let linux = [Stack::Linux; 2];
+            theirs.push(round::play(way.link, linux, &case.setting, way.window)?);
+        }
+    }
+    Ok(())
+}
+
+fn figures(rounds: &[Round]) -> Option<Figures> {
+    let middle = |of: fn(&Round) -> Option<f64>| {
+        median(&rounds.iter().filter_map(of).collect::<Vec<_>>()).map(thousandths)
+    };
+    (!rounds.is_empty()).then(|| Figures {
+        median: middle(|round| Some(round.rate)),
+        rounds: rounds.iter().map(|round| thousandths(round.rate)).collect(),
+        cpu: Cpu {
+            this_end: middle(|round| Some(round.cpu_this)),
+            other_end: middle(|round| Some(round.cpu_other)),
+            machine: middle(|round| round.cpu_machine),
+        },
+        peak_memory_bytes: rounds.iter().map(|round| round.peak_memory).max().unwrap_or(0),
+        jain: middle(|round| round.jain),
+    })
+}
+
+impl Compared {
+    /// Whether it is as it should be: measured, and nothing was damaged.
+    pub(super) fn is_sound(&self) -> bool {
+        self.error.is_none() && self.intact != Some(false)
+    }
+}
+
+/// A number, or a dash.
+struct Shown(Option<f64>);
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => f.pad(&format!("{number:.2}")),
+            None => f.pad("-"),
+        }
+    }
+}
+
+/// The names of the columns of [`Compared`] as text.
+pub(super) const COLUMNS: &str = "scenario  role             conns sub    manypath       linux  \
+                                  ratio  cpu ratio (machine)  jain  intact";
+
+impl Display for Compared {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let median = |figures: &Option<Figures>| Shown(figures.as_ref().and_then(|f| f.median));
+        let jain = Shown(self.manypath.as_ref().and_then(|f| f.jain));
+        let role = format!("{}{}", self.role, if self.both_ends { ", both ends" } else { "" });
+        write!(
+            f,
+            "{:9} {role:21}{:5} {:3} {:>11} {:>11} {:>6} {:>10} {:>9} {:>5}  {}",
+            self.scenario,
+            self.connections,
+            self.subflows,
+            median(&self.manypath),
+            median(&self.linux),
+            Shown(self.ratio),
+            Shown(self.cpu_ratio),
+            Shown(self.cpu_ratio_machine),
+            jain,
+            self.intact.map_or("-", |intact| if intact { "yes" } else { "NO" }),
+        )?;
+        self.error.iter().try_for_each(|error| write!(f, "\n  failed: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(rate: f64) -> Round {
+        let (cpu_this, cpu_other, cpu_machine) = (0.2, 0.3, None);
+        Round { rate, cpu_this, cpu_other, cpu_machine, peak_memory: 7, jain: None }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null() {
+        assert_eq!(figures(&[]), None);
+        let figures = figures(&[round(1.0), round(3.0), round(2.0)]).expect("three rounds");
+        assert_eq!((figures.median, figures.cpu.machine, figures.jain), (Some(2.0), None, None));
+        assert_eq!(Shown(None).to_string(), "-");
+    }
+}

@@ -1,0 +1,245 @@
+//! An end that is manypath.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use manypath::device::{Tun, TunConfig};
+use manypath::{ConnId, Endpoint, ListenOptions, Listener, Path, Stream};
+use manypath_base::{len64, usize64};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use super::tally::Tally;
+use super::{Job, READY, Said, Side, Spec, TunSpec, say};
+use crate::failure::Failure;
+use crate::figures::hex;
+use crate::pattern::Pattern;
+use crate::runtime;
+
+/// Connections that are opened at once.
+const AT_ONCE: usize = 64;
+/// Between two looks at a connection whose subflows are not there yet.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What must live as long as the end.
+pub(super) struct Running {
+    _runtime: Runtime,
+    _endpoint: Endpoint,
+}
+
+/// Starts the end; when this returns, it is ready.
+///
+/// # Errors
+/// What could not be had: the TUN, a connection, a subflow.
+pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<Running, Failure> {
+    let runtime = runtime::new()?;
+    let endpoint = endpoint(spec)?;
+    match spec.side {
+        Side::Listen => {
+            for addr in spec.addrs() {
+                let options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
+                let listener = endpoint.listen_with(addr, options);
+                let listener = listener.map_err(|error| Failure::failed(addr, &error))?;
+                runtime.spawn(accept(listener, spec.clone(), Arc::clone(tally)));
+            }
+        }
+        Side::Connect => {
+            let opened = runtime.block_on(open(spec, &endpoint, tally));
+            opened.map_err(|error| Failure::failed(spec.addr, &error))?;
+        }
+    }
+    Ok(Running { _runtime: runtime, _endpoint: endpoint })
+}
+
+fn endpoint(spec: &Spec) -> Result<Endpoint, Failure> {
+    let missing = || Failure::Usage("--end: manypath needs a TUN".to_owned());
+    let TunSpec { name, kernel, paths, offload } = spec.tun.as_ref().ok_or_else(missing)?;
+    let config = TunConfig {
+        name: name.clone(),
+        addresses: vec![*kernel],
+        offload: *offload,
+        ..TunConfig::default()
+    };
+    let tun = Tun::open(&config).map_err(|error| Failure::failed("the TUN", &error))?;
+    if !offload {
+        let off = manypath_lab::without_offload(name);
+        off.map_err(|error| Failure::failed("the TUN", &error))?;
+    }
+    let paths = paths.iter().enumerate().map(|(n, addr)| Path::new(format!("path{n}"), *addr));
+    let endpoint = Endpoint::builder().nodelay(true).paths(tun, paths).build();
+    endpoint.map_err(|error| Failure::failed("the endpoint", &error))
+}
+
+async fn accept(listener: Listener, spec: Spec, tally: Arc<Tally>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(play(stream, spec.clone(), Arc::clone(&tally)))),
+            Err(error) => return tally.fail(&error),
+        }
+    }
+}
+
+/// Opens the connections, begins what is to be done on them, and waits for their subflows.
+async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Result<()> {
+    if spec.job == Job::Knock {
+        for _ in 0..spec.connections {
+            tokio::spawn(knock(endpoint.clone(), spec.addr, Arc::clone(tally)));
+        }
+        return Ok(());
+    }
+    // All before there is load: what is under way would delay those that come after.
+    let streams = connect_all(spec, endpoint).await?;
+    let ids: Vec<_> = streams.iter().map(Stream::conn_id).collect();
+    for stream in streams {
+        tokio::spawn(play(stream, spec.clone(), Arc::clone(tally)));
+    }
+    // What is hashed may be at its end before one could look.
+    if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
+        for id in ids {
+            joined(endpoint, id, spec.subflows).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn connect_all(spec: &Spec, endpoint: &Endpoint) -> io::Result<Vec<Stream>> {
+    let (mut opening, mut streams) = (JoinSet::new(), Vec::new());
+    for addr in spec.addrs().cycle().take(spec.connections) {
+        let endpoint = endpoint.clone();
+        opening.spawn(async move { endpoint.connect(addr).await });
+        if opening.len() >= AT_ONCE
+            && let Some(opened) = opening.join_next().await
+        {
+            streams.push(opened?.map_err(io::Error::other)?);
+        }
+    }
+    while let Some(opened) = opening.join_next().await {
+        streams.push(opened?.map_err(io::Error::other)?);
+    }
+    Ok(streams)
+}
+
+/// Waits until a connection has so many subflows; that it is TCP, or has fewer, is a failure.
+async fn joined(endpoint: &Endpoint, id: ConnId, subflows: usize) -> io::Result<()> {
+    let deadline = Instant::now() + READY / 2;
+    loop {
+        let info = endpoint.connection_info(id).map_err(io::Error::other)?;
+        let info = info.ok_or_else(|| io::Error::other("the connection ended at once"))?;
+        let up = info.subflows.iter().filter(|subflow| subflow.established).count();
+        if info.protocol == "multipath" && up >= subflows {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let what = format!("{up} of {subflows} subflows, {}", info.protocol);
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn play(mut stream: Stream, spec: Spec, tally: Arc<Tally>) {
+    let n = tally.next();
+    let result = match spec.job {
+        Job::Send => send(&mut stream, spec.block()).await,
+        Job::Receive => receive(&mut stream, |chunk| tally.add(n, len64(chunk.len()))).await,
+        Job::SendHashed(bytes) => send_hashed(stream, bytes).await,
+        Job::ReceiveHashed => receive_hashed(&mut stream).await,
+        Job::Answer => answer(&mut stream).await,
+        Job::Ask => ask_on(&mut stream, &tally, n).await,
+        Job::Knock => Ok(()),
+        Job::Hold => hold(stream, spec.side, &tally, n).await,
+    };
+    result.unwrap_or_else(|error| tally.fail(&error));
+}
+
+async fn send(stream: &mut Stream, block: usize) -> io::Result<()> {
+    let block = Bytes::from(vec![0x5a; block]);
+    loop {
+        stream.write_owned(block.clone()).await?;
+    }
+}
+
+async fn receive(stream: &mut Stream, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    while let Some(chunk) = stream.read_chunk().await? {
+        take(&chunk);
+    }
+    Ok(())
+}
+
+async fn send_hashed(mut stream: Stream, bytes: u64) -> io::Result<()> {
+    let (mut pattern, mut hash, mut left) = (Pattern::new(1, 0), Sha256::new(), bytes);
+    while left > 0 {
+        let chunk = pattern.chunk(super::BLOCK.min(usize64(left)));
+        left -= len64(chunk.len());
+        hash.update(&chunk);
+        stream.write_owned(chunk).await?;
+    }
+    stream.close().await?;
+    say(&Said::Hashed(bytes, hex(&hash.finalize())));
+    Ok(())
+}
+
+async fn receive_hashed(stream: &mut Stream) -> io::Result<()> {
+    let (mut bytes, mut hash) = (0, Sha256::new());
+    let take = |chunk: &[u8]| {
+        bytes += len64(chunk.len());
+        hash.update(chunk);
+    };
+    receive(stream, take).await?;
+    say(&Said::Hashed(bytes, hex(&hash.finalize())));
+    Ok(())
+}
+
+async fn answer(stream: &mut Stream) -> io::Result<()> {
+    while let Some(chunk) = stream.read_chunk().await? {
+        stream.write_owned(chunk).await?;
+    }
+    Ok(())
+}
+
+async fn ask(stream: &mut Stream) -> io::Result<()> {
+    stream.write_owned(Bytes::from_static(b"?")).await?;
+    match stream.read_chunk().await? {
+        Some(_) => Ok(()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+async fn ask_on(stream: &mut Stream, tally: &Tally, n: usize) -> io::Result<()> {
+    loop {
+        ask(stream).await?;
+        tally.add(n, 1);
+    }
+}
+
+async fn knock(endpoint: Endpoint, addr: SocketAddr, tally: Arc<Tally>) {
+    let n = tally.next();
+    loop {
+        match knock_once(&endpoint, addr).await {
+            Ok(()) => tally.add(n, 1),
+            Err(error) => return tally.fail(&error),
+        }
+    }
+}
+
+/// Dropping a stream closes it, as closing a socket does.
+async fn knock_once(endpoint: &Endpoint, addr: SocketAddr) -> io::Result<()> {
+    let mut stream = endpoint.connect(addr).await.map_err(io::Error::other)?;
+    ask(&mut stream).await
+}
+
+async fn hold(mut stream: Stream, side: Side, tally: &Tally, n: usize) -> io::Result<()> {
+    match side {
+        Side::Connect => stream.write_owned(Bytes::from_static(b"!")).await?,
+        Side::Listen => drop(stream.read_chunk().await?),
+    }
+    tally.add(n, 1);
+    // Held until the end of the process.
+    std::future::pending::<()>().await;
+    drop(stream);
+    Ok(())
+}
