@@ -34,10 +34,12 @@ impl Blest {
     ///
     /// > lambda * `MSS_F` * (`CWND_F` + (r-1)/2) * r > |M| - `MSS_S` * (`inflight_S` + 1)
     ///
-    /// with r = `RTT_S`/`RTT_F` and the window of `fast` growing by a segment a round trip. The
-    /// paper's |M| is the whole window, a [`Demand`] tells what is left of it; the two differ by the
-    /// bytes in flight, so that the right side is what is left, plus those of `fast`, less one
-    /// segment.
+    /// with r = `RTT_S`/`RTT_F` and the window of `fast` growing by a segment a round trip.
+    ///
+    /// **Differs**: the paper's |M| is the whole window, and what `slow` has in flight is all that is
+    /// taken of it. Here also what came over `fast` and waits behind bytes of `slow` is taken: the right
+    /// side is what is left beyond all that was sent, plus what `fast` has in flight, less a segment.
+    /// Where little is left a slow segment blocks at once; `docs/experiments.md` has what it gains.
     fn would_block(self, fast: &PathView, slow: &PathView, demand: &Demand) -> bool {
         let r = ratio(slow.srtt, fast.srtt);
         let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
@@ -116,6 +118,16 @@ mod tests {
         ] {
             let demand = Demand { unsent: 1_000_000, window };
             assert_eq!(Blest::default().pick(&demand, &paths), expected.map(PathId), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_waits_behind_the_slow_path_takes_room() {
+        // Of a window of 60,000 bytes 10,000 are in flight on the fast path. 46,000 are needed.
+        let paths = [full(path(0, 20)), path(1, 80)];
+        for (waiting, expected) in [(13_000, Some(PathId(1))), (13_001, None)] {
+            let demand = Demand { unsent: 1_000_000, window: 50_000 - waiting };
+            assert_eq!(Blest::default().pick(&demand, &paths), expected);
         }
     }
 

@@ -3,8 +3,6 @@
 use manypath_base::Instant;
 use manypath_mptcp::ConnId;
 
-use crate::workload::Workload;
-
 /// What one application has to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Side {
@@ -25,27 +23,13 @@ pub(crate) struct Session {
     pub(crate) hosts: [u32; 2],
     pub(crate) sides: [Side; 2],
     pub(crate) opened: Instant,
-    /// Requests that were answered, and those to come; without end if `None`.
-    pub(crate) answered: u64,
-    pub(crate) to_ask: Option<u64>,
+    /// Bytes of the answers to all that was asked.
+    due: u64,
+    /// The last request is not answered yet.
+    waits: bool,
     pub(crate) asked_at: Instant,
     pub(crate) on: bool,
     pub(crate) ended: bool,
-}
-
-/// Bytes of a request for an object of a web page.
-const PAGE_REQUEST: u64 = 300;
-
-/// Bytes of a request and of its answer, where the workload has them.
-pub(crate) fn exchange(workload: Workload) -> Option<(u64, u64)> {
-    match workload {
-        Workload::Requests { request, response, .. } => Some((request.max(1), response.max(1))),
-        Workload::Page { bytes, .. } => Some((PAGE_REQUEST, bytes.max(1))),
-        Workload::Bulk { .. }
-        | Workload::OnOff { .. }
-        | Workload::Cbr { .. }
-        | Workload::Arrivals { .. } => None,
-    }
 }
 
 impl Session {
@@ -56,36 +40,38 @@ impl Session {
             hosts,
             sides: [client, Side::default()],
             opened: now,
-            answered: 0,
-            to_ask: None,
+            due: 0,
+            waits: false,
             asked_at: now,
             on: false,
             ended: false,
         }
     }
 
-    /// Lets the client send the next request, if there is one; closes after the last.
-    pub(crate) fn ask(&mut self, now: Instant, request: u64) {
-        if let Some(left) = &mut self.to_ask {
-            if *left == 0 {
-                self.sides[0].closing = true;
-                return;
-            }
-            *left -= 1;
-        }
+    /// Lets the client send the next request, given as the bytes of it and of its answer; closes
+    /// where there is none.
+    pub(crate) fn ask(&mut self, now: Instant, next: Option<(u64, u64)>) {
+        let Some((request, response)) = next else {
+            self.sides[0].closing = true;
+            return;
+        };
         self.asked_at = now;
         self.sides[0].allowed += request;
+        self.due += response;
+        self.waits = true;
     }
 
-    /// Lets the server answer every whole request that it has read.
-    pub(crate) fn answer(&mut self, (request, response): (u64, u64)) {
-        self.sides[1].allowed = self.sides[1].read / request * response;
+    /// Lets the server answer once it has read the whole of the last request.
+    pub(crate) fn answer(&mut self) {
+        if self.sides[1].read == self.sides[0].allowed {
+            self.sides[1].allowed = self.due;
+        }
     }
 
-    /// Whether the client has read one more answer to its end.
-    pub(crate) fn is_answered(&mut self, (_, response): (u64, u64)) -> bool {
-        let complete = self.sides[0].read >= (self.answered + 1) * response;
-        self.answered += u64::from(complete);
+    /// Whether the client has just read an answer to its end.
+    pub(crate) fn is_answered(&mut self) -> bool {
+        let complete = self.waits && self.sides[0].read == self.due;
+        self.waits &= !complete;
         complete
     }
 }

@@ -8,7 +8,7 @@ use manypath_mptcp::{ConnId, ConnectOptions, Event};
 
 use crate::frame::{Frame, Port};
 use crate::host::server_addr;
-use crate::session::{Session, exchange};
+use crate::session::Session;
 use crate::workload::{FlowConfig, Workload, exponential, exponential_number};
 use crate::world::{What, World};
 
@@ -22,6 +22,9 @@ pub struct FlowStats {
     pub opened: u64,
     /// Transfers, requests or pages that were completed: when they began and ended.
     pub completed: Vec<(Instant, Instant)>,
+    /// Objects of pages that were fetched: when each was asked for and when it was there. The first
+    /// of a connection waits for the connection too.
+    pub objects: Vec<(Instant, Instant)>,
     /// Longest time without a byte read while the flow was at it.
     pub longest_stall: Duration,
     /// A byte that arrived was not the one that was sent.
@@ -59,9 +62,20 @@ pub(crate) struct Flow {
     pub(crate) hosts: [u32; 2],
     pub(crate) stats: FlowStats,
     rng: Rng,
+    /// Requests that were begun.
+    asked: u64,
     /// Of a page: objects that are there, and when the first was asked for.
     fetched: u64,
     started: Instant,
+}
+
+impl Flow {
+    /// Bytes of the next request and of its answer.
+    fn next_exchange(&mut self) -> Option<(u64, u64)> {
+        let next = self.config.workload.exchange(self.asked);
+        self.asked += u64::from(next.is_some());
+        next
+    }
 }
 
 impl World {
@@ -70,14 +84,13 @@ impl World {
         let at = self.now + config.start + Duration::from_nanos(rng.below(jitter));
         let stats = FlowStats::default();
         let number = len32(self.flows.len());
-        self.flows.push(Flow { config, hosts, stats, rng, fetched: 0, started: at });
+        self.flows.push(Flow { config, hosts, stats, rng, asked: 0, fetched: 0, started: at });
         self.events.push(at, What::Flow(number));
     }
 
     /// A flow starts, or its next packet or connection is due.
     pub(crate) fn on_flow_timer(&mut self, flow: usize) {
-        let workload = self.flows[flow].config.workload;
-        match workload {
+        match self.flows[flow].config.workload {
             Workload::Bulk { bytes } => self.open(flow, |session| {
                 session.sides[0].allowed = bytes.unwrap_or(u64::MAX);
                 session.sides[0].closing = bytes.is_some();
@@ -87,15 +100,11 @@ impl World {
                 let session = len32(self.sessions.len()) - 1;
                 self.on_session_timer(session);
             }
-            Workload::Requests { request, count, .. } => {
-                let now = self.now;
-                self.open(flow, |session| {
-                    session.to_ask = count;
-                    session.ask(now, request.max(1));
-                });
-            }
+            Workload::Requests { .. } => self.open_and_ask(flow),
             Workload::Page { objects, connections, .. } => {
-                self.open_page(flow, objects, connections);
+                for _ in 0..connections.clamp(1, objects.max(1)) {
+                    self.open_and_ask(flow);
+                }
             }
             Workload::Cbr { rate, bytes } => {
                 let hosts = self.flows[flow].hosts;
@@ -115,17 +124,10 @@ impl World {
         }
     }
 
-    fn open_page(&mut self, flow: usize, objects: u64, connections: u64) {
-        let now = self.now;
-        let connections = connections.clamp(1, objects.max(1));
-        for n in 0..connections {
-            let share = objects / connections + u64::from(n < objects % connections);
-            let request = exchange(self.flows[flow].config.workload).map_or(1, |e| e.0);
-            self.open(flow, |session| {
-                session.to_ask = Some(share);
-                session.ask(now, request);
-            });
-        }
+    /// Opens a connection and sends the next request on it.
+    fn open_and_ask(&mut self, flow: usize) {
+        let (now, next) = (self.now, self.flows[flow].next_exchange());
+        self.open(flow, |session| session.ask(now, next));
     }
 
     /// Opens a connection of a flow; `prepare` says what its applications have to do.
@@ -162,7 +164,7 @@ impl World {
         let session = &mut self.sessions[usize32(number)];
         let flow = &mut self.flows[session.flow];
         match flow.config.workload {
-            Workload::Requests { request, .. } => session.ask(self.now, request.max(1)),
+            Workload::Requests { .. } => session.ask(self.now, flow.next_exchange()),
             Workload::OnOff { on, off } => {
                 session.on = !session.on;
                 session.sides[0].allowed = session.sides[0].written;
@@ -273,8 +275,8 @@ impl World {
             *at += len64(chunk.len());
             flow.stats.on_read(self.now, len64(chunk.len()));
         }
-        if let Some(sizes) = exchange(flow.config.workload) {
-            self.on_exchange(number, side, sizes);
+        if flow.config.workload.is_exchange() {
+            self.on_exchange(number, side);
         } else if session.on && side == 1 {
             // What has been read is acknowledged at once, and that lets the client send.
             self.allow_ahead(number);
@@ -286,14 +288,13 @@ impl World {
     }
 
     /// Something of a request or of an answer was read.
-    fn on_exchange(&mut self, number: u32, side: usize, sizes: (u64, u64)) {
+    fn on_exchange(&mut self, number: u32, side: usize) {
         let now = self.now;
         let session = &mut self.sessions[usize32(number)];
         let flow = &mut self.flows[session.flow];
         if side == 1 {
-            session.answer(sizes);
-        }
-        while side == 0 && session.is_answered(sizes) {
+            session.answer();
+        } else if session.is_answered() {
             match flow.config.workload {
                 Workload::Requests { gap, .. } if !gap.is_zero() => {
                     flow.stats.completed.push((session.asked_at, now));
@@ -301,14 +302,15 @@ impl World {
                 }
                 Workload::Page { objects, .. } => {
                     flow.fetched += 1;
+                    flow.stats.objects.push((session.asked_at, now));
                     if flow.fetched == objects {
                         flow.stats.completed.push((flow.started, now));
                     }
-                    session.ask(now, sizes.0);
+                    session.ask(now, flow.next_exchange());
                 }
                 _ => {
                     flow.stats.completed.push((session.asked_at, now));
-                    session.ask(now, sizes.0);
+                    session.ask(now, flow.next_exchange());
                 }
             }
         }
@@ -319,7 +321,7 @@ impl World {
     fn on_end(&mut self, number: u32, side: usize) {
         let session = &mut self.sessions[usize32(number)];
         let flow = &mut self.flows[session.flow];
-        let transfer = side == 1 && exchange(flow.config.workload).is_none();
+        let transfer = side == 1 && !flow.config.workload.is_exchange();
         if transfer && !session.sides[1].shut {
             flow.stats.completed.push((session.opened, self.now));
         }

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use manypath_base::{Rate, Rng};
+use manypath_base::{Rate, Rng, len64, usize64};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_mptcp::ConnectionMode;
 use manypath_sched::Algorithm as Scheduler;
 
 /// What a flow carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// As much as the network takes, or so many bytes, from the client to the server.
     Bulk {
@@ -44,13 +44,15 @@ pub enum Workload {
         /// Bytes of a packet.
         bytes: u32,
     },
-    /// A web page: objects fetched over several connections, one after the other on each. It is
-    /// complete when all are there.
+    /// A web page: objects fetched over several connections, one after the other on each; a
+    /// connection that has its object asks for the next of the page. It is complete when all are
+    /// there.
     Page {
         /// How many objects.
         objects: u64,
-        /// Bytes of each.
-        bytes: u64,
+        /// Bytes of the objects, one after the other, and from the first on again where there are
+        /// more objects.
+        bytes: Vec<u64>,
         /// How many connections.
         connections: u64,
     },
@@ -62,6 +64,40 @@ pub enum Workload {
         /// Mean number of bytes.
         bytes: u64,
     },
+}
+
+/// Bytes of a request for an object of a web page.
+const PAGE_REQUEST: u64 = 300;
+
+impl Workload {
+    /// Bytes of the request of this number, counted from 0, and of its answer; `None` after the last,
+    /// and where the workload has none.
+    pub(crate) fn exchange(&self, number: u64) -> Option<(u64, u64)> {
+        match self {
+            Self::Requests { request, response, count, .. } => {
+                let more = count.is_none_or(|count| number < count);
+                more.then_some(((*request).max(1), (*response).max(1)))
+            }
+            Self::Page { objects, bytes, .. } => {
+                let turn = number.checked_rem(len64(bytes.len()))?;
+                let bytes = bytes[usize64(turn)].max(1);
+                (number < *objects).then_some((PAGE_REQUEST, bytes))
+            }
+            Self::Bulk { .. } | Self::OnOff { .. } | Self::Cbr { .. } | Self::Arrivals { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Whether clients ask and servers answer.
+    pub(crate) fn is_exchange(&self) -> bool {
+        match self {
+            Self::Requests { .. } | Self::Page { .. } => true,
+            Self::Bulk { .. } | Self::OnOff { .. } | Self::Cbr { .. } | Self::Arrivals { .. } => {
+                false
+            }
+        }
+    }
 }
 
 /// Traffic from one host to another.
@@ -136,17 +172,17 @@ impl Pattern {
 
     /// The next bytes from `offset` on, at most `limit` of them.
     pub(crate) fn chunk(&self, offset: u64, limit: u64) -> Bytes {
-        let start = manypath_base::usize64(offset % Self::PERIOD);
-        let len = manypath_base::usize64(limit.min(Self::CHUNK));
+        let start = usize64(offset % Self::PERIOD);
+        let len = usize64(limit.min(Self::CHUNK));
         self.0.slice(start..start + len)
     }
 
     /// Whether `bytes` are what stands at `offset`.
     pub(crate) fn is(&self, offset: u64, bytes: &[u8]) -> bool {
         let mut at = offset;
-        bytes.chunks(manypath_base::usize64(Self::CHUNK)).all(|part| {
-            let expected = self.chunk(at, manypath_base::len64(part.len()));
-            at += manypath_base::len64(part.len());
+        bytes.chunks(usize64(Self::CHUNK)).all(|part| {
+            let expected = self.chunk(at, len64(part.len()));
+            at += len64(part.len());
             expected == part
         })
     }
@@ -167,6 +203,13 @@ mod tests {
         assert!((9_800..10_200).contains(&below), "{below}");
         assert_eq!(log2(8), 3 << 32);
         assert_eq!(log2(3) >> 12, 1_661_953, "1.5849625 * 2^20");
+    }
+
+    #[test]
+    fn objects_of_a_page_have_their_sizes_in_turn() {
+        let page = Workload::Page { objects: 4, bytes: vec![7, 0, 9], connections: 6 };
+        let answers: Vec<_> = (0..5).map(|n| page.exchange(n).map(|sizes| sizes.1)).collect();
+        assert_eq!(answers, [Some(7), Some(1), Some(9), Some(7), None]);
     }
 
     #[test]

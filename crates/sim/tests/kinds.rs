@@ -108,9 +108,23 @@ fn a_page_is_complete_when_every_object_is_there() {
         // Every object and a request of 300 bytes for it.
         assert_within(values, "flow.f.received", 515_000.0, 515_000.0);
     }
+    // On one connection the next is asked for as soon as one is there.
+    let each = one["flow.f.time"] / 50.0;
+    assert_within(&one, "flow.f.object-time", 0.999 * each, 1.001 * each);
     // 50 round trips one after the other; or ten, and at least what 500 kB take on the link.
     assert!(one["flow.f.time"] > 1_000.0, "{one:?}");
     assert_within(&five, "flow.f.time", 400.0, 0.8 * one["flow.f.time"]);
+}
+
+#[test]
+fn a_large_object_keeps_one_connection_of_a_page_busy() {
+    // 800 KB take 640 ms; meanwhile the second connection fetches the seven others.
+    let bytes = "[\"800KB\", \"10KB\", \"10KB\", \"10KB\", \"10KB\", \"10KB\", \"10KB\", \"10KB\"]";
+    let page = format!("workload.page = {{ objects = 8, bytes = {bytes}, connections = 2 }}\n");
+    let values = run("20s", &format!("{LINK}start = \"2s\"\n{page}"));
+    assert_within(&values, "flow.f.received", 872_400.0, 872_400.0);
+    assert_within(&values, "flow.f.time", 700.0, 1_000.0);
+    assert_within(&values, "flow.f.object-time", 0.0, 0.5 * values["flow.f.time"]);
 }
 
 #[test]

@@ -241,7 +241,8 @@ impl Flow {
                 Workload::Cbr { rate, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) }
             }
             Some(Spec::Page { objects, bytes, connections }) => {
-                Workload::Page { objects: *objects, bytes: bytes.0, connections: *connections }
+                let bytes = bytes.0.iter().map(|size| size.0).collect();
+                Workload::Page { objects: *objects, bytes, connections: *connections }
             }
             Some(Spec::Arrivals { gap, bytes }) => {
                 Workload::Arrivals { gap: gap.0, bytes: bytes.0 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use manypath_base::usize64;
+use manypath_base::{len64, usize64};
 use manypath_mptcp::ConnectionInfo;
 
 use super::expression::Values;
@@ -18,8 +18,8 @@ use crate::{LinkStats, Plan, World};
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     at: Duration,
-    /// By flow: bytes read, transfers completed, and its connections.
-    flows: Vec<(u64, usize, Vec<ConnectionInfo>)>,
+    /// By flow: bytes read, transfers completed, objects of pages, and its connections.
+    flows: Vec<(u64, usize, usize, Vec<ConnectionInfo>)>,
     links: Vec<LinkStats>,
 }
 
@@ -27,7 +27,8 @@ impl Snapshot {
     pub(super) fn take(world: &mut World, plan: &Plan) -> Self {
         let flow = |i: usize| {
             let stats = world.flow_stats(i);
-            (stats.received, stats.completed.len(), world.connections(i, 0))
+            let counts = (stats.completed.len(), stats.objects.len());
+            (stats.received, counts.0, counts.1, world.connections(i, 0))
         };
         let flows = (0..plan.flows.len()).map(flow).collect();
         let links = (0..2 * plan.graph.edges.len()).map(|way| world.link_stats(way)).collect();
@@ -76,7 +77,7 @@ pub(super) fn phase_values(
         let name = format!("flow.{}", flow.name);
         let mut put = |key: &str, value: f64| of_phase.insert(format!("{name}.{key}"), value);
         put("goodput", mbps(to.flows[i].0 - from.flows[i].0, to.at - from.at));
-        connection_values(&from.flows[i].2, &to.flows[i].2, to.at - from.at, &mut put);
+        connection_values(&from.flows[i].3, &to.flows[i].3, to.at - from.at, &mut put);
     }
     for way in 0..from.links.len() {
         link_values(plan, (from, to), way, &mut of_phase);
@@ -103,7 +104,7 @@ fn flow_values(
     let times = stats.completed.iter().skip(from.flows[i].1).map(|(a, b)| millis(b.since(*a)));
     let mut times: Vec<f64> = times.collect();
     times.sort_unstable_by(f64::total_cmp);
-    let count = manypath_base::len64(times.len());
+    let count = len64(times.len());
     put("completed", float(count));
     if count > 0 {
         put("time", times.iter().sum::<f64>() / float(count));
@@ -111,7 +112,12 @@ fn flow_values(
         put("time-p95", times[usize64((count * 95 / 100).min(count - 1))]);
         put("time-max", times[usize64(count - 1)]);
     }
-    connection_values(&from.flows[i].2, &to.flows[i].2, time, &mut put);
+    let objects = stats.objects.iter().skip(from.flows[i].2).map(|(a, b)| millis(b.since(*a)));
+    let objects: Vec<f64> = objects.collect();
+    if !objects.is_empty() {
+        put("object-time", objects.iter().sum::<f64>() / float(len64(objects.len())));
+    }
+    connection_values(&from.flows[i].3, &to.flows[i].3, time, &mut put);
 }
 
 /// What the client sent on the subflows of all connections of the flow.

@@ -108,6 +108,7 @@ impl Workload {
                 Some(("cbr.rate", "expected a rate such as \"12Mbps\": there is no end to `none`"))
             }
             Self::Page { objects: 0, .. } => Some(("page.objects", COUNT)),
+            Self::Page { bytes, .. } if bytes.0.is_empty() => Some(("page.bytes", COUNT)),
             Self::Page { connections: 0, .. } => Some(("page.connections", COUNT)),
             Self::Arrivals { gap, .. } if zero(gap) => Some(("arrivals.gap", TIME)),
             Self::Bulk { .. }

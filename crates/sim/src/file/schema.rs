@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::units::{Chance, Room, Size, Speed, Time};
+use super::units::{Chance, Room, Size, Sizes, Speed, Time};
 use crate::{Meddling, Spread};
 
 /// A whole file.
@@ -231,7 +231,7 @@ pub(crate) enum Workload {
     OnOff { on: Time, off: Time },
     Requests { request: Size, response: Size, gap: Time, count: Option<u64> },
     Cbr { rate: Speed, bytes: Option<Size> },
-    Page { objects: u64, bytes: Size, connections: u64 },
+    Page { objects: u64, bytes: Sizes, connections: u64 },
     Arrivals { gap: Time, bytes: Size },
 }
 

@@ -2,11 +2,13 @@
 //!
 //! **Owns** their forms. **Invariants**: decimal fractions are read exactly, into integers.
 
+use std::fmt;
 use std::time::Duration;
 
 use manypath_base::Rate;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error as _, IntoDeserializer as _, SeqAccess, Visitor};
 
 use crate::{Limit, LinkConfig, MILLION};
 
@@ -44,6 +46,10 @@ pub(crate) struct Speed(pub(crate) Option<Rate>);
 /// An amount: `100B`, `64KB`, `2MB`, or KiB and MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// One amount, or several in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes(pub(crate) Vec<Size>);
 
 /// A queue: an amount, `100packets`, or `1bdp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +151,42 @@ from_text!(Size, "an amount such as \"64KB\" or \"2MiB\"");
 from_text!(Room, "a queue such as \"100packets\", \"64KB\" or \"1bdp\"");
 from_text!(Chance, "a chance such as \"0.01\" or \"1%\"");
 
+impl<'de> Deserialize<'de> for Sizes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Sizes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an amount such as \"64KB\", or a list of such")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sizes, E> {
+                Size::deserialize(text.into_deserializer()).map(|size| Sizes(vec![size]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Sizes, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Sizes)
+            }
+        }
+        from.deserialize_any(OneOrMore)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_one_or_a_list() {
+        let read = |text| Sizes::deserialize(toml::de::ValueDeserializer::parse(text).unwrap());
+        assert_eq!(read("\"64KB\"").unwrap(), Sizes(vec![Size(64_000)]));
+        assert_eq!(read("[\"1B\", \"2KiB\"]").unwrap(), Sizes(vec![Size(1), Size(2_048)]));
+        for text in ["\"64\"", "[\"1B\", \"2\"]", "64"] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains("an amount such as"), "{error}");
+        }
+    }
 
     #[test]
     fn quantities_are_read_exactly() {
