@@ -16,6 +16,8 @@ struct Held {
     piece: usize,
     sent_at: Instant,
     slow_rtt: Duration,
+    /// By how much the slow path's round trips differ: RFC 6298 §2 waits as long beyond their mean.
+    spread: Duration,
     /// The faster path, by its place, and its round-trip time.
     fast: (usize, Duration),
 }
@@ -49,7 +51,7 @@ impl Flow {
         let piece = self.board.iter().position(|s| untried(s) && slow(s))?;
         let held = self.held_up(piece)?;
         let expected = held.sent_at + held.slow_rtt;
-        if now <= expected && expected <= now + held.fast.1 {
+        if now <= expected + held.spread && expected <= now + held.fast.1 {
             return None;
         }
         Some(self.repeat(now, &held, ext))
@@ -73,7 +75,8 @@ impl Flow {
         let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
         let fastest = rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min();
         let (fast_rtt, i) = fastest.filter(|&(rtt, _)| rtt < slow_rtt)?;
-        Some(Held { piece, sent_at: first.sent_at, slow_rtt, fast: (i, fast_rtt) })
+        let spread = slow.rtt.var() * 4;
+        Some(Held { piece, sent_at: first.sent_at, slow_rtt, spread, fast: (i, fast_rtt) })
     }
 
     fn repeat(&mut self, now: Instant, held: &Held, ext: &mut dyn Extension) -> Transmit {

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use crate::path::{Health, Path};
 use crate::{Extension, Flow};
 
-/// What is no longer than this goes over one path: a loss on a second, of which nothing is known yet,
-/// would cost more than it can gain.
+/// As long as all that there was to send is no longer than this it goes over one path: a loss on a
+/// second, of which nothing is known yet, would cost more than it can gain.
 const SHORT: u64 = 128 << 10;
 
 impl Flow {
@@ -22,7 +22,8 @@ impl Flow {
         let mut unsent = self.unsent();
         let any_well = self.paths.iter().any(Path::is_well);
         let main = &self.paths[self.main_path()];
-        let only = (self.send.nxt.0 < SHORT && main.may_carry()).then_some(main.id);
+        let short = self.send.buffer.end().0 <= SHORT;
+        let only = (short && main.may_carry()).then_some(main.id);
         let usable = |p: &&Path| p.may_carry() && only.is_none_or(|id| id == p.id);
         let mut views: SmallVec<[PathView; 4]> =
             self.paths.iter().filter(usable).map(|p| view(p, any_well)).collect();

@@ -77,6 +77,15 @@ fn a_short_transfer_keeps_to_one_path() {
     assert_eq!(pair.flow(Side::Client).paths().nth(1).map(|p| p.sent), Some(0));
 }
 
+/// How long a transfer is shows in the queue: the second path begins as soon as it is proven.
+#[test]
+fn a_long_transfer_does_not_wait_for_its_slow_first_path() {
+    let (slow, fast) = (LinkConfig::clean(2, ms(10)), LinkConfig::clean(80, ms(10)));
+    let mut pair = pair(1, slow, fast, Config::default());
+    // The first 128 KB alone would take the first path half a second.
+    assert!(pair.transfer(1 << 20, ms(450)).intact);
+}
+
 #[test]
 fn a_receiver_with_little_buffer_is_not_harmed() {
     let buffer = |bytes| Config { recv_buffer: bytes, recv_buffer_max: bytes, ..Config::default() };
