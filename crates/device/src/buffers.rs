@@ -4,10 +4,16 @@
 //! that keeps up stays within few buffers and within the cache; fresh memory costs a page fault
 //! for every 4 KiB.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 /// Buffers kept; beyond, what a slow reader holds is allocated and freed.
 const KEPT: usize = 64;
+
+/// What `buffer` holds, of a packet received into `room` bytes. One shorter than a quarter of that is
+/// copied, so that no packet that waits pins more than four times its length.
+pub(crate) fn packet_of(buffer: &mut BytesMut, room: usize) -> Bytes {
+    if buffer.len() < room / 4 { Bytes::copy_from_slice(buffer) } else { buffer.split().freeze() }
+}
 
 /// Buffers of one length.
 #[derive(Debug)]
@@ -42,7 +48,6 @@ impl ReceiveBuffers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn fill(buffers: &mut ReceiveBuffers) -> Bytes {
         let buffer = buffers.free();

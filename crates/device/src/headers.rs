@@ -3,6 +3,7 @@
 //! **Leaves out** everything else about packets: that is the wire crate's.
 
 use std::iter;
+use std::net::IpAddr;
 
 use manypath_wire::Datagram;
 
@@ -38,6 +39,16 @@ pub(crate) fn head(datagram: &Datagram) -> &[u8] {
 pub(crate) fn pieces(datagram: &Datagram) -> impl Iterator<Item = &[u8]> {
     let payload = datagram.payload.chunks().iter().map(|chunk| &chunk[..]);
     iter::once(&datagram.header[..]).filter(|h| !h.is_empty()).chain(payload)
+}
+
+/// Where the packet goes; `None` if it is no IP packet, or too short.
+pub(crate) fn destination(datagram: &Datagram) -> Option<IpAddr> {
+    let head = head(datagram);
+    match head.first()? >> 4 {
+        4 => head.get(16..)?.first_chunk::<4>().map(|&addr| addr.into()),
+        6 => head.get(24..)?.first_chunk::<16>().map(|&addr| addr.into()),
+        _ => None,
+    }
 }
 
 /// Finds the TCP header; `None` if this is not TCP or ends too early.

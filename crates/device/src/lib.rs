@@ -13,6 +13,7 @@ mod cut;
 mod device;
 mod headers;
 pub mod memory;
+pub mod packet;
 pub mod paths;
 pub mod pcapng;
 mod sys;
@@ -22,6 +23,7 @@ mod vnet;
 pub use command::CommandError;
 pub use device::{Device, Offload, Receiver};
 pub use memory::MemoryPort;
+pub use packet::{PacketConfig, PacketError, PacketSocket};
 pub use paths::{
     EstablishedPath, Mac, NextHop, PathSelector, PathSetup, PathSetupConfig, PathSetupError,
     PathSpec, SharedAddress, SharedPathSpec, SharedSetupConfig,

@@ -1,11 +1,15 @@
-//! The calls that have no safe wrapper: three ioctls of the TUN driver, and reading into memory
-//! that is not initialised yet. All unsafe code of the crate is here.
+//! The calls that have no safe wrapper: three ioctls of the TUN driver, reading into memory that is
+//! not initialised yet, and packet sockets. All unsafe code of the crate is here.
+
+mod packet;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use bytes::{BufMut, BytesMut};
 use nix::libc;
+
+pub(crate) use packet::{attach_filter, packet_bind, packet_socket, set_number, take_multicast};
 
 mod raw {
     use nix::libc;

@@ -15,22 +15,19 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use manypath_base::Mss;
 use manypath_wire::{Checksum, Datagram};
 use nix::libc;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::buffers::ReceiveBuffers;
+use crate::buffers::{ReceiveBuffers, packet_of};
 use crate::command::{CommandError, run};
 use crate::{Device, Offload, Receiver, cut, headers, sys, vnet};
 
 /// The longest IP packet, and the header before it.
 const BUFFER: usize = 65_535 + vnet::LEN;
-/// Packets below this length are copied out of the receive buffer: a quarter of it, so that no
-/// packet that waits pins more than four times its length.
-const COPY_BELOW: usize = BUFFER / 4;
 /// Slices of one `writev`; the kernel takes 1024 (`UIO_MAXIOV`).
 const MAX_SLICES: usize = 1024;
 
@@ -207,11 +204,7 @@ fn take(buffer: &mut BytesMut, offload: Offload) -> Datagram {
         (gso_mss, checksum) = (header.gso_mss(), header.checksum());
         buffer.advance(vnet::LEN);
     }
-    let packet = if buffer.len() < COPY_BELOW {
-        Bytes::copy_from_slice(buffer)
-    } else {
-        buffer.split().freeze()
-    };
+    let packet = packet_of(buffer, BUFFER);
     Datagram { payload: packet.into(), gso_mss, checksum, ..Datagram::default() }
 }
 

@@ -64,6 +64,14 @@ impl VnetHeader {
         })
     }
 
+    /// The same with a link header of `len` bytes before the packet.
+    pub(crate) fn behind(self, len: u16) -> Self {
+        if self.hdr_len == 0 {
+            return self;
+        }
+        Self { hdr_len: self.hdr_len + len, csum_start: self.csum_start + len, ..self }
+    }
+
     pub(crate) fn emit(self) -> [u8; LEN] {
         let Self { flags, gso_type, hdr_len, gso_size, csum_start, csum_offset } = self;
         let mut out = [flags, gso_type, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -35,14 +35,14 @@ fn pair(block: u8, host: u8) -> (Ipv4Addr, Ipv6Addr) {
 
 /// A range of addresses that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Prefix {
+pub(crate) struct Prefix {
     pub(super) address: IpAddr,
     pub(super) len: u8,
 }
 
 impl Prefix {
     /// Reads `address` or `address/length`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, len) = text.split_once('/').map_or((text, None), |(a, len)| (a, Some(len)));
         let address = address.parse::<IpAddr>().ok()?;
         let full = if address.is_ipv4() { 32 } else { 128 };
@@ -50,7 +50,7 @@ impl Prefix {
     }
 
     /// Whether `address` is in it.
-    pub(super) fn contains(self, address: IpAddr) -> bool {
+    pub(crate) fn contains(self, address: IpAddr) -> bool {
         let bits = |address: IpAddr| match address {
             IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
             IpAddr::V6(address) => u128::from(address),

@@ -29,7 +29,7 @@ mod addresses;
 mod change;
 mod journal;
 mod plan;
-mod query;
+pub(crate) mod query;
 mod selector;
 mod shared;
 mod sysctls;
@@ -47,6 +47,7 @@ use crate::CommandError;
 use journal::{Journal, Journals, NAMESPACE, namespace_inode};
 use plan::{Plan, Way};
 
+pub(crate) use addresses::Prefix;
 pub use addresses::stack_addresses;
 pub use selector::{Mac, NextHop, PathSelector};
 pub use shared::{SharedAddress, SharedPathSpec, SharedSetupConfig, common_addresses};
@@ -299,7 +300,7 @@ fn clean(journals: &Journals) -> Vec<String> {
 
 /// IP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }

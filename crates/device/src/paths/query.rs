@@ -10,17 +10,23 @@ use crate::command::{CommandError, run};
 
 /// One interface with its addresses.
 #[derive(Debug, Deserialize)]
-pub(super) struct Interface {
+pub(crate) struct Interface {
     #[serde(default)]
-    pub(super) ifname: String,
+    pub(crate) ifname: String,
+    /// The link address, where it has one.
     #[serde(default)]
-    pub(super) addr_info: Vec<Address>,
+    pub(crate) address: String,
+    /// In bytes.
+    #[serde(default)]
+    pub(crate) mtu: u32,
+    #[serde(default)]
+    pub(crate) addr_info: Vec<Address>,
 }
 
 /// One address of an interface.
 #[derive(Debug, Deserialize)]
-pub(super) struct Address {
-    pub(super) local: Option<IpAddr>,
+pub(crate) struct Address {
+    pub(crate) local: Option<IpAddr>,
     /// Bits of the network's prefix.
     #[serde(default)]
     pub(super) prefixlen: u8,
@@ -31,7 +37,7 @@ pub(super) struct Address {
 
 /// One route.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Route {
+pub(crate) struct Route {
     #[serde(default)]
     pub(super) dst: String,
     pub(super) gateway: Option<IpAddr>,
@@ -61,12 +67,12 @@ pub(super) struct Rule {
     pub(super) priority: u32,
 }
 
-pub(super) fn interfaces() -> Result<Vec<Interface>, CommandError> {
+pub(crate) fn interfaces() -> Result<Vec<Interface>, CommandError> {
     ask(&["-json", "address", "show"])
 }
 
 /// Every route of every table.
-pub(super) fn routes(family: Family) -> Result<Vec<Route>, CommandError> {
+pub(crate) fn routes(family: Family) -> Result<Vec<Route>, CommandError> {
     ask(&[family.flag(), "-json", "route", "show", "table", "all"])
 }
 
@@ -103,7 +109,7 @@ impl Route {
 
 /// The gateway of the default route over `dev`: from the main table where it has one, else from
 /// any, and the one of the lowest metric.
-pub(super) fn default_gateway(routes: &[Route], dev: &str) -> Option<IpAddr> {
+pub(crate) fn default_gateway(routes: &[Route], dev: &str) -> Option<IpAddr> {
     let candidates = routes.iter().filter_map(|route| {
         let gateway = route.default_gateway(dev)?;
         Some(((route.table.is_some(), route.metric), gateway))
@@ -112,7 +118,7 @@ pub(super) fn default_gateway(routes: &[Route], dev: &str) -> Option<IpAddr> {
 }
 
 /// The subnets that are reached on `dev` without a gateway.
-pub(super) fn connected<'a>(routes: &'a [Route], dev: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn connected<'a>(routes: &'a [Route], dev: &'a str) -> impl Iterator<Item = &'a str> {
     routes.iter().filter(|route| route.is_connected(dev)).map(|route| route.dst.as_str())
 }
 
