@@ -7,6 +7,7 @@
 mod interfaces;
 mod one_ended;
 mod options;
+mod packet;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -23,7 +24,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use one_ended::OneEndedOptions;
 pub(crate) use options::HostOptions;
-use options::StackAddress;
+use options::{DeviceKind, StackAddress};
 
 use crate::failure::Failure;
 
@@ -74,6 +75,9 @@ impl Host {
     /// # Errors
     /// What is missing, and what to do about it.
     pub(crate) fn open(options: &HostOptions, purpose: Purpose) -> Result<Self, Failure> {
+        if options.device == DeviceKind::Packet {
+            return packet::open(options, purpose);
+        }
         let plans = plan(options)?;
         let mtu = options.mtu.unwrap_or_else(|| largest_mtu(&plans));
         let builder = builder(options)?;

@@ -24,6 +24,9 @@ pub(crate) struct HostOptions {
     /// packets leave by that interface
     #[arg(long = "address", value_name = "ADDR[@IFACE]")]
     pub(crate) addresses: Vec<StackAddress>,
+    /// What carries the packets
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    pub(crate) device: DeviceKind,
     /// Leave packets their addresses: the network routes the stack's addresses to this host
     #[arg(long)]
     pub(crate) no_masquerade: bool,
@@ -44,6 +47,17 @@ pub(crate) struct HostOptions {
     /// Write every packet to this pcapng file, one interface for each path
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+}
+
+/// What carries packets between the stack and the interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DeviceKind {
+    /// A TUN interface: the kernel routes and masquerades
+    #[default]
+    Tun,
+    /// Packet sockets: no routes are changed, and each --address ADDR@IFACE is one of the
+    /// interface's subnet that the kernel does not have
+    Packet,
 }
 
 /// An address of the stack, and the interface by which its packets leave.
