@@ -75,7 +75,7 @@ fn several_paths_do_no_worse_than_the_best_of_them() {
 }
 
 /// A faster path that is proven after two round trips takes over, and its tail is not repeated over
-/// the first only because its queue grows: 0.88, and 0.70 where it was.
+/// the first only because its queue grows.
 #[test]
 fn a_megabyte_leaves_a_lossy_first_path() {
     let lossy = Link { loss: "2%", ..first() };
