@@ -9,7 +9,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,12 +29,12 @@ use crate::middlebox::Middlebox;
 /// Datagrams taken from one device before the others have their turn.
 const BATCH: usize = 64;
 
-/// Rounds are at least this part of the shortest delay apart, and at most [`MAX_GRAIN`]: waking up
+/// Rounds are this part of the shortest delay apart, and at most [`MAX_GRAIN`]: waking up
 /// for every packet costs a virtual machine more than the packets do, and what the emulator takes
 /// from the processors the hosts at its ends lack.
 const GRAIN_DIVISOR: u32 = 10;
 
-/// See [`GRAIN_DIVISOR`].
+/// See [`GRAIN_DIVISOR`] and [`Emulator::set_grain`].
 const MAX_GRAIN: Duration = Duration::from_millis(1);
 
 /// Which way a packet goes. End A is the client's in a [`crate::Topology`].
@@ -164,6 +164,8 @@ impl Pair {
 struct Control {
     wake: EventFd,
     stop: AtomicBool,
+    /// The most that rounds are apart, in nanoseconds.
+    grain: AtomicU64,
     stats: Mutex<EmulatorStats>,
 }
 
@@ -172,6 +174,10 @@ impl Control {
         // It fails only when the counter is full, and then the thread is awake.
         self.wake.write(1).ok();
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is behind a lock of this file is whole between any two statements.
@@ -195,7 +201,8 @@ impl Emulator {
     pub fn start(links: Vec<EmulatedLink>, seed: u64, tap: Option<Tap>) -> io::Result<Self> {
         let wake = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let (stop, stats) = (AtomicBool::new(false), Mutex::default());
-        let control = Arc::new(Control { wake, stop, stats });
+        let grain = AtomicU64::new(nanos(MAX_GRAIN));
+        let control = Arc::new(Control { wake, stop, grain, stats });
         let mut rng = Rng::seeded(seed);
         let (mut handles, mut running) = (Vec::new(), Vec::new());
         for EmulatedLink { name, a, b, up, down } in links {
@@ -214,6 +221,15 @@ impl Emulator {
     #[must_use]
     pub fn links(&self) -> &[LinkHandle] {
         &self.links
+    }
+
+    /// Has rounds at most this far apart; 1 ms if not set.
+    ///
+    /// What the kernel answers to a packet that is delivered stands in the same round, before what
+    /// processes answer. Where flows of both compete for a full queue, rounds have to be short beside
+    /// the time that a packet takes, or the process is always the one that loses.
+    pub fn set_grain(&self, most: Duration) {
+        self.control.grain.store(nanos(most), Ordering::Release);
     }
 
     /// How well times were kept so far.
@@ -351,7 +367,8 @@ impl Worker {
             let pair = lock(&link.pair);
             pair.up.config().delay.min(pair.down.config().delay)
         });
-        delays.min().map_or(Duration::ZERO, |delay| (delay / GRAIN_DIVISOR).min(MAX_GRAIN))
+        let most = Duration::from_nanos(self.control.grain.load(Ordering::Acquire));
+        delays.min().map_or(Duration::ZERO, |delay| (delay / GRAIN_DIVISOR).min(most))
     }
 
     /// Sleeps until a device has packets, a packet is due or a command came. Gives the devices

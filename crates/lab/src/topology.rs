@@ -194,6 +194,11 @@ impl Topology {
         &self.emulator.links()[link]
     }
 
+    /// See [`Emulator::set_grain`].
+    pub fn set_grain(&self, most: Duration) {
+        self.emulator.set_grain(most);
+    }
+
     /// How well the links keep their times.
     #[must_use]
     pub fn emulator_stats(&self) -> EmulatorStats {
