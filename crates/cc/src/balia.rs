@@ -86,7 +86,7 @@ mod tests {
             let rates: Vec<_> = rows.iter().map(|&(w, rtt)| u128::from(w) * per_rtt(rtt)).collect();
             let (own, sum) = (rates[0], rates.iter().sum::<u128>());
             let max = rates.iter().copied().fold(0, u128::max);
-            let product = 1000 * u128::from(acked.min(rows[0].0));
+            let product = product(&window, &ack(acked, 100));
             // product/w * ((own + max)/sum) * ((4 own + max)/sum) / 10, in steps that fit.
             let step = (product << 48) / u128::from(rows[0].0) / 10;
             let exact = ratio(ratio(step, own + max, sum), 4 * own + max, sum) >> 32;

@@ -23,8 +23,14 @@ pub(crate) fn micros(d: Duration) -> u128 {
 
 /// Bytes acknowledged (no more than a window) times the segment size: divided by the window, it is
 /// what one TCP grows. Below 2^48.
+///
+/// Bytes count as their part of the window's whole segments, which are what can be in flight
+/// (as [`NewReno`](crate::NewReno) counts them): a window of 3.5 segments, acknowledged, has grown
+/// by one.
 pub(crate) fn product(window: &Window, ack: &AckSample) -> u128 {
-    u128::from(ack.acked.min(window.cwnd())) * u128::from(window.mss().bytes())
+    let (cwnd, usable) = (u128::from(window.cwnd()), u128::from(window.usable()));
+    let acked = u128::from(ack.acked).min(usable);
+    acked * cwnd * u128::from(window.mss().bytes()) / usable
 }
 
 /// The rates of all measured paths as one of them sees them.
@@ -56,5 +62,22 @@ impl Rates {
     /// `part / sum` in 1/2^32.
     pub(crate) fn of_sum(&self, part: u128) -> u128 {
         (part << 32) / self.sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ack, avoiding};
+
+    #[test]
+    fn the_whole_segments_of_a_window_are_the_window() {
+        for (cwnd, acked, grows_by) in
+            [(20_000, 20_000, 1000), (20_000, 1000, 50), (3_500, 3_000, 1000), (700, 700, 1000)]
+        {
+            let (window, ack) = (avoiding(cwnd), ack(acked, 100));
+            let grown = product(&window, &ack) / u128::from(cwnd);
+            assert_eq!(grown, grows_by, "{acked} of {cwnd}");
+        }
     }
 }

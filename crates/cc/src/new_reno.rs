@@ -40,8 +40,7 @@ impl WindowBased for NewReno {
     /// are what can be in flight, and so what is waited for: the rest would cost a window of 3.5
     /// segments a sixth of its growth.
     fn avoid(&mut self, ack: &AckSample, _: &[FlowView]) {
-        let (cwnd, mss) = (self.window.cwnd(), self.window.mss().bytes());
-        let usable = cwnd - cwnd % mss;
+        let (usable, mss) = (self.window.usable(), self.window.mss().bytes());
         self.acked = self.acked.saturating_add(ack.acked);
         if self.acked >= usable {
             self.acked = (self.acked - usable).min(usable);

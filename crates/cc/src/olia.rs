@@ -127,7 +127,7 @@ mod tests {
             let got = u128::from(pooled(&window, &ack(acked, 100), &flows_of(&rows)));
             let rates = rows.iter().map(|&(w, rtt)| u128::from(w) * per_rtt(rtt));
             let (own, sum) = (u128::from(rows[0].0) * per_rtt(rows[0].1), rates.sum::<u128>());
-            let product = 1000 * u128::from(acked.min(rows[0].0));
+            let product = product(&window, &ack(acked, 100));
             let alone = (product << 48) / u128::from(rows[0].0);
             let exact = ratio(ratio(alone, own, sum), own, sum) >> 32;
             prop_assert!(got.abs_diff(exact) <= 1 + exact / 1000, "{got} for {exact}");

@@ -105,6 +105,13 @@ impl Window {
         self.cwnd
     }
 
+    /// The whole segments of the window, in bytes: what a bulk transfer can have in flight. Of a
+    /// window below a segment, all. At least 1.
+    pub(crate) fn usable(&self) -> u32 {
+        let rest = self.cwnd % self.mss.bytes();
+        if rest < self.cwnd { self.cwnd - rest } else { self.cwnd.max(1) }
+    }
+
     /// Slow-start threshold in bytes; `u32::MAX` before the first signal.
     #[must_use]
     pub fn ssthresh(&self) -> u32 {
