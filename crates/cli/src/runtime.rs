@@ -41,6 +41,18 @@ pub(crate) fn new() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::failed("the runtime", &error))
 }
 
+/// A runtime with one thread, which an endpoint is a task of
+/// ([`manypath::EndpointBuilder::build_task`]).
+///
+/// # Errors
+/// When the system has no descriptors left.
+pub(crate) fn one_thread() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("the runtime", &error))
+}
+
 /// Waits for `work`, or for the user to end it; then `work` is dropped.
 pub(crate) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Ended<T> {
     tokio::select! {

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod accessors;
+mod alarm;
 mod builder;
 mod capture;
 mod clock;

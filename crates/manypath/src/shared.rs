@@ -8,17 +8,16 @@
 //! state may be half changed. **Leaves out** waiting (`driver`).
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use manypath_base::Instant;
 use manypath_mptcp::{self as mptcp, ConnId, ConnectionError, Event, ListenerId};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::error::Stopped;
@@ -34,7 +33,7 @@ pub(crate) struct Core {
     /// nobody else needs to hold the lock that long. Cleared under the lock.
     driver_comes: AtomicBool,
     clock: Clock,
-    alarm: EventFd,
+    alarm: Alarm,
 }
 
 /// What the lock protects.
@@ -97,7 +96,8 @@ impl Core {
         endpoint: mptcp::Endpoint,
         devices: Devices,
         clock: Clock,
-    ) -> io::Result<Self> {
+        alarm: Alarm,
+    ) -> Self {
         let state = State {
             endpoint,
             devices,
@@ -110,8 +110,7 @@ impl Core {
             orphaned: false,
             broken: false,
         };
-        let alarm = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Self { state: Mutex::new(state), driver_comes: AtomicBool::new(false), clock, alarm })
+        Self { state: Mutex::new(state), driver_comes: AtomicBool::new(false), clock, alarm }
     }
 
     /// Does one thing to the endpoint, and what follows from it: packets leave in this thread, as
@@ -165,13 +164,7 @@ impl Core {
 
     /// Makes the driver look.
     pub(crate) fn ring(&self) {
-        // Fails only if the counter is full, and then the driver is about to look anyhow.
-        let _full = self.alarm.write(1);
-    }
-
-    /// What [`Core::ring`] makes readable.
-    pub(crate) fn alarm(&self) -> &EventFd {
-        &self.alarm
+        self.alarm.ring();
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -337,7 +330,8 @@ mod tests {
     fn packets_are_left_to_a_driver_that_is_awake() {
         let (near, mut far) = memory::pair(1400, Offload::FULL).expect("descriptors are left");
         let endpoint = mptcp::Endpoint::new(mptcp::EndpointConfig::default(), Rng::seeded(1));
-        let core = Core::new(endpoint, Devices::new(None), Clock::start()).expect("works");
+        let (_, alarm) = Alarm::of_task();
+        let core = Core::new(endpoint, Devices::new(None), Clock::start(), alarm);
         let paths = vec![Path::new("0", [10, 0, 0, 1].into())];
         let added = core.with(|state, now| add_device(state, now, Box::new(near), paths));
         added.expect("nobody panicked").expect("there is a path");

@@ -4,6 +4,7 @@
 //! takes longer than all that follows from it; what a device handed out is taken in only while
 //! that device is there. **Leaves out** when to wait, and for how long (`driver`).
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use manypath_base::{IfaceId, Instant};
@@ -25,6 +26,8 @@ pub(crate) struct Source {
     /// Something waited when the last wait ended.
     pub(crate) ready: bool,
     batch: Vec<Datagram>,
+    /// The last batch was full.
+    more: bool,
     /// The device is gone.
     failed: bool,
 }
@@ -38,7 +41,7 @@ impl Source {
         receiver: Option<Box<dyn Receiver>>,
     ) -> Self {
         let batch = Vec::with_capacity(BATCH);
-        Self { slot, born, fd, receiver, ready: false, batch, failed: false }
+        Self { slot, born, fd, receiver, ready: false, batch, more: false, failed: false }
     }
 
     /// Takes what waits, where that needs no lock.
@@ -47,6 +50,17 @@ impl Source {
             self.ready = false;
             self.failed = receiver.recv(&mut self.batch, BATCH).is_err();
         }
+    }
+
+    /// Whether the last batch was full: then the source is ready, without waiting for it.
+    pub(crate) fn has_more(&mut self) -> bool {
+        self.ready |= std::mem::take(&mut self.more);
+        self.ready
+    }
+
+    /// A descriptor of one's own to wait for the device with.
+    pub(crate) fn try_clone_fd(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
     }
 
     /// Takes in what was fetched, and what waits where it could not be fetched before; how many
@@ -60,6 +74,7 @@ impl Source {
             self.failed = state.devices.receive(self.slot, &mut self.batch, BATCH).is_err();
         }
         let got = self.batch.len();
+        self.more = got == BATCH;
         for datagram in self.batch.drain(..) {
             if let Some(iface) = state.devices.arrived(self.slot, now, &datagram) {
                 state.endpoint.handle_datagram(now, iface, &datagram);

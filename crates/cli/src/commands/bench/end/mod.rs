@@ -160,10 +160,10 @@ pub(super) fn run(text: &str) -> Result<(), Failure> {
     more_files();
     let tally = Arc::new(Tally::new(spec.connections));
     let running = match spec.stack {
-        Stack::Manypath => ours::start(&spec, &tally).map(Some),
-        Stack::Linux => linux::start(&spec, &tally).map(|()| None),
+        Stack::Manypath => ours::start(&spec, &tally),
+        Stack::Linux => linux::start(&spec, &tally),
     };
-    let _running = running.inspect_err(|failure| say(&Said::Failed(failure.to_string())))?;
+    running.inspect_err(|failure| say(&Said::Failed(failure.to_string())))?;
     say(&Said::Ready);
     for line in io::stdin().lines().map_while(Result::ok) {
         if line == "sample" {

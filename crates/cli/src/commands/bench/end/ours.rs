@@ -25,19 +25,13 @@ const AT_ONCE: usize = 64;
 /// Between two looks at a connection whose subflows are not there yet.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What must live as long as the end.
-pub(super) struct Running {
-    _runtime: Runtime,
-    _endpoint: Endpoint,
-}
-
 /// Starts the end; when this returns, it is ready.
 ///
 /// # Errors
 /// What could not be had: the TUN, a connection, a subflow.
-pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<Running, Failure> {
-    let runtime = runtime::new()?;
-    let endpoint = endpoint(spec)?;
+pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
+    let runtime = runtime::one_thread()?;
+    let endpoint = endpoint(spec, &runtime)?;
     match spec.side {
         Side::Listen => {
             for addr in spec.addrs() {
@@ -52,10 +46,14 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<Running, Failure>
             opened.map_err(|error| Failure::failed(spec.addr, &error))?;
         }
     }
-    Ok(Running { _runtime: runtime, _endpoint: endpoint })
+    std::thread::spawn(move || {
+        runtime.block_on(std::future::pending::<()>());
+        drop(endpoint);
+    });
+    Ok(())
 }
 
-fn endpoint(spec: &Spec) -> Result<Endpoint, Failure> {
+fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
     let missing = || Failure::Usage("--end: manypath needs a TUN".to_owned());
     let TunSpec { name, kernel, paths, offload } = spec.tun.as_ref().ok_or_else(missing)?;
     let config = TunConfig {
@@ -70,7 +68,8 @@ fn endpoint(spec: &Spec) -> Result<Endpoint, Failure> {
         off.map_err(|error| Failure::failed("the TUN", &error))?;
     }
     let paths = paths.iter().enumerate().map(|(n, addr)| Path::new(format!("path{n}"), *addr));
-    let endpoint = Endpoint::builder().nodelay(true).paths(tun, paths).build();
+    let _inside = runtime.enter();
+    let endpoint = Endpoint::builder().nodelay(true).paths(tun, paths).build_task();
     endpoint.map_err(|error| Failure::failed("the endpoint", &error))
 }
 
