@@ -36,7 +36,8 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
 }
 
 fn config() -> PeerConfig {
-    PeerConfig::new(Transport::Mptcp)
+    // Under BBR, where that is the default of a system, the kernel's MPTCP stalls on two processors.
+    PeerConfig::new(Transport::Mptcp).congestion("cubic")
 }
 
 fn spawn(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
