@@ -17,13 +17,17 @@ use manypath::{
     CongestionControl, ConnectOptions, ConnectionMode, Endpoint, Path, PathLimits, TcpConfig,
 };
 use manypath_lab::{
-    Amount, Client, Direction, EndpointKind, Family, Host, LinkConfig, Pattern, PeerConfig, Report,
-    Role, Server, Topology, Transport, now,
+    Amount, Client, Direction, Discipline, EndpointKind, Family, Host, LinkConfig, Pattern,
+    PeerConfig, Report, Role, Server, Topology, Transport, now,
 };
 
 /// The bottleneck: Mb/s, and milliseconds one way; its queue holds one bandwidth-delay product of twice
 /// that. `BOTTLENECK=50/10` in the environment names another.
 const BOTTLENECK: &str = "20/20";
+/// The queue's last places are given by chance, since few flows at a queue that drops what comes last
+/// lose in proportion to what they grow, not to what they send. `DROP_TAIL=1` in the environment asks for
+/// such a queue.
+const RANDOM_PLACES: u64 = 3;
 const WARMUP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const BLOCK: usize = 16 << 10;
@@ -113,7 +117,10 @@ fn print(row: &Row, runs: &[Run]) {
 fn run(row: &Row, length: Duration, seed: u64) -> Result<Run, Box<dyn Error>> {
     let bottleneck = std::env::var("BOTTLENECK").unwrap_or_else(|_| BOTTLENECK.to_owned());
     let (mbps, ms) = bottleneck.split_once('/').ok_or("BOTTLENECK is Mb/s, a slash, and ms")?;
-    let link = LinkConfig::mbps(mbps.parse()?, Duration::from_millis(ms.parse()?));
+    let mut link = LinkConfig::mbps(mbps.parse()?, Duration::from_millis(ms.parse()?));
+    if std::env::var_os("DROP_TAIL").is_none() {
+        link.discipline = Discipline::RandomTail { packets: RANDOM_PLACES };
+    }
     let topology = Topology::builder().link("link", link).seed(seed);
     let topology = topology.build()?;
     // A packet takes six times as long at 20 Mb/s.

@@ -15,7 +15,7 @@ use crate::shared::State;
 
 /// Datagrams taken from one device in one round: with super-segments 1 MiB, which still fits a
 /// cache. Longer batches were not faster.
-pub(crate) const BATCH: usize = 16;
+const BATCH: usize = 16;
 
 /// A device that packets come from.
 pub(crate) struct Source {
@@ -26,7 +26,10 @@ pub(crate) struct Source {
     /// Something waited when the last wait ended.
     pub(crate) ready: bool,
     batch: Vec<Datagram>,
-    /// The last batch was full.
+    /// Datagrams to take the next time: one where one came the last time, so that it is answered
+    /// before the device is asked whether there is another.
+    limit: usize,
+    /// As many came as were asked for.
     more: bool,
     /// The device is gone.
     failed: bool,
@@ -41,21 +44,21 @@ impl Source {
         receiver: Option<Box<dyn Receiver>>,
     ) -> Self {
         let batch = Vec::with_capacity(BATCH);
-        Self { slot, born, fd, receiver, ready: false, batch, more: false, failed: false }
+        Self { slot, born, fd, receiver, ready: false, batch, limit: 1, more: false, failed: false }
     }
 
-    /// Takes what waits, where that needs no lock.
-    pub(crate) fn fetch(&mut self) {
+    /// Takes what waits, where that needs no lock; whether there was something.
+    pub(crate) fn fetch(&mut self) -> bool {
         if let (true, Some(receiver)) = (self.ready, &mut self.receiver) {
             self.ready = false;
-            self.failed = receiver.recv(&mut self.batch, BATCH).is_err();
+            self.failed = receiver.recv(&mut self.batch, self.limit).is_err();
         }
+        !self.batch.is_empty() || self.failed
     }
 
-    /// Whether the last batch was full: then the source is ready, without waiting for it.
-    pub(crate) fn has_more(&mut self) -> bool {
-        self.ready |= std::mem::take(&mut self.more);
-        self.ready
+    /// Whether as many came as were asked for.
+    pub(crate) fn may_have_more(&self) -> bool {
+        self.more
     }
 
     /// A descriptor of one's own to wait for the device with.
@@ -68,13 +71,15 @@ impl Source {
     pub(crate) fn hand_over(&mut self, state: &mut State, now: Instant) -> usize {
         if !state.devices.has(self.slot, self.born) {
             self.batch.clear();
+            self.more = false;
             return 0;
         }
         if std::mem::take(&mut self.ready) {
-            self.failed = state.devices.receive(self.slot, &mut self.batch, BATCH).is_err();
+            self.failed = state.devices.receive(self.slot, &mut self.batch, self.limit).is_err();
         }
         let got = self.batch.len();
-        self.more = got == BATCH;
+        self.more = got == self.limit;
+        self.limit = if self.more { (2 * got).min(BATCH) } else { got.max(1) };
         for datagram in self.batch.drain(..) {
             if let Some(iface) = state.devices.arrived(self.slot, now, &datagram) {
                 state.endpoint.handle_datagram(now, iface, &datagram);

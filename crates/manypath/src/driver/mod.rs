@@ -16,7 +16,7 @@ use manypath_base::Instant;
 
 use crate::error::Stopped;
 use crate::shared::{Core, State};
-use crate::source::{BATCH, Source};
+use crate::source::Source;
 
 pub(crate) use task::start as start_task;
 pub(crate) use thread::start as start_thread;
@@ -75,7 +75,9 @@ impl Rounds {
     fn round(&mut self, core: &Core) -> Result<(Round, Option<Instant>), Stopped> {
         core.note_driver_awake();
         let read_at = core.clock().now();
-        self.sources.iter_mut().for_each(Source::fetch);
+        for source in &mut self.sources {
+            source.fetch();
+        }
         core.drive(|state, now| self.serve(state, now, read_at), Round::sleep)
     }
 
@@ -85,7 +87,7 @@ impl Rounds {
         for source in &mut self.sources {
             let got = source.hand_over(state, now);
             active |= got > 0;
-            more |= got == BATCH;
+            more |= source.may_have_more();
         }
         if !self.is_behind(more) && is_due(state, read_at) {
             state.endpoint.handle_timeout(now);

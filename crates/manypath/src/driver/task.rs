@@ -27,33 +27,40 @@ use crate::shared::Core;
 use crate::source::Source;
 
 /// Starts the task, which `alarm` wakes, in the runtime that this is called in.
-pub(crate) fn start(core: Arc<Core>, alarm: Arc<Notify>) -> io::Result<()> {
+///
+/// `busy_poll` is how long it goes on asking the devices after something happened.
+pub(crate) fn start(core: Arc<Core>, alarm: Arc<Notify>, busy_poll: Duration) -> io::Result<()> {
     let runtime = Handle::try_current().map_err(io::Error::other)?;
     let timer = Timer::new()?;
     // Also where the runtime ends before the task begins.
     let stop = StopAtEnd(core);
     runtime.spawn(async move {
         // Ends with the last connection, or because someone panicked: the guard tells.
-        let _stopped = run(&stop.0, &alarm, timer).await;
+        let _stopped = run(&stop.0, &alarm, timer, busy_poll).await;
     });
     Ok(())
 }
 
-async fn run(core: &Core, alarm: &Notify, mut timer: Timer) -> Result<(), Stopped> {
+async fn run(
+    core: &Core,
+    alarm: &Notify,
+    mut timer: Timer,
+    busy_poll: Duration,
+) -> Result<(), Stopped> {
     let (mut rounds, mut readiness) = (Rounds::default(), Readiness::default());
+    let mut busy_until = Instant::ZERO;
     loop {
         let (round, until) = rounds.round(core)?;
         if round.over {
             return Ok(());
         }
         readiness.follow(&rounds);
-        let mut more = false;
-        for source in &mut rounds.sources {
-            more |= source.has_more();
-        }
-        if more {
+        if stay_ready(&mut rounds.sources) {
             yield_now().await;
             continue;
+        }
+        if round.active {
+            busy_until = round.now + busy_poll;
         }
         timer.set(until, core.clock().now());
         let mut rung = pin!(alarm.notified());
@@ -61,13 +68,40 @@ async fn run(core: &Core, alarm: &Notify, mut timer: Timer) -> Result<(), Stoppe
             let rung = rung.as_mut().poll(cx).is_ready();
             let fired = timer.poll(cx).is_ready();
             if readiness.poll(cx, &mut rounds.sources) || rung || fired {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+                return Poll::Ready(());
             }
+            let busy = !busy_poll.is_zero() && core.clock().now() < busy_until;
+            if busy && fetch(&mut rounds.sources) {
+                return Poll::Ready(());
+            }
+            if busy {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
         })
         .await;
     }
+}
+
+/// Marks the sources that may have more than came as ready; whether one is.
+fn stay_ready(sources: &mut [Source]) -> bool {
+    let mut any = false;
+    for source in sources {
+        source.ready |= source.may_have_more();
+        any |= source.ready;
+    }
+    any
+}
+
+/// Takes what has come, without having been told of it; whether there was something.
+fn fetch(sources: &mut [Source]) -> bool {
+    let mut any = false;
+    for source in sources {
+        source.ready = true;
+        any |= source.fetch();
+        source.ready = false;
+    }
+    any
 }
 
 /// Lets the tasks that were woken run; the runtime's own would ask the system for events first.
@@ -111,7 +145,7 @@ impl Readiness {
     /// Marks the sources that have packets; whether one has.
     ///
     /// Readiness is told once and taken back here, before the packets are read until there is none
-    /// or a batch is full; the latter [`Source::has_more`] knows.
+    /// or a batch is full; the latter [`Source::may_have_more`] knows.
     fn poll(&self, cx: &mut Context<'_>, sources: &mut [Source]) -> bool {
         let mut any = false;
         for (fd, source) in self.fds.iter().zip(sources) {

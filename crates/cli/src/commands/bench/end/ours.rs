@@ -22,6 +22,8 @@ use crate::runtime;
 
 /// Connections that are opened at once.
 const AT_ONCE: usize = 64;
+/// How long an end that waits for a byte goes on asking its device.
+const BUSY_POLL: Duration = Duration::from_micros(50);
 /// Between two looks at a connection whose subflows are not there yet.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -68,8 +70,15 @@ fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
         off.map_err(|error| Failure::failed("the TUN", &error))?;
     }
     let paths = paths.iter().enumerate().map(|(n, addr)| Path::new(format!("path{n}"), *addr));
+    let busy_poll = match spec.job {
+        Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
+        Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {
+            Duration::ZERO
+        }
+    };
     let _inside = runtime.enter();
-    let endpoint = Endpoint::builder().nodelay(true).paths(tun, paths).build_task();
+    let builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll).paths(tun, paths);
+    let endpoint = builder.build_task();
     endpoint.map_err(|error| Failure::failed("the endpoint", &error))
 }
 
