@@ -1,5 +1,7 @@
 //! How much one packet, one burst and the window field say.
 
+use core::time::Duration;
+
 use manypath_base::{Mss, PathId};
 
 use crate::extension::Phase;
@@ -18,7 +20,7 @@ const TIMESTAMPS_LEN: u32 = 12;
 
 impl Flow {
     /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter
-    /// of the window and no more than the path carries in a millisecond.
+    /// of the window and no more than the path carries in a millisecond, and [`near`] more.
     pub(crate) fn burst(&self, path: usize) -> u32 {
         let path = &self.paths[path];
         let cwnd = path.controller.cwnd();
@@ -26,9 +28,10 @@ impl Flow {
             let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
             u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
         });
-        let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
-        let floor = if path.shares { RUN } else { 2 } * path.mss.bytes();
         let most = self.config.max_burst.max(path.mss.bytes());
+        let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
+        let by_rate = by_rate.saturating_add(near(path.rtt.min(), most));
+        let floor = if path.shares { RUN } else { 2 } * path.mss.bytes();
         (cwnd / 4).min(by_rate).max(floor).min(most)
     }
 
@@ -71,5 +74,30 @@ impl Flow {
         let shift =
             if matches!(phase, Phase::Syn | Phase::SynAck) { 0 } else { self.agreed.recv_scale };
         u16::try_from(window >> shift).unwrap_or(u16::MAX)
+    }
+}
+
+/// Bytes that a burst may have beyond the rate's where the peer is near: all within half a millisecond,
+/// half of that within another, and so on. There, a round trip is what hosts take to handle packets:
+/// many connections with small ones keep them busy, which makes their round trips long, and so
+/// their packets small.
+///
+/// **Choice:** Linux has the same rule (`tcp_tso_rtt_log`).
+fn near(min_rtt: Duration, most: u32) -> u32 {
+    let halves = u32::try_from(min_rtt.as_micros() / 512).unwrap_or(u32::MAX);
+    if min_rtt.is_zero() { 0 } else { most.checked_shr(halves).unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_near_gets_more_at_once() {
+        for (micros, more) in
+            [(0, 0), (1, 64_000), (500, 64_000), (600, 32_000), (5_200, 62), (40_000, 0)]
+        {
+            assert_eq!(near(Duration::from_micros(micros), 64_000), more, "{micros} us");
+        }
     }
 }
