@@ -31,7 +31,9 @@ pub use emulator::{
 };
 pub use error::LabError;
 pub use linux::{Client, PeerConfig, Server, Transport};
-pub use manypath_link::{Counter, Discipline, Limit, LinkConfig, LinkStats, Loss, Transmitter};
+pub use manypath_link::{
+    Counter, Discipline, Limit, LinkConfig, LinkStats, Loss, Red, Transmitter,
+};
 pub use middlebox::Middlebox;
 pub use mptcp::{Counters, EndpointKind};
 pub use mptcp_info::MptcpInfo;

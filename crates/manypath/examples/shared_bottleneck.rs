@@ -18,16 +18,16 @@ use manypath::{
 };
 use manypath_lab::{
     Amount, Client, Direction, Discipline, EndpointKind, Family, Host, LinkConfig, Pattern,
-    PeerConfig, Report, Role, Server, Topology, Transport, now,
+    PeerConfig, Red, Report, Role, Server, Topology, Transport, now,
 };
 
 /// The bottleneck: Mb/s, and milliseconds one way; its queue holds one bandwidth-delay product of twice
 /// that. `BOTTLENECK=50/10` in the environment names another.
 const BOTTLENECK: &str = "20/20";
-/// The queue's last places are given by chance, since few flows at a queue that drops what comes last
-/// lose in proportion to what they grow, not to what they send. `DROP_TAIL=1` in the environment asks for
-/// such a queue.
-const RANDOM_PLACES: u64 = 3;
+/// How the queue drops: `random-tail`, whose last places are given by chance as in experiment 1,
+/// `drop-tail`, or `red`. `QUEUE` in the environment names another. Where few flows share a drop-tail
+/// queue, they lose in proportion to what they grow, not to what they send.
+const QUEUE: &str = "random-tail";
 const WARMUP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const BLOCK: usize = 16 << 10;
@@ -113,14 +113,25 @@ fn print(row: &Row, runs: &[Run]) {
     );
 }
 
+fn discipline() -> Result<Discipline, Box<dyn Error>> {
+    let name = std::env::var("QUEUE").unwrap_or_else(|_| QUEUE.to_owned());
+    match name.as_str() {
+        "random-tail" => Ok(Discipline::RandomTail { packets: 3 }),
+        "drop-tail" => Ok(Discipline::DropTail),
+        // Of 100 kB.
+        "red" => {
+            Ok(Discipline::Red(Red { min: 25_000, max: 100_000, max_ppm: 100_000, weight: 9 }))
+        }
+        _ => Err("QUEUE is random-tail, drop-tail or red".into()),
+    }
+}
+
 /// Both connections on one link, from the client to the server.
 fn run(row: &Row, length: Duration, seed: u64) -> Result<Run, Box<dyn Error>> {
     let bottleneck = std::env::var("BOTTLENECK").unwrap_or_else(|_| BOTTLENECK.to_owned());
     let (mbps, ms) = bottleneck.split_once('/').ok_or("BOTTLENECK is Mb/s, a slash, and ms")?;
     let mut link = LinkConfig::mbps(mbps.parse()?, Duration::from_millis(ms.parse()?));
-    if std::env::var_os("DROP_TAIL").is_none() {
-        link.discipline = Discipline::RandomTail { packets: RANDOM_PLACES };
-    }
+    link.discipline = discipline()?;
     let topology = Topology::builder().link("link", link).seed(seed);
     let topology = topology.build()?;
     // A packet takes six times as long at 20 Mb/s.
