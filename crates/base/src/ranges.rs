@@ -104,6 +104,11 @@ impl<T: Copy + Ord> RangeSet<T> {
         self.ranges.is_empty()
     }
 
+    /// Gives back memory that the list has too much.
+    pub fn release_spare(&mut self) {
+        self.ranges.shrink_to_fit();
+    }
+
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.ranges.clear();

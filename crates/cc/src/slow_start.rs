@@ -6,6 +6,7 @@
 //! [standard](SlowStart::standard), round-trip times do not matter any more. **Leaves out** `cwnd`
 //! and `ssthresh` themselves ([`Window`](crate::Window)).
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use manypath_base::{Mss, Rate};
@@ -22,11 +23,24 @@ pub enum Step {
     Leave,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+/// Slow start of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowStart(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
     /// RFC 5681 alone: `ssthresh` is known from a loss and ends it.
     Standard,
-    /// The first slow start: looks for a round whose round-trip time rose.
+    /// The first slow start, of which nothing was seen yet: most windows are never full.
+    Unseen,
+    /// The first slow start.
+    First(Box<Search>),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    /// Looks for a round whose round-trip time rose.
+    #[default]
     Search,
     /// Conservative slow start: it rose, and now shows whether it stays up.
     Conservative {
@@ -37,15 +51,15 @@ enum Mode {
     },
 }
 
-/// Slow start of one path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlowStart {
+/// What a first slow start has seen of its path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Search {
     mode: Mode,
     last_round_min: Option<Duration>,
     this_round_min: Option<Duration>,
     samples: u32,
     /// The latest samples of this round.
-    latest: [Duration; Self::WINDOW],
+    latest: [Duration; SlowStart::WINDOW],
     /// Largest delivery rate of this round, and of all rounds before.
     round_rate: Rate,
     best_rate: Rate,
@@ -53,19 +67,13 @@ pub struct SlowStart {
     flat_rounds: u32,
 }
 
-impl Default for SlowStart {
-    fn default() -> Self {
-        Self {
-            mode: Mode::Search,
-            last_round_min: None,
-            this_round_min: None,
-            samples: 0,
-            latest: [Duration::ZERO; Self::WINDOW],
-            round_rate: Rate::default(),
-            best_rate: Rate::default(),
-            flat_rounds: 0,
-        }
-    }
+/// How a first slow start goes on.
+#[must_use]
+enum Pace {
+    Full,
+    Conservative,
+    /// It is over.
+    Over,
 }
 
 impl SlowStart {
@@ -98,14 +106,14 @@ impl SlowStart {
     /// The first slow start of a path, which no loss has bounded yet.
     #[must_use]
     pub fn initial() -> Self {
-        Self::default()
+        Self(Kind::Unseen)
     }
 
     /// A later slow start, which `ssthresh` ends: without `HyStart++` (RFC 9406 §4.3: only the
     /// initial slow start).
     #[must_use]
     pub fn standard() -> Self {
-        Self { mode: Mode::Standard, ..Self::default() }
+        Self(Kind::Standard)
     }
 
     /// The window's growth for an acknowledgment of new data, `cwnd` being below `ssthresh`.
@@ -115,8 +123,26 @@ impl SlowStart {
     /// 64 KB, and a receiver that coalesces them answers each with one acknowledgment; L = 8 would
     /// let its offload, not the path, decide the growth.
     pub fn on_ack(&mut self, ack: &AckSample, mss: Mss) -> Step {
+        let counted = ack.acked.min((Self::LIMIT_SEGMENTS * mss.bytes()).max(Self::LIMIT_BYTES));
+        if self.0 == Kind::Unseen {
+            self.0 = Kind::First(Box::default());
+        }
+        let Kind::First(search) = &mut self.0 else { return Step::Grow(counted) };
+        match search.on_ack(ack) {
+            Pace::Full => Step::Grow(counted),
+            Pace::Conservative => Step::Grow(counted / Self::CSS_GROWTH_DIVISOR),
+            Pace::Over => {
+                *self = Self::standard();
+                Step::Leave
+            }
+        }
+    }
+}
+
+impl Search {
+    fn on_ack(&mut self, ack: &AckSample) -> Pace {
         if ack.round_start && self.next_round_is_too_many() {
-            return Step::Leave;
+            return Pace::Over;
         }
         if let Some(rate) = ack.delivery_rate.filter(|_| ack.cwnd_limited) {
             self.round_rate = self.round_rate.max(rate);
@@ -127,13 +153,12 @@ impl SlowStart {
             self.latest[0] = rtt;
             self.samples += 1;
         }
-        if self.samples >= Self::N_RTT_SAMPLE {
+        if self.samples >= SlowStart::N_RTT_SAMPLE {
             self.judge_round();
         }
-        let counted = ack.acked.min((Self::LIMIT_SEGMENTS * mss.bytes()).max(Self::LIMIT_BYTES));
         match self.mode {
-            Mode::Standard | Mode::Search => Step::Grow(counted),
-            Mode::Conservative { .. } => Step::Grow(counted / Self::CSS_GROWTH_DIVISOR),
+            Mode::Search => Pace::Full,
+            Mode::Conservative { .. } => Pace::Conservative,
         }
     }
 
@@ -146,18 +171,13 @@ impl SlowStart {
         self.last_round_min = self.this_round_min.take();
         self.samples = 0;
         self.judge_rate();
-        let over = match &mut self.mode {
-            Mode::Standard => false,
-            Mode::Search => self.flat_rounds >= Self::FLAT_ROUNDS,
+        match &mut self.mode {
+            Mode::Search => self.flat_rounds >= SlowStart::FLAT_ROUNDS,
             Mode::Conservative { rounds, .. } => {
                 *rounds += 1;
-                *rounds > Self::CSS_ROUNDS || self.flat_rounds > 0
+                *rounds > SlowStart::CSS_ROUNDS || self.flat_rounds > 0
             }
-        };
-        if over {
-            self.mode = Mode::Standard;
         }
-        over
     }
 
     /// Whether the round that ends delivered faster than any before: by three sixteenths, since a
@@ -191,13 +211,14 @@ impl SlowStart {
                 self.mode = Mode::Search;
                 self.flat_rounds = 0;
             }
-            (Mode::Standard | Mode::Search | Mode::Conservative { .. }, _) => {}
+            (Mode::Search | Mode::Conservative { .. }, _) => {}
         }
     }
 
     /// How far the round-trip time must rise above `last` to mean a queue.
     fn threshold(last: Duration) -> Duration {
-        (last / Self::MIN_RTT_DIVISOR).clamp(Self::MIN_RTT_THRESH, Self::MAX_RTT_THRESH)
+        (last / SlowStart::MIN_RTT_DIVISOR)
+            .clamp(SlowStart::MIN_RTT_THRESH, SlowStart::MAX_RTT_THRESH)
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Reduced {
     Again,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Before {
     cwnd: u32,
     ssthresh: u32,
@@ -93,8 +93,8 @@ impl Window {
             cwnd: initial,
             ssthresh: u32::MAX,
             fraction: 0,
+            slow_start: first.clone(),
             first,
-            slow_start: first,
             before: None,
         }
     }
@@ -195,10 +195,9 @@ impl Window {
             return Reduced::Again;
         }
         let percent = self.percent_kept(signal, keep);
-        self.before =
-            Some(Before { cwnd: self.cwnd, ssthresh: self.ssthresh, slow_start: self.slow_start });
+        let slow_start = core::mem::replace(&mut self.slow_start, SlowStart::standard());
+        self.before = Some(Before { cwnd: self.cwnd, ssthresh: self.ssthresh, slow_start });
         self.ssthresh = scale(in_flight.min(self.cwnd), percent, 100).max(keep.floor * one);
-        self.slow_start = SlowStart::standard();
         self.fraction = 0;
         self.cwnd = match signal {
             Signal::Loss | Signal::Ecn => self.cwnd.min(self.ssthresh),
@@ -234,7 +233,7 @@ impl Window {
         self.cwnd = self.cwnd.min(self.initial);
         self.before = None;
         if self.ssthresh == u32::MAX {
-            self.slow_start = self.first;
+            self.slow_start = self.first.clone();
         }
     }
 

@@ -3,6 +3,8 @@
 //! **Leaves out** cookies themselves: the owner keeps those that servers hand out, with the MSS,
 //! and computes and checks those that it hands out.
 
+use alloc::boxed::Box;
+
 use manypath_base::{Instant, Mss, SubflowOffset, len64, usize64};
 use manypath_wire::{Options, Segment};
 use smallvec::SmallVec;
@@ -47,20 +49,26 @@ pub struct FastOpenAnswer {
     pub taken: u32,
 }
 
-/// State of Fast Open in one flow.
+/// State of Fast Open in one flow. In a box, where there is a plan at all: it is over with the
+/// handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct FastOpenState {
-    plan: FastOpen,
+    plan: Option<Box<FastOpen>>,
     /// Bytes that the first SYN carried.
     on_syn: u32,
     /// The caller vouches for the peer: data may go both ways before the third segment.
     early: bool,
-    answer: Option<FastOpenAnswer>,
+    answer: Option<Box<FastOpenAnswer>>,
 }
 
 impl FastOpenState {
-    pub(crate) const fn new(plan: FastOpen) -> Self {
+    pub(crate) fn new(plan: FastOpen) -> Self {
+        let plan = (plan != FastOpen::Off).then(|| Box::new(plan));
         Self { plan, on_syn: 0, early: false, answer: None }
+    }
+
+    fn plan(&self) -> &FastOpen {
+        self.plan.as_deref().unwrap_or(&FastOpen::Off)
     }
 }
 
@@ -82,7 +90,7 @@ impl Flow {
 
     /// How the server answered, once [`Event::FastOpenAnswered`] was reported.
     pub fn take_fast_open_answer(&mut self) -> Option<FastOpenAnswer> {
-        self.fast_open.answer.take()
+        self.fast_open.answer.take().map(|answer| *answer)
     }
 
     /// Whether data may go out before the handshake is complete: the SYN/ACK has.
@@ -99,7 +107,7 @@ impl Flow {
     /// Adds option and data to a SYN, the option to a SYN/ACK, if they fit beside the others. A
     /// SYN that is sent again has neither (RFC 7413 §4.2.1).
     pub(crate) fn add_fast_open(&mut self, phase: Phase, attempt: u8, transmit: &mut Transmit) {
-        let cookie = match (&self.fast_open.plan, phase) {
+        let cookie = match (self.fast_open.plan(), phase) {
             (FastOpen::Ask, Phase::Syn) if attempt == 0 => Cookie::new(),
             (FastOpen::Use { cookie, .. }, Phase::Syn) if attempt == 0 => cookie.clone(),
             (FastOpen::Grant(cookie), Phase::SynAck) => cookie.clone(),
@@ -120,7 +128,7 @@ impl Flow {
 
     /// Payload bytes that a SYN may carry beside `options` bytes of options.
     fn syn_room(&self, options: usize) -> u64 {
-        let FastOpen::Use { peer_mss, .. } = self.fast_open.plan else { return 0 };
+        let &FastOpen::Use { peer_mss, .. } = self.fast_open.plan() else { return 0 };
         let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
         let mss = peer_mss.unwrap_or(default).min(self.paths[0].mss);
         u64::from(mss.bytes()).saturating_sub(len64(options))
@@ -138,7 +146,7 @@ impl Flow {
 
     /// The SYN/ACK came and acknowledges everything before `acked`.
     pub(crate) fn fast_open_answered(&mut self, acked: SubflowOffset, options: &Options) {
-        if matches!(self.fast_open.plan, FastOpen::Off | FastOpen::Grant(_)) {
+        if matches!(self.fast_open.plan(), FastOpen::Off | FastOpen::Grant(_)) {
             return;
         }
         let taken = acked - SubflowOffset(1);
@@ -147,12 +155,12 @@ impl Flow {
         if taken > 0 {
             self.events.push_back(Event::Acknowledged);
         }
-        self.fast_open.answer = Some(FastOpenAnswer {
+        self.fast_open.answer = Some(Box::new(FastOpenAnswer {
             cookie: options.fast_open.clone().filter(|cookie| !cookie.is_empty()),
             mss: self.paths[0].mss,
             sent: self.fast_open.on_syn,
             taken: u32::try_from(taken).expect("no more than the SYN carried"),
-        });
+        }));
         self.events.push_back(Event::FastOpenAnswered);
     }
 }

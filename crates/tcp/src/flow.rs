@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
@@ -35,8 +36,8 @@ pub struct Opening {
     pub isn: SeqNum,
     /// Offset of the timestamp clock (RFC 7323 §5.4).
     pub timestamp_offset: u32,
-    /// Settings.
-    pub config: Config,
+    /// Settings; flows that have the same share them.
+    pub config: Arc<Config>,
     /// The first path.
     pub path: PathConfig,
     /// TCP Fast Open (RFC 7413).
@@ -135,7 +136,7 @@ pub(crate) struct Handshake {
 pub struct Flow {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) state: State,
     pub(crate) agreed: Agreed,
     pub(crate) handshake: Option<Handshake>,

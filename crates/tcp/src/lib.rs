@@ -32,6 +32,7 @@ mod resume;
 mod scoreboard;
 mod send_buffer;
 mod several;
+mod spare;
 mod state;
 mod switches;
 #[cfg(any(test, feature = "testing"))]

@@ -143,8 +143,8 @@ impl Flow {
 
     /// What the peer said last of its own user timeout (RFC 5482 §3.1).
     #[must_use]
-    pub const fn peer_user_timeout(&self) -> Option<Duration> {
-        self.user_timeout.remote
+    pub fn peer_user_timeout(&self) -> Option<Duration> {
+        self.user_timeout.remote()
     }
 
     fn path(&self, id: PathId) -> Option<&Path> {

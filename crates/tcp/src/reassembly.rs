@@ -5,6 +5,7 @@
 //! held takes memory in proportion to its bytes: many small pieces are copied together, and
 //! beyond [`MAX_RANGES`] holes nothing more is taken.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::fmt::Debug;
 use core::ops::{Add, Range, Sub};
@@ -28,7 +29,14 @@ const JOINED: usize = 65_536;
 #[derive(Clone, Debug)]
 pub struct Reassembly<T> {
     next: T,
-    held: BTreeMap<T, Payload>,
+    /// In a box, since most of the time nothing is missing.
+    held: Option<Box<Held<T>>>,
+}
+
+/// What came out of order.
+#[derive(Clone, Debug)]
+struct Held<T> {
+    pieces: BTreeMap<T, Payload>,
     ranges: RangeSet<T>,
     bytes: u64,
     /// Pieces at which small ones are joined next.
@@ -42,7 +50,7 @@ where
     /// Nothing has come; the first byte to come in order is `next`.
     #[must_use]
     pub fn new(next: T) -> Self {
-        Self { next, held: BTreeMap::new(), ranges: RangeSet::default(), bytes: 0, join_at: FEW }
+        Self { next, held: None }
     }
 
     /// The first offset that has not come.
@@ -54,25 +62,31 @@ where
     /// Bytes held out of order.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.bytes
+        self.held.as_deref().map_or(0, |held| held.bytes)
     }
 
     /// The ranges held out of order.
     #[must_use]
     pub fn ranges(&self) -> &[Range<T>] {
-        self.ranges.as_slice()
+        self.held.as_deref().map_or(&[], |held| held.ranges.as_slice())
     }
 
     /// The held range around `at`.
     #[must_use]
     pub fn range_at(&self, at: T) -> Option<&Range<T>> {
-        self.ranges.containing(at)
+        self.held.as_deref()?.ranges.containing(at)
     }
 
     /// Whether all of `range` has come.
     #[must_use]
     pub fn has(&self, range: &Range<T>) -> bool {
-        self.ranges.contains(&(range.start.max(self.next)..range.end))
+        let missing = range.start.max(self.next)..range.end;
+        missing.is_empty() || self.held.as_deref().is_some_and(|h| h.ranges.contains(&missing))
+    }
+
+    /// Gives back memory where nothing is held.
+    pub fn release_spare(&mut self) {
+        self.held.take_if(|held| held.pieces.is_empty());
     }
 
     /// Takes in `payload`, whose first byte is `start`, and hands out what is now in order. What
@@ -82,7 +96,7 @@ where
         if end <= self.next {
             return;
         }
-        if start <= self.next && self.held.is_empty() {
+        if start <= self.next && self.held_bytes() == 0 {
             let mut payload = payload;
             if start < self.next {
                 payload.advance(usize64(self.next - start));
@@ -92,23 +106,35 @@ where
             deliver(at, payload);
             return;
         }
-        self.hold(start, end, &payload);
-        self.drain(deliver);
+        let held = self.held.get_or_insert_default();
+        held.insert(self.next, (start, end), &payload);
+        self.next = held.drain(self.next, deliver);
     }
+}
 
-    fn hold(&mut self, start: T, end: T, payload: &Payload) {
-        let from = start.max(self.next);
-        let Self { held, ranges, bytes, .. } = self;
-        if from > self.next && ranges.as_slice().len() >= MAX_RANGES {
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { pieces: BTreeMap::new(), ranges: RangeSet::default(), bytes: 0, join_at: FEW }
+    }
+}
+
+impl<T> Held<T>
+where
+    T: Copy + Ord + Debug + Add<u64, Output = T> + Sub<Output = u64>,
+{
+    fn insert(&mut self, next: T, (start, end): (T, T), payload: &Payload) {
+        let from = start.max(next);
+        let Self { pieces, ranges, bytes, .. } = self;
+        if from > next && ranges.as_slice().len() >= MAX_RANGES {
             return;
         }
         for gap in ranges.gaps(from..end) {
             let piece = payload.slice(usize64(gap.start - start), usize64(gap.end - start));
             *bytes += len64(piece.len());
-            held.insert(gap.start, owned(piece));
+            pieces.insert(gap.start, owned(piece));
         }
         ranges.insert(from..end);
-        if self.held.len() > self.join_at {
+        if self.pieces.len() > self.join_at {
             self.join();
         }
     }
@@ -118,7 +144,7 @@ where
     fn join(&mut self) {
         let mut joined: BTreeMap<T, Payload> = BTreeMap::new();
         let mut run: Option<(T, Vec<u8>)> = None;
-        for (at, piece) in core::mem::take(&mut self.held) {
+        for (at, piece) in core::mem::take(&mut self.pieces) {
             let fits = |(start, run): &&mut (T, Vec<u8>)| {
                 *start + len64(run.len()) == at && run.len() < JOINED
             };
@@ -132,17 +158,19 @@ where
         }
         joined.extend(run.map(|(start, done)| (start, Bytes::from(done).into())));
         self.join_at = FEW.max(joined.len() + joined.len() / 2);
-        self.held = joined;
+        self.pieces = joined;
     }
 
-    fn drain(&mut self, mut deliver: impl FnMut(T, Payload)) {
-        while let Some(entry) = self.held.first_entry().filter(|e| *e.key() == self.next) {
+    /// Hands out what follows on `next`, and returns what is missing then.
+    fn drain(&mut self, mut next: T, mut deliver: impl FnMut(T, Payload)) -> T {
+        while let Some(entry) = self.pieces.first_entry().filter(|e| *e.key() == next) {
             let (at, piece) = entry.remove_entry();
             self.bytes -= len64(piece.len());
-            self.next = at + len64(piece.len());
+            next = at + len64(piece.len());
             deliver(at, piece);
         }
-        self.ranges.remove_before(self.next);
+        self.ranges.remove_before(next);
+        next
     }
 }
 
@@ -159,6 +187,10 @@ mod tests {
     use manypath_base::DataOffset;
     use proptest::prelude::*;
 
+    fn pieces(r: &Reassembly<DataOffset>) -> usize {
+        r.held.as_deref().map_or(0, |held| held.pieces.len())
+    }
+
     #[test]
     fn single_bytes_cost_no_more_than_a_bounded_number_of_pieces() {
         let mut r = Reassembly::new(DataOffset(0));
@@ -167,7 +199,7 @@ mod tests {
             r.insert(DataOffset(n), one(7), |_, _| {});
         }
         assert_eq!((r.held_bytes(), r.ranges().len()), (20_000, 1));
-        assert!(r.held.len() <= FEW + 1, "{} pieces", r.held.len());
+        assert!(pieces(&r) <= FEW + 1, "{} pieces", pieces(&r));
         let mut out = 0;
         r.insert(DataOffset(0), one(7), |_, piece| out += piece.len());
         assert_eq!((out, r.held_bytes()), (20_001, 0));
@@ -180,7 +212,7 @@ mod tests {
             r.insert(DataOffset(2 * n), Payload::from(&[7u8][..]), |_, _| {});
         }
         assert_eq!(r.ranges().len(), MAX_RANGES);
-        assert!(r.held.len() <= MAX_RANGES);
+        assert!(pieces(&r) <= MAX_RANGES);
     }
 
     proptest! {

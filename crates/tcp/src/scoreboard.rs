@@ -67,6 +67,10 @@ impl Scoreboard {
         self.sent.is_empty()
     }
 
+    pub(crate) fn release_spare(&mut self) {
+        self.sent.shrink_to_fit();
+    }
+
     /// Pieces kept.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

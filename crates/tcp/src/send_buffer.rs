@@ -74,6 +74,11 @@ where
         out
     }
 
+    /// Gives back memory that the list of chunks has too much.
+    pub fn release_spare(&mut self) {
+        self.chunks.shrink_to_fit();
+    }
+
     /// Forgets everything before `to`.
     pub fn release(&mut self, to: T) {
         if to <= self.start {

@@ -1,5 +1,6 @@
 //! What the owner of a flow may change while it lives.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use manypath_base::{Instant, PathId};
@@ -10,8 +11,10 @@ use crate::{Flow, Keepalive};
 impl Flow {
     /// Turns Nagle's algorithm off, or on again (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nodelay(&mut self, on: bool) {
-        self.stir();
-        self.config.nagle = !on;
+        if self.config.nagle == on {
+            self.stir();
+            Arc::make_mut(&mut self.config).nagle = !on;
+        }
     }
 
     /// Holds back partial segments, for 200 ms at most, until the flow is uncorked or closed.
@@ -24,14 +27,14 @@ impl Flow {
     /// §3.9.1.9, SHLD-21).
     pub fn set_dscp(&mut self, dscp: u8) {
         self.stir();
-        self.config.dscp = dscp & 0x3f;
+        Arc::make_mut(&mut self.config).dscp = dscp & 0x3f;
     }
 
     /// Probes the peer while the flow is idle, or no longer (RFC 9293 §3.8.4, MUST-24). The time
     /// of silence begins now.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<Keepalive>) {
         self.stir();
-        self.config.keepalive = keepalive;
+        Arc::make_mut(&mut self.config).keepalive = keepalive;
         self.silence = Silence::new(now);
     }
 

@@ -1,5 +1,6 @@
 //! How long data may stay unacknowledged (RFC 9293 §3.8.3), and what the peer suggests (RFC 5482).
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use manypath_wire::UserTimeout as UserTimeoutOption;
@@ -25,61 +26,77 @@ impl Default for UserTimeoutLimits {
 }
 
 /// `USER_TIMEOUT` and `ADV_UTO` of RFC 5482 §3.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct UserTimeout {
     /// In force now.
     pub(crate) current: Duration,
+    /// Where the option is on.
+    told: Option<Box<Told>>,
+}
+
+/// What goes back and forth in options.
+#[derive(Clone, Debug)]
+struct Told {
     /// What this side asks for.
     advertised: Duration,
-    limits: Option<UserTimeoutLimits>,
+    limits: UserTimeoutLimits,
     /// `CHANGEABLE`: the application has not decided.
     changeable: bool,
     /// The next segment tells the peer.
     due: bool,
     /// What the peer asked for last.
-    pub(crate) remote: Option<Duration>,
+    remote: Option<Duration>,
 }
 
 impl UserTimeout {
     pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            current: config.user_timeout,
-            advertised: config.user_timeout,
-            limits: config.user_timeout_option,
-            changeable: true,
-            due: true,
-            remote: None,
-        }
+        let current = config.user_timeout;
+        let told = config.user_timeout_option.map(|limits| {
+            let (changeable, due) = (true, true);
+            Box::new(Told { advertised: current, limits, changeable, due, remote: None })
+        });
+        Self { current, told }
+    }
+
+    /// What the peer asked for last.
+    pub(crate) fn remote(&self) -> Option<Duration> {
+        self.told.as_deref()?.remote
     }
 
     /// The application decides (RFC 5482 §3: from then on the peer does not).
     pub(crate) fn set(&mut self, timeout: Duration) {
-        (self.current, self.advertised) = (timeout, timeout);
-        self.changeable = false;
-        self.due = true;
+        self.current = timeout;
+        if let Some(told) = &mut self.told {
+            told.advertised = timeout;
+            told.changeable = false;
+            told.due = true;
+        }
     }
 
     /// The option to send, if one is due: on SYNs, and on the next segment after the handshake or
     /// a change (RFC 5482 §3).
     pub(crate) fn option(&self, on_syn: bool) -> Option<UserTimeoutOption> {
-        let wanted = self.limits.is_some() && (on_syn || self.due);
-        wanted.then(|| encode(self.advertised))
+        let told = self.told.as_deref().filter(|told| on_syn || told.due)?;
+        Some(encode(told.advertised))
     }
 
     /// The option went out behind the handshake.
     pub(crate) fn on_sent(&mut self) {
-        self.due = false;
+        if let Some(told) = &mut self.told {
+            told.due = false;
+        }
     }
 
     /// The peer suggests a timeout (RFC 5482 §3.1); 0 is reserved (§3.4).
     pub(crate) fn on_option(&mut self, option: UserTimeoutOption) {
-        let Some(limits) = self.limits.filter(|_| option.value > 0) else { return };
+        let Some(told) = self.told.as_deref_mut().filter(|_| option.value > 0) else { return };
+        let Told { advertised, limits, changeable, .. } = *told;
         let unit = if option.minutes { 60 } else { 1 };
         let remote = Duration::from_secs(u64::from(option.value) * unit);
-        self.remote = Some(remote);
-        if self.changeable {
+        told.remote = Some(remote);
+        if changeable {
             let lower = limits.lower.max(MAX_RTO + Duration::from_secs(1));
-            self.current = remote.max(self.advertised).max(lower).min(limits.upper.max(lower));
+            self.current = remote.max(advertised).max(lower).min(limits.upper.max(lower));
         }
     }
 }

@@ -25,10 +25,16 @@ pub(crate) struct Unverified {
     dsn: DataOffset,
 }
 
+impl Unverified {
+    pub(super) fn is_empty(&self) -> bool {
+        self.payload.is_empty()
+    }
+}
+
 impl Connection {
     /// Takes a piece of a mapping in; once it is whole, it is verified and goes on.
     pub(super) fn take_checked(&mut self, i: usize, mapping: Mapping, piece: Payload) {
-        let unverified = &mut self.subflows[i].state.unverified;
+        let unverified = self.subflows[i].state.unverified.get_or_insert_default();
         unverified.dsn = mapping.dsn;
         unverified.payload.append(piece);
         if manypath_base::len64(unverified.payload.len()) < u64::from(mapping.len) {
@@ -106,8 +112,10 @@ impl Connection {
 
     /// What waits to be verified is taken as it is: TCP would have taken it.
     pub(super) fn take_unverified(&mut self, i: usize) {
-        let Unverified { payload, dsn } = core::mem::take(&mut self.subflows[i].state.unverified);
-        if !payload.is_empty() {
+        let waits = self.subflows[i].state.unverified.take();
+        if let Some(Unverified { payload, dsn }) = waits.map(|waits| *waits)
+            && !payload.is_empty()
+        {
             self.deliver(i, dsn, payload);
         }
     }

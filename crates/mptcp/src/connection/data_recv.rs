@@ -110,6 +110,11 @@ impl DataRecv {
         !self.queue.is_empty() || self.is_finished()
     }
 
+    pub(crate) fn release_spare(&mut self) {
+        self.data.release_spare();
+        self.queue.shrink_to_fit();
+    }
+
     /// Bytes held because something before them is missing.
     pub(crate) fn held(&self) -> u64 {
         self.data.held_bytes()

@@ -105,6 +105,10 @@ impl Mappings {
         behind.map(|m| m.dsn.max(at)).min()
     }
 
+    pub(crate) fn release_spare(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     /// Forgets mappings that lie wholly before `to`.
     pub(crate) fn release(&mut self, to: SubflowOffset) {
         self.released = self.released.max(to);

@@ -26,6 +26,7 @@ mod seam;
 mod shared;
 mod signals;
 mod snapshot;
+mod spare;
 mod subflow;
 mod switches;
 mod timeout;
@@ -56,6 +57,7 @@ use data_recv::DataRecv;
 use data_send::DataSend;
 use seam::Seam;
 use shared::Shared;
+use spare::Spare;
 use subflow::Subflow;
 use switches::Switches;
 
@@ -67,6 +69,7 @@ pub(crate) struct Birth {
     /// What it begins with: MPTCP where this side asks for it, or the peer did.
     pub(crate) mode: Mode,
     pub(crate) key: Key,
+    pub(crate) nodelay: bool,
     pub(crate) checksum: bool,
     /// This side takes no joins to the address that the connection begins with (flag C).
     pub(crate) deny_join_id0: bool,
@@ -134,6 +137,7 @@ pub(crate) struct Connection {
     fallback_told: bool,
     /// The application knows that there is something to read.
     readable_told: bool,
+    spare: Spare,
 }
 
 impl Connection {
@@ -169,7 +173,7 @@ impl Connection {
             ),
             congestion_control: birth.congestion_control,
             send_buffer_max: birth.send_buffer_max,
-            switches: Switches::new(config),
+            switches: Switches::new(config, birth.nodelay),
             linger_until: None,
             stranded: None,
             confirmed: false,
@@ -188,6 +192,7 @@ impl Connection {
             bad_hmac: 0,
             fallback_told: false,
             readable_told: false,
+            spare: Spare::default(),
         }
     }
 

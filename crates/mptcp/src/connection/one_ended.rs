@@ -4,12 +4,11 @@
 //! **Owns** which interface a path of the flow belongs to. **Leaves out** the paths themselves:
 //! `manypath-tcp` proves them, spreads over them and leaves them.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use manypath_base::{IfaceId, Instant, PathId, Rng, SubflowId};
 use manypath_cc::Config as CcConfig;
-use manypath_sched::Scheduler;
+use manypath_sched::Algorithm;
 use manypath_tcp::{Barred, PathConfig, SinglePath};
 
 use super::{Connection, LocalEntry, Mode};
@@ -21,9 +20,9 @@ use crate::{Event, Protocol};
 #[derive(Debug)]
 pub(crate) struct Spreading {
     /// Which path takes what.
-    pub(crate) scheduler: Box<dyn Scheduler>,
-    /// For what only the paths' ends may know.
-    pub(crate) rng: Rng,
+    pub(crate) scheduler: Algorithm,
+    /// Of the numbers that only the paths' ends may know.
+    pub(crate) seed: [u8; 32],
 }
 
 /// The paths of a connection beside the first.
@@ -90,7 +89,8 @@ impl Connection {
     /// Returns whether the flow takes further paths.
     fn prepare(&mut self, now: Instant) -> bool {
         let Self { one_ended, subflows, .. } = self;
-        if let Some(Spreading { scheduler, rng }) = one_ended.spreading.take() {
+        if let Some(Spreading { scheduler, seed }) = one_ended.spreading.take() {
+            let (scheduler, rng) = (scheduler.build(), Rng::from_seed(seed));
             match subflows[0].flow.use_several_paths(now, scheduler, rng) {
                 Ok(()) => one_ended.ready = true,
                 Err(SinglePath::NoSack | SinglePath::NotOpen | SinglePath::NoRoom) => {}

@@ -154,6 +154,16 @@ impl PathManager {
         gone
     }
 
+    pub(super) fn release_spare(&mut self) {
+        let Self { locals, remotes, attempts, announcements, announced, plan, .. } = self;
+        locals.shrink_to_fit();
+        remotes.shrink_to_fit();
+        attempts.shrink_to_fit();
+        announcements.shrink_to_fit();
+        announced.shrink_to_fit();
+        plan.shrink_to_fit();
+    }
+
     pub(super) fn locals(&self) -> &[LocalEntry] {
         &self.locals
     }

@@ -1,5 +1,6 @@
 //! One subflow: a TCP flow, what it negotiated, and the mappings that it carries.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -99,7 +100,7 @@ pub(crate) struct SubflowState {
     pub(crate) confirm_timer: Option<Instant>,
     pub(crate) confirm_attempts: u32,
     /// Data whose mapping's checksum was not verified yet.
-    pub(crate) unverified: Unverified,
+    pub(crate) unverified: Option<Box<Unverified>>,
     /// Data whose mapping has not come yet.
     pub(crate) unmapped: Unmapped,
     /// Segments that came before the one with the peer's key, with their DSS.
@@ -140,7 +141,7 @@ impl SubflowState {
             alone_again: None,
             confirm_timer: None,
             confirm_attempts: 0,
-            unverified: Unverified::default(),
+            unverified: None,
             unmapped: Unmapped::default(),
             early: Vec::new(),
             plain_syns: 0,
@@ -178,6 +179,16 @@ impl SubflowState {
     /// Something came, or data went out: the row is broken.
     pub(crate) fn end_row(&mut self) {
         (self.alone, self.alone_again) = (0, None);
+    }
+
+    pub(crate) fn release_spare(&mut self) {
+        let Self { tx, rx, to_say, said, early, unverified, .. } = self;
+        tx.release_spare();
+        rx.release_spare();
+        to_say.shrink_to_fit();
+        said.shrink_to_fit();
+        early.shrink_to_fit();
+        unverified.take_if(|unverified| unverified.is_empty());
     }
 
     /// Says something once, as soon as there is room for it.

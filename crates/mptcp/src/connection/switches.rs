@@ -6,6 +6,7 @@
 //! told. Liveness is each subflow's own: one that does not answer ends, and with the last one the
 //! connection.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use manypath_base::Instant;
@@ -26,9 +27,9 @@ pub(crate) struct Switches {
 }
 
 impl Switches {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, nodelay: bool) -> Self {
         Self {
-            nodelay: !config.nagle,
+            nodelay,
             cork: Cork::default(),
             user_timeout: config.user_timeout,
             keepalive: config.keepalive,
@@ -36,11 +37,14 @@ impl Switches {
         }
     }
 
-    /// Settings of a further subflow.
-    pub(super) fn apply(&self, config: &mut Config) {
-        config.nagle = false;
-        config.keepalive = self.keepalive;
-        config.user_timeout = self.user_timeout;
+    /// Settings of a further subflow: those that all connections share, unless the application
+    /// changed something.
+    pub(super) fn apply(&self, config: &mut Arc<Config>) {
+        let Self { user_timeout, keepalive, .. } = *self;
+        let wanted = Config { nagle: false, user_timeout, keepalive, ..**config };
+        if **config != wanted {
+            *config = Arc::new(wanted);
+        }
     }
 
     /// Tells the flow of plain TCP what it is to know. Returns whether more is about to be written.

@@ -45,6 +45,7 @@ impl Connection {
         self.doubt_timeout(now);
         self.fastclose_timeout(now);
         self.switches.handle_timeout(now);
+        self.spare_timeout(now);
     }
 
     /// When [`Connection::handle_timeout`] is to be called next.
@@ -59,6 +60,7 @@ impl Connection {
             self.doubt_at(),
             self.fastclose.map(|wait| wait.next),
             self.switches.timeout(),
+            self.spare_at(),
         ];
         let own = own.into_iter().fold(None, Instant::sooner);
         self.subflows.iter().fold(own, |soonest, sub| {

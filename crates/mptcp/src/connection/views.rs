@@ -4,6 +4,8 @@
 //! changed since ([`Flow::changes`](manypath_tcp::Flow::changes)): of many subflows few do between
 //! two packets.
 
+use alloc::boxed::Box;
+
 use manypath_base::PathId;
 use manypath_cc::FlowView;
 use manypath_sched::PathView;
@@ -12,11 +14,25 @@ use smallvec::SmallVec;
 use super::{Connection, Subflow};
 
 /// Views of one subflow, each with the count of changes that it was made at.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Views {
-    path: Option<(u32, PathView)>,
+    /// In a box that is given back where the connection rests.
+    path: Option<Box<(u32, PathView)>>,
     /// The view itself stands in the list that all subflows share.
     flow: Option<u32>,
+}
+
+impl Views {
+    fn put(&mut self, changes: u32, view: PathView) {
+        match &mut self.path {
+            Some(kept) => **kept = (changes, view),
+            None => self.path = Some(Box::new((changes, view))),
+        }
+    }
+
+    pub(super) fn release_spare(&mut self) {
+        self.path = None;
+    }
 }
 
 impl Connection {
@@ -61,14 +77,14 @@ fn put(rows: &mut alloc::vec::Vec<FlowView>, at: usize, view: FlowView) {
 impl Subflow {
     fn path_view(&mut self) -> Option<PathView> {
         let changes = self.flow.changes();
-        let view = match self.views.path.filter(|&(at, _)| at == changes) {
-            Some((_, view)) => {
+        let view = match self.views.path.as_deref().filter(|(at, _)| *at == changes) {
+            Some(&(_, view)) => {
                 debug_assert_eq!(self.new_path_view(), Some(view), "it changed unnoticed");
                 view
             }
             None => {
                 let view = self.new_path_view()?;
-                self.views.path = Some((changes, view));
+                self.views.put(changes, view);
                 view
             }
         };

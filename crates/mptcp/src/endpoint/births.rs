@@ -1,6 +1,8 @@
 //! New connections and subflows: keys, ports, numbers, and the tables that lead to them.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
 use core::net::SocketAddr;
 
 use manypath_base::{AddrId, IfaceId, Instant, Key, PathId, SubflowId, Token};
@@ -8,7 +10,7 @@ use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
@@ -59,6 +61,7 @@ impl Endpoint {
             role: Role::Initiator,
             mode,
             key: self.unique_key(),
+            nodelay: !self.config.tcp.nagle,
             checksum: self.config.checksum,
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
@@ -126,6 +129,7 @@ impl Endpoint {
             role: Role::Responder,
             mode: if multipath { Mode::Negotiating } else { Mode::Plain(None) },
             key,
+            nodelay: !self.config.tcp.nagle,
             checksum: self.config.checksum,
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
@@ -152,8 +156,7 @@ impl Endpoint {
             ConnectionMode::PlainTcp => false,
         };
         let bears = !self.single_paths.has(now, remote.ip());
-        (wanted && bears)
-            .then(|| Spreading { scheduler: ONE_ENDED.build(), rng: self.path_rng.fork() })
+        (wanted && bears).then(|| Spreading { scheduler: ONE_ENDED, seed: self.path_rng.bytes() })
     }
 
     pub(super) fn insert(
@@ -166,14 +169,14 @@ impl Endpoint {
     ) {
         let id = conn.id();
         self.tokens.insert(conn.local_token(), id);
-        self.tuples.insert(tuple, (id, SubflowId(0)));
-        let tuples = BTreeMap::from([(SubflowId(0), (tuple, iface))]);
+        self.tuples.insert(tuple.into(), (id, SubflowId(0)));
+        let subflows = vec![(SubflowId(0), tuple.into(), iface)];
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
             listening.half_open.insert(id);
         }
         let foreign = self.foreign(tuple.local.ip(), iface);
-        let entry = Entry { conn, queued: false, listener, fast_open: None, foreign, tuples };
-        self.connections.insert(id, entry);
+        let entry = Entry { conn, queued: false, listener, fast_open: None, foreign, subflows };
+        self.connections.insert(id, Box::new(entry));
         self.settle(now, id);
     }
 
@@ -192,8 +195,8 @@ impl Endpoint {
             let joining = self.joining(now, &join, tuple, cc);
             let Some(entry) = self.connections.get_mut(&id) else { return };
             let subflow = entry.conn.join_out(now, joining);
-            entry.tuples.insert(subflow, (tuple, join.local.iface));
-            self.tuples.insert(tuple, (id, subflow));
+            entry.add_subflow(subflow, tuple, join.local.iface);
+            self.tuples.insert(tuple.into(), (id, subflow));
         }
     }
 
@@ -217,8 +220,7 @@ impl Endpoint {
         cc: CongestionControl,
     ) -> Joining {
         let mut opening = self.opening(now, tuple, join.local.mtu, cc);
-        // One SYN an attempt: the path manager decides when the next one goes out.
-        opening.config.syn_retries = 0;
+        opening.config = Arc::clone(&self.flow_configs.join);
         Joining {
             iface: join.local.iface,
             opening,
@@ -256,11 +258,11 @@ impl Endpoint {
         let cc = self.connections[&id].conn.congestion_control();
         let join = Join { local, remote: tuple.remote, remote_id: AddrId(0) };
         let mut joining = self.joining(now, &join, tuple, cc);
-        joining.opening.config.syn_retries = self.config.tcp.syn_retries;
+        joining.opening.config = Arc::clone(&self.flow_configs.usual);
         let Some(entry) = self.connections.get_mut(&id) else { return };
         let subflow = entry.conn.join_in(now, joining, syn);
-        entry.tuples.insert(subflow, (tuple, iface));
-        self.tuples.insert(tuple, (id, subflow));
+        entry.add_subflow(subflow, tuple, iface);
+        self.tuples.insert(tuple.into(), (id, subflow));
         self.settle(now, id);
     }
 
@@ -294,7 +296,7 @@ impl Endpoint {
             remote: tuple.remote,
             isn,
             timestamp_offset,
-            config: self.config.tcp,
+            config: Arc::clone(&self.flow_configs.usual),
             path: PathConfig {
                 id: PathId(0),
                 mss,

@@ -13,7 +13,7 @@
 
 use manypath_base::{Instant, Key, SeqNum};
 
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use super::isn::{IsnClock, ticks};
 use super::secret::Secret;
 use crate::SynCookieCounters;

@@ -1,35 +1,14 @@
 //! From a packet to the subflow, listener or connection that it is for.
 
 use alloc::boxed::Box;
-use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use manypath_base::{IfaceId, Instant, SubflowId};
 use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
 
+use super::ends::FourTuple;
 use super::{ConnId, Endpoint};
 use crate::address::is_unicast;
-
-/// The two ends of a subflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FourTuple {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-}
-
-impl Hash for FourTuple {
-    /// Of IPv4 in two words; every segment that comes is looked up by it.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { local, remote } = self;
-        match (local.ip(), remote.ip()) {
-            (IpAddr::V4(local), IpAddr::V4(remote)) => {
-                state.write_u64(u64::from(u32::from(local)) << 32 | u64::from(u32::from(remote)));
-            }
-            (local, remote) => (local, remote).hash(state),
-        }
-        state.write_u32(u32::from(local.port()) << 16 | u32::from(remote.port()));
-    }
-}
 
 impl Endpoint {
     pub(super) fn on_segment(
@@ -129,13 +108,13 @@ impl Endpoint {
         let Some(entry) = connections.get_mut(&id) else { return };
         let conn = &entry.conn;
         // Every subflow has one: where there are no more, none is dead.
-        if entry.tuples.len() == conn.subflow_count() {
+        if entry.subflows.len() == conn.subflow_count() {
             return;
         }
-        entry.tuples.retain(|subflow, (tuple, _)| {
+        entry.subflows.retain(|(subflow, ends, _)| {
             let lives = conn.has_subflow(*subflow);
             if !lives {
-                tuples.remove(tuple);
+                tuples.remove(ends);
             }
             lives
         });
@@ -154,8 +133,8 @@ impl Endpoint {
     /// Forgets a connection with everything that leads to it.
     pub(super) fn forget(&mut self, id: ConnId) {
         let Some(entry) = self.connections.remove(&id) else { return };
-        for (tuple, _) in entry.tuples.values() {
-            self.tuples.remove(tuple);
+        for (_, ends, _) in &entry.subflows {
+            self.tuples.remove(ends);
         }
         if self.tokens.get(&entry.conn.local_token()) == Some(&id) {
             self.tokens.remove(&entry.conn.local_token());

@@ -12,7 +12,7 @@ use manypath_base::{Instant, Mss};
 use manypath_tcp::{Cookie, FastOpen, FastOpenAnswer};
 use manypath_wire::Segment;
 
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use super::listeners::Arrival;
 use super::memory::make_room;
 use super::secret::Secret;

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use manypath_base::{IfaceId, Instant};
 use manypath_wire::{CapableFlags, IpHeader, MpCapable, Segment};
 
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use super::{ConnId, Endpoint, ListenerId};
 use crate::{ConnectionMode, ListenError, ListenOptions, SynCookies};
 

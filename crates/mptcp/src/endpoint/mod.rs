@@ -11,7 +11,9 @@ mod births;
 mod blackholes;
 mod cookie;
 mod demux;
+mod ends;
 mod fast_open;
+mod flow_config;
 mod isn;
 mod listeners;
 mod memory;
@@ -22,6 +24,7 @@ mod stray;
 mod syn_cookies;
 mod transparent;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -34,8 +37,9 @@ use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
-use demux::FourTuple;
+use ends::{Ends, FourTuple};
 use fast_open::{Granter, Servers};
+use flow_config::FlowConfigs;
 use isn::IsnClock;
 use listeners::Listener;
 use secret::Secret;
@@ -91,14 +95,22 @@ struct Entry {
     fast_open: Option<(IpAddr, IpAddr)>,
     /// The address that it came to, where that is another host's.
     foreign: Option<LocalEntry>,
-    /// The ends of each subflow, and the interface that it uses.
-    tuples: BTreeMap<SubflowId, (FourTuple, IfaceId)>,
+    /// The subflows, with the ends of each and the interface that it uses.
+    subflows: Vec<(SubflowId, Ends, IfaceId)>,
+}
+
+impl Entry {
+    fn add_subflow(&mut self, id: SubflowId, tuple: FourTuple, iface: IfaceId) {
+        self.subflows.reserve_exact(1);
+        self.subflows.push((id, tuple.into(), iface));
+    }
 }
 
 /// A host without I/O: five verbs drive it, and applications call it.
 #[derive(Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
+    flow_configs: FlowConfigs,
     rng: Rng,
     isns: IsnClock,
     cookies: Cookies,
@@ -107,9 +119,10 @@ pub struct Endpoint {
     interfaces: BTreeMap<IfaceId, Interface>,
     /// Identifiers of addresses, of those too that are on no interface now.
     addr_ids: BTreeMap<IpAddr, AddrId>,
-    connections: HashMap<ConnId, Entry>,
+    /// Each in a box: a table has many empty places.
+    connections: HashMap<ConnId, Box<Entry>>,
     next_conn: u64,
-    tuples: HashMap<FourTuple, (ConnId, SubflowId)>,
+    tuples: HashMap<Ends, (ConnId, SubflowId)>,
     tokens: HashMap<Token, ConnId>,
     listeners: BTreeMap<ListenerId, Listener>,
     next_listener: u32,
@@ -134,6 +147,7 @@ impl Endpoint {
         let secret = Secret::new(rng.bytes());
         let path_rng = secret.derive("paths").generator();
         Self {
+            flow_configs: FlowConfigs::new(&config.tcp),
             config,
             cookies: Cookies::new(secret.derive("SYN cookies")),
             granter: Granter::new(secret.derive("Fast Open")),
@@ -204,10 +218,10 @@ impl Endpoint {
             let Some(entry) = self.connections.get_mut(&id) else { continue };
             if let Some((subflow, out)) = entry.conn.poll_transmit(now) {
                 self.sending.push_back(id);
-                match entry.tuples.get(&subflow) {
-                    Some(&(tuple, iface)) => {
+                match entry.subflows.iter().find(|(id, ..)| *id == subflow) {
+                    Some(&(_, ref ends, iface)) => {
                         let iface = entry.conn.iface_of(out.path).unwrap_or(iface);
-                        return Some(departure(tuple, iface, out));
+                        return Some(departure(ends.tuple(), iface, out));
                     }
                     None => continue,
                 }
@@ -306,6 +320,8 @@ impl Endpoint {
     /// A connection has nothing to send: its next deadline counts, and it may be over.
     fn rest(&mut self, now: Instant, id: ConnId) {
         self.drop_dead_tuples(id);
+        let Some(entry) = self.connections.get_mut(&id) else { return };
+        entry.conn.watch_rest(now);
         let Some(entry) = self.connections.get(&id) else { return };
         let unaccepted_end = entry.listener.is_some() && entry.conn.has_ended();
         if entry.conn.is_forgotten() || (unaccepted_end && !self.is_waiting(id)) {

@@ -9,7 +9,7 @@ use core::ops::RangeInclusive;
 use manypath_base::{Instant, SeqNum};
 
 use super::Endpoint;
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use crate::ConnectError;
 
 /// Ephemeral ports (RFC 6335 §6).

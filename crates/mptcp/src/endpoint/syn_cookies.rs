@@ -14,7 +14,7 @@ use manypath_tcp::{Received, SynOffer};
 use manypath_wire::{Ecn, Flags, MpCapable, Segment};
 
 use super::cookie::{Remembered, read_stamp, stamp};
-use super::demux::FourTuple;
+use super::ends::FourTuple;
 use super::listeners::Arrival;
 use super::{Endpoint, departure};
 use crate::connection::Connection;

@@ -84,7 +84,7 @@ impl Flow {
 /// Ends the episode when everything sent before it began is acknowledged; of several paths, when it
 /// was delivered or went out again, since another path may hold up the acknowledgment.
 fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
-    let Some(&Episode { point, last_index, .. }) = path.episode.as_ref() else { return };
+    let Some(&Episode { point, last_index, .. }) = path.episode.as_deref() else { return };
     let settled = path.shares
         && path.lost == 0
         && path.order.oldest(path.id, board).is_none_or(|sent| sent.index > last_index);
@@ -188,7 +188,7 @@ fn grow(
     let repeated = path.tally.repeated;
     let (delivered, in_flight) = (path.tally.delivered, path.in_flight);
     let (ssthresh, mss) = (path.controller.ssthresh(), path.mss.bytes());
-    match &mut path.episode {
+    match path.episode.as_deref_mut() {
         Some(Episode { cause: Cause::Loss(prr), .. }) => {
             prr.on_delivered(delivered + repeated, in_flight, ssthresh, mss);
             if delivered > 0 {

@@ -20,7 +20,7 @@ impl Flow {
             }
             let eifel = news.advanced && timestamps && path.episode.is_some();
             let judgment = path.judge_timeout(news.advanced, una);
-            let latest = path.episode.as_mut().or(path.recovered.as_mut());
+            let latest = path.episode.as_deref_mut().or(path.recovered.as_deref_mut());
             let Some(Episode { evidence, .. }) = latest else { continue };
             let duplicate = news.duplicate.clone();
             let all_duplicate = duplicate.is_some_and(|range| evidence.on_duplicate(range));
@@ -37,7 +37,7 @@ impl Flow {
 /// mark of congestion (RFC 4015 §3.4): `marked` is SND.NXT then.
 fn undo(path: &mut Path, board: &mut Scoreboard, marked: Option<SubflowOffset>) {
     let episode = path.episode.take().or(path.recovered.take());
-    if let Some(Episode { cause: Cause::Loss(_), .. }) = episode {
+    if let Some(Episode { cause: Cause::Loss(_), .. }) = episode.as_deref() {
         path.rack.on_spurious();
     }
     path.frto = None;

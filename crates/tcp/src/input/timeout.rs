@@ -140,7 +140,7 @@ fn retransmission_timeout(
     path.rto_base = now;
     path.tail_probe = None;
     path.reorder_at = None;
-    if matches!(path.episode, Some(Episode { cause: Cause::Timeout, .. })) {
+    if matches!(path.episode.as_deref(), Some(Episode { cause: Cause::Timeout, .. })) {
         path.repeat_timeout(now, flight, views);
     } else {
         path.begin_episode(now, point, Signal::Timeout, flight, views);

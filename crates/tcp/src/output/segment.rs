@@ -92,7 +92,7 @@ impl Flow {
         }
         self.count_sent(&segment);
         let gso_mss = (len > u64::from(packet.bytes())).then_some(packet);
-        let Config { dscp, hop_limit, .. } = self.config;
+        let Config { dscp, hop_limit, .. } = *self.config;
         Transmit { path: self.paths[path].id, segment, gso_mss, ecn, dscp, hop_limit }
     }
 

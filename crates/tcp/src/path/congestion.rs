@@ -1,5 +1,7 @@
 //! Signals of congestion to the controller: once for an episode, once for a round trip.
 
+use alloc::boxed::Box;
+
 use manypath_base::{Instant, SubflowOffset};
 use manypath_cc::{FlowView, Signal};
 
@@ -61,7 +63,8 @@ impl Path {
             Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
         };
         let before = (point, self.last_index());
-        self.episode = Some(Episode::new(before, cause, self.episode.is_some() || answered));
+        let follows = self.episode.is_some() || answered;
+        self.episode = Some(Box::new(Episode::new(before, cause, follows)));
         self.recovered = None;
         self.tail_probe = None;
     }

@@ -87,11 +87,12 @@ pub(crate) struct Path {
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
     pub(crate) rack: Rack,
-    pub(crate) episode: Option<Episode>,
+    /// In a box, as most paths have none most of the time.
+    pub(crate) episode: Option<Box<Episode>>,
     /// Finds out whether the timeout of the present episode was needless.
     pub(crate) frto: Option<Frto>,
     /// The last episode that ended: that it was spurious may show only afterwards.
-    pub(crate) recovered: Option<Episode>,
+    pub(crate) recovered: Option<Box<Episode>>,
     pub(crate) health: Health,
     pub(crate) standing: Standing,
     /// It is one of several of its flow: what is acknowledged selectively may wait for another.
@@ -227,7 +228,7 @@ impl Path {
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows. Less
     /// than a packet counts as nothing, unless nothing is in flight.
     pub(crate) fn room(&self) -> u32 {
-        let room = match &self.episode {
+        let room = match self.episode.as_deref() {
             Some(Episode { cause: Cause::Loss(prr), .. }) => prr.allowance(),
             Some(Episode { cause: Cause::Timeout, .. }) | None => {
                 self.controller.cwnd().saturating_sub(self.in_flight)
@@ -258,7 +259,7 @@ impl Path {
 
     /// Whether fast recovery goes on, where PRR decides what is sent.
     pub(crate) fn is_recovering(&self) -> bool {
-        matches!(self.episode, Some(Episode { cause: Cause::Loss(_), .. }))
+        matches!(self.episode.as_deref(), Some(Episode { cause: Cause::Loss(_), .. }))
     }
 
     /// Whether anything of this path waits for an acknowledgment.
@@ -299,7 +300,7 @@ impl Path {
         self.sent_total += u64::from(bytes);
         self.flight.0 = self.flight.0.max(self.in_flight);
         self.last_sent = now;
-        if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
+        if let Some(Episode { cause: Cause::Loss(prr), .. }) = self.episode.as_deref_mut() {
             prr.on_sent(bytes);
         }
         self.next_index += 1;
@@ -329,7 +330,7 @@ impl Path {
 
     /// Recovery may send one segment whatever PRR says.
     pub(crate) fn grant_one(&mut self) {
-        if let Some(Episode { cause: Cause::Loss(prr), .. }) = &mut self.episode {
+        if let Some(Episode { cause: Cause::Loss(prr), .. }) = self.episode.as_deref_mut() {
             prr.grant(self.mss.bytes());
         }
     }

@@ -37,6 +37,10 @@ impl SendOrder {
         None
     }
 
+    pub(crate) fn release_spare(&mut self) {
+        self.sent.shrink_to_fit();
+    }
+
     /// Nothing is in flight.
     pub(crate) fn clear(&mut self) {
         self.sent.clear();

@@ -1,5 +1,6 @@
 //! Round-trip time and retransmission timeout (RFC 6298), in integers.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use manypath_base::Instant;
@@ -12,54 +13,59 @@ const INITIAL_RTO: Duration = Duration::from_secs(1);
 const SLOW_RTO: Duration = Duration::from_secs(3);
 /// **Choice:** the smallest cap that RFC 6298 (2.5) allows.
 pub(crate) const MAX_RTO: Duration = Duration::from_secs(60);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// How long a smallest sample is believed: routes change.
 const MIN_WINDOW: Duration = Duration::from_secs(60);
 
-/// Estimates one path's round-trip time.
+/// Estimates one path's round-trip time. All times are in nanoseconds, half as large as a
+/// [`Duration`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RttEstimator {
-    srtt: Option<Duration>,
-    var: Duration,
-    min: Option<(Duration, Instant)>,
-    backoff: u32,
-    initial: Duration,
-    min_rto: Duration,
-    max_rto: Duration,
+    srtt: Option<NonZeroU64>,
+    var: u64,
+    min: Option<(u64, Instant)>,
+    min_rto: u64,
+    max_rto: u64,
+    backoff: u8,
+    /// The SYN had to be sent again.
+    slow_handshake: bool,
 }
 
 impl RttEstimator {
-    pub(crate) const fn new(min_rto: Duration) -> Self {
+    pub(crate) fn new(min_rto: Duration) -> Self {
         Self {
             srtt: None,
-            var: Duration::ZERO,
+            var: 0,
             min: None,
+            min_rto: nanos(min_rto),
+            max_rto: nanos(MAX_RTO),
             backoff: 0,
-            initial: INITIAL_RTO,
-            min_rto,
-            max_rto: MAX_RTO,
+            slow_handshake: false,
         }
     }
 
     /// The SYN had to be sent again: data begins with a longer timeout (RFC 6298 (5.7)).
     pub(crate) fn on_slow_handshake(&mut self) {
-        self.initial = SLOW_RTO;
+        self.slow_handshake = true;
     }
 
     /// Takes a sample in (RFC 6298 (2.2), (2.3)) and ends the back-off (5.7).
     pub(crate) fn sample(&mut self, rtt: Duration, now: Instant) {
-        let rtt = rtt.max(Duration::from_micros(1));
+        let rtt = NonZeroU64::new(nanos(rtt).max(1_000)).expect("it is a microsecond at least");
+        let n = rtt.get();
         self.backoff = 0;
-        if self.min.is_none_or(|(min, at)| rtt <= min || now.since(at) > MIN_WINDOW) {
-            self.min = Some((rtt, now));
+        if self.min.is_none_or(|(min, at)| n <= min || now.since(at) > MIN_WINDOW) {
+            self.min = Some((n, now));
         }
         match self.srtt {
             None => {
                 self.srtt = Some(rtt);
-                self.var = rtt / 2;
+                self.var = n / 2;
             }
             Some(srtt) => {
-                self.var = (self.var * 3 + srtt.abs_diff(rtt)) / 4;
-                self.srtt = Some((srtt * 7 + rtt) / 8);
+                let srtt = srtt.get();
+                self.var = (self.var * 3 + srtt.abs_diff(n)) / 4;
+                self.srtt = NonZeroU64::new((srtt * 7 + n) / 8);
             }
         }
     }
@@ -77,36 +83,48 @@ impl RttEstimator {
     /// Caps the backed-off timeout: where other paths carry the connection, a failed path is
     /// probed at least this often.
     pub(crate) fn set_max_rto(&mut self, max: Duration) {
-        self.max_rto = max;
+        self.max_rto = nanos(max);
     }
 
     /// The retransmission timeout, backed off.
     #[inline]
     pub(crate) fn rto(&self) -> Duration {
-        let base = self.srtt.map_or(self.initial, |srtt| {
-            (srtt + (self.var * 4).max(GRANULARITY)).max(self.min_rto)
+        let base = self.srtt().map_or(self.initial(), |srtt| {
+            (srtt + (self.var() * 4).max(GRANULARITY)).max(Duration::from_nanos(self.min_rto))
         });
-        base.saturating_mul(1 << self.backoff).min(self.max_rto.max(base)).min(MAX_RTO)
+        let max_rto = Duration::from_nanos(self.max_rto);
+        base.saturating_mul(1 << self.backoff).min(max_rto.max(base)).min(MAX_RTO)
+    }
+
+    /// Before the first sample.
+    const fn initial(&self) -> Duration {
+        if self.slow_handshake { SLOW_RTO } else { INITIAL_RTO }
     }
 
     /// How long a path with data in flight may be silent before it is suspected: what the
     /// retransmission timeout would be without its floor, plus what a receiver may delay an
     /// acknowledgment.
     pub(crate) fn silence(&self, ack_delay: Duration) -> Duration {
-        self.srtt.map_or(self.initial, |srtt| srtt + self.var * 4 + SILENCE_MARGIN + ack_delay)
+        self.srtt()
+            .map_or(self.initial(), |srtt| srtt + self.var() * 4 + SILENCE_MARGIN + ack_delay)
     }
 
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.srtt
+        self.srtt.map(|srtt| Duration::from_nanos(srtt.get()))
     }
 
     pub(crate) fn var(&self) -> Duration {
-        self.var
+        Duration::from_nanos(self.var)
     }
 
     pub(crate) fn min(&self) -> Duration {
-        self.min.map_or(Duration::ZERO, |(min, _)| min)
+        self.min.map_or(Duration::ZERO, |(min, _)| Duration::from_nanos(min))
     }
+}
+
+/// In nanoseconds, at most a year: no product of it overflows.
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.min(YEAR).as_nanos()).expect("a year fits")
 }
 
 /// Schedulers of hosts run late by a few milliseconds, and a full packet takes longer than the SYN

@@ -74,6 +74,12 @@ impl RecvSpace {
         self.queued - before
     }
 
+    pub(crate) fn release_spare(&mut self) {
+        self.data.release_spare();
+        self.queue.shrink_to_fit();
+        self.sack.release_spare(&self.data);
+    }
+
     /// The next run of bytes in order.
     pub(crate) fn read(&mut self) -> Option<(SubflowOffset, Payload)> {
         let (at, payload) = self.queue.pop_front()?;

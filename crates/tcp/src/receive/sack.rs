@@ -5,6 +5,7 @@
 //! asks for output, and an acknowledgment has room for few blocks. A segment that came adds one
 //! of each at most, so there are never more acknowledgments than segments.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
@@ -19,9 +20,13 @@ const MAX_OWED: usize = 128;
 /// Ranges that are repeated where there is room (RFC 2018 §4: the most recently reported).
 const REPEATED: usize = 4;
 
-/// Remembers which ranges changed, which were reported, and which came twice.
+/// Remembers which ranges changed, which were reported, and which came twice. In a box, since most
+/// flows have nothing to report most of the time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SackReport {
+pub(crate) struct SackReport(Option<Box<Report>>);
+
+#[derive(Clone, Debug, Default)]
+struct Report {
     /// A point of each range that changed since it was reported, oldest first.
     owed: VecDeque<SubflowOffset>,
     /// A point of each range that was reported, latest first.
@@ -31,24 +36,33 @@ pub(crate) struct SackReport {
 }
 
 impl SackReport {
+    /// Gives memory back where nothing is left to report.
+    pub(crate) fn release_spare(&mut self, held: &Reassembly<SubflowOffset>) {
+        if !self.has_blocks(held) {
+            self.0 = None;
+        }
+    }
+
     /// Data came out of order. Earlier points of the same range give way to it.
     pub(crate) fn on_held(&mut self, at: SubflowOffset, held: &Reassembly<SubflowOffset>) {
         let Some(around) = held.range_at(at) else { return };
-        self.owed.retain(|p| !around.contains(p));
-        self.told.retain(|p| !around.contains(p));
-        push_bounded(&mut self.owed, at);
+        let report = self.0.get_or_insert_default();
+        report.owed.retain(|p| !around.contains(p));
+        report.told.retain(|p| !around.contains(p));
+        push_bounded(&mut report.owed, at);
     }
 
     /// Data came that was there: an acknowledgment says so, once.
     pub(crate) fn on_duplicate(&mut self, range: Range<SubflowOffset>) {
         if range.start < range.end {
-            push_bounded(&mut self.duplicates, range);
+            push_bounded(&mut self.0.get_or_insert_default().duplicates, range);
         }
     }
 
     /// Whether something was never reported.
     pub(crate) fn is_owed(&self) -> bool {
-        !self.owed.is_empty() || !self.duplicates.is_empty()
+        let owes = |report: &Report| !report.owed.is_empty() || !report.duplicates.is_empty();
+        self.0.as_deref().is_some_and(owes)
     }
 
     /// Whether there is a block to report, for the first time or again.
@@ -59,6 +73,20 @@ impl SackReport {
     /// At most `limit` blocks: one D-SACK with the block around it, then what was not reported,
     /// in the order it came but the latest of it first, then what was.
     pub(crate) fn take_blocks(
+        &mut self,
+        limit: usize,
+        isn: SeqNum,
+        held: &Reassembly<SubflowOffset>,
+    ) -> SackBlocks {
+        if !self.has_blocks(held) {
+            return SackBlocks::new();
+        }
+        self.0.get_or_insert_default().take_blocks(limit, isn, held)
+    }
+}
+
+impl Report {
+    fn take_blocks(
         &mut self,
         limit: usize,
         isn: SeqNum,

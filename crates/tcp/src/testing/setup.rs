@@ -1,6 +1,7 @@
 //! Flows to begin a test with.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use manypath_base::{Instant, Mss, PathId, SeqNum};
@@ -30,7 +31,7 @@ pub(crate) fn opening(
         remote: address(to),
         isn,
         timestamp_offset: 0,
-        config,
+        config: config.into(),
         path: PathConfig { id: PATH, mss, controller },
         fast_open: FastOpen::Off,
     }
@@ -80,7 +81,7 @@ pub(crate) fn established(
     peer_isn: SeqNum,
     window: u16,
 ) -> Flow {
-    let (isn, config, mss) = (opening.isn, opening.config, opening.path.mss);
+    let (isn, config, mss) = (opening.isn, Arc::clone(&opening.config), opening.path.mss);
     let mut flow = Flow::connect(began, opening);
     while flow.poll_transmit(began, &mut Plain).is_some() {}
     let answer = syn_ack((isn, peer_isn), window, &config, mss);

@@ -71,7 +71,7 @@ fn flow_with(config: Config) -> Flow {
         remote: ([10, 0, 0, 2], 2).into(),
         isn: SeqNum(0),
         timestamp_offset: 0,
-        config,
+        config: config.into(),
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(10_000, mss)) },
         fast_open: Default::default(),
     };

@@ -1,6 +1,7 @@
 //! Segments that no sane peer sends: no panic, no endless output, no unbounded memory.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use bytes::Bytes;
 use manypath_base::{Instant, Mss, PathId, Rng, SeqNum, len64, usize64};
@@ -21,7 +22,7 @@ fn opening(rng: &mut Rng) -> Opening {
         remote: ([10, 0, 0, 2], 2).into(),
         isn: SeqNum(rng.u32()),
         timestamp_offset: rng.u32(),
-        config: Config {
+        config: Arc::new(Config {
             sack: rng.chance(1, 2),
             timestamps: rng.chance(1, 2),
             ecn: if rng.chance(1, 2) { EcnMode::Ask } else { EcnMode::Accept },
@@ -34,7 +35,7 @@ fn opening(rng: &mut Rng) -> Opening {
             recv_buffer: 20_000,
             recv_buffer_max: 100_000,
             ..Config::default()
-        },
+        }),
         path: PathConfig { id: PATH, mss, controller: Box::new(FixedWindow::new(50_000, mss)) },
         fast_open: Default::default(),
     }
@@ -184,7 +185,8 @@ fn crumbs_are_bounded() {
     let rng = &mut Rng::seeded(1);
     let now = Instant::from_millis(1_000);
     let mut opening = opening(rng);
-    opening.config = Config { recv_buffer: 1 << 20, recv_buffer_max: 1 << 20, ..Config::default() };
+    opening.config =
+        Config { recv_buffer: 1 << 20, recv_buffer_max: 1 << 20, ..Config::default() }.into();
     let syn = syn(rng, now);
     let mut flow = Flow::accept(now, opening, &syn);
     drain(&mut flow, now);
@@ -212,7 +214,8 @@ fn shreds_are_bounded() {
     let mss = Mss(1460);
     let now = Instant::from_millis(1_000);
     let mut opening = opening(&mut Rng::seeded(1));
-    opening.config = Config { timestamps: false, sack: true, pacing: false, ..Config::default() };
+    opening.config =
+        Config { timestamps: false, sack: true, pacing: false, ..Config::default() }.into();
     opening.path.controller = Box::new(FixedWindow::new(1 << 20, mss));
     let (isn, peer) = (opening.isn, SeqNum(7));
     let mut flow = established((now, now + ms(40)), opening, peer, 60_000);

@@ -1,0 +1,87 @@
+//! The two ends of a subflow: as they are worked with, and as tables keep them.
+
+use alloc::boxed::Box;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
+
+use hashbrown::Equivalent;
+
+/// The two ends of a subflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FourTuple {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+impl Hash for FourTuple {
+    /// Of IPv4 in two words; every segment that comes is looked up by it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { local, remote } = self;
+        match (local.ip(), remote.ip()) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => {
+                state.write_u64(u64::from(u32::from(local)) << 32 | u64::from(u32::from(remote)));
+            }
+            (local, remote) => (local, remote).hash(state),
+        }
+        state.write_u32(u32::from(local.port()) << 16 | u32::from(remote.port()));
+    }
+}
+
+/// A [`FourTuple`] as tables keep it: of IPv4 in 16 bytes rather than 64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    V4(SocketAddrV4, SocketAddrV4),
+    Other(Box<FourTuple>),
+}
+
+impl Ends {
+    pub(super) fn tuple(&self) -> FourTuple {
+        match self {
+            Self::V4(local, remote) => {
+                FourTuple { local: (*local).into(), remote: (*remote).into() }
+            }
+            Self::Other(tuple) => **tuple,
+        }
+    }
+}
+
+impl From<FourTuple> for Ends {
+    fn from(tuple: FourTuple) -> Self {
+        match tuple {
+            FourTuple { local: SocketAddr::V4(local), remote: SocketAddr::V4(remote) } => {
+                Self::V4(local, remote)
+            }
+            other => Self::Other(Box::new(other)),
+        }
+    }
+}
+
+impl Hash for Ends {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tuple().hash(state);
+    }
+}
+
+impl Equivalent<Ends> for FourTuple {
+    fn equivalent(&self, ends: &Ends) -> bool {
+        *self == ends.tuple()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hashbrown::HashMap;
+
+    #[test]
+    fn ends_are_found_by_the_four_tuple_and_small() {
+        let v4 = |port: u16| SocketAddr::from(([10, 0, 0, 1], port));
+        let v6 = |port: u16| SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, 1], port));
+        let tuples = [(v4(1), v4(2)), (v4(2), v4(1)), (v6(1), v6(2)), (v6(2), v6(1))]
+            .map(|(local, remote)| FourTuple { local, remote });
+        let table: HashMap<Ends, FourTuple> = tuples.iter().map(|&t| (t.into(), t)).collect();
+        assert_eq!(table.len(), tuples.len());
+        assert!(tuples.iter().all(|t| table.get(t) == Some(t)));
+        assert_eq!(size_of::<Ends>(), 16);
+    }
+}
