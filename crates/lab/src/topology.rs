@@ -263,7 +263,8 @@ impl Topology {
     /// When the interface is not there.
     pub fn forward(&self, interface: &str, link: usize) -> Result<(), LabError> {
         let rule = format!("rule add pref {} iif {interface} lookup {}", 10 + link, table(link));
-        self.client.ip_batch(Family::V4, &[rule])
+        self.client.ip_batch(Family::V4, std::slice::from_ref(&rule))?;
+        self.client.ip_batch(Family::V6, &[rule])
     }
 
     /// What the client's kernel sends with this mark leaves on link number `link`.

@@ -5,7 +5,7 @@
 //! `cargo run --release -p manypath --example one_ended [SECONDS] [RUNS] [ROW...]`
 
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +19,10 @@ const BLOCK: usize = 64 << 10;
 const SETTLE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEND_BUFFER: u32 = 8 << 20;
-const PREFIX: &str = "100.64.9.0/24";
-const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 64, 9, 7));
+/// The stack's address, and the network that it is in.
+const IPV4: (IpAddr, &str) = (IpAddr::V4(Ipv4Addr::new(100, 64, 9, 7)), "100.64.9.0/24");
+const IPV6: (IpAddr, &str) =
+    (IpAddr::V6(Ipv6Addr::new(0xfd64, 9, 0, 0, 0, 0, 0, 7)), "fd64:9::/64");
 
 /// Mb/s, milliseconds one way, and loss in parts per million.
 type Link = (u64, u64, u32);
@@ -36,17 +38,22 @@ struct Row {
     /// Acknowledgments lost on the way back, in parts per million.
     back_loss: u32,
     settings: Settings,
+    family: Family,
 }
 
 const fn row(name: &'static str, links: &'static [Link], settings: Settings) -> Row {
-    Row { name, links, back_loss: 0, settings }
+    Row { name, links, back_loss: 0, settings, family: Family::V4 }
+}
+
+const fn ipv6(name: &'static str, links: &'static [Link]) -> Row {
+    Row { family: Family::V6, ..row(name, links, &[]) }
 }
 
 /// The largest receive buffer that Linux grows to, so that it offers about half of it.
 const RMEM: &str = "net/ipv4/tcp_rmem";
 const BOTH: &[Link] = &[FAST, SLOW];
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 20] = [
     row("equal", &[FAST, FAST], &[]),
     row("unequal", BOTH, &[]),
     row("slow-first", &[SLOW, FAST], &[]),
@@ -58,12 +65,15 @@ const ROWS: [Row; 17] = [
     row("fast-lossy", &[(20, 10, 5_000), SLOW], &[]),
     row("slow-lossy", &[FAST, (10, 40, 20_000)], &[]),
     row("both-lossy", &[(20, 10, 10_000), (10, 40, 10_000)], &[]),
-    Row { name: "ack-loss", links: BOTH, back_loss: 100_000, settings: &[] },
+    Row { back_loss: 100_000, ..row("ack-loss", BOTH, &[]) },
     row("no-sack", BOTH, &[("net/ipv4/tcp_sack", "0")]),
     row("no-timestamps", BOTH, &[("net/ipv4/tcp_timestamps", "0")]),
     row("no-scale", BOTH, &[("net/ipv4/tcp_window_scaling", "0")]),
     row("rmem-256", BOTH, &[(RMEM, "4096 131072 262144")]),
     row("rmem-512", BOTH, &[(RMEM, "4096 131072 524288")]),
+    ipv6("ipv6-unequal", BOTH),
+    ipv6("ipv6-three", &[FAST, FAST, SLOW]),
+    ipv6("ipv6-lossy", &[(20, 10, 10_000), (10, 40, 10_000)]),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -106,7 +116,7 @@ fn transfer(row: &Row, links: &[Link], length: Duration, seed: u64) -> Result<f6
     for (key, value) in row.settings {
         topology.server().sysctl(key, value)?;
     }
-    let addr = topology.socket_addr(Host::Server, 0, 0);
+    let addr = SocketAddr::new(topology.addr(Host::Server, 0, row.family), 0);
     let sink =
         Server::start(topology.server(), &PeerConfig::new(Transport::Tcp), addr, Role::Sink)?;
     let start = now();
@@ -123,7 +133,11 @@ fn send(
     to: SocketAddr,
     length: Duration,
 ) -> Result<(), Box<dyn Error>> {
-    topology.route_to(PREFIX, links)?;
+    let (family, (stack, prefix)) = match to {
+        SocketAddr::V4(_) => (Family::V4, IPV4),
+        SocketAddr::V6(_) => (Family::V6, IPV6),
+    };
+    topology.route_to(prefix, links)?;
     let mut builder =
         Endpoint::builder().congestion_control(CongestionControl::Lia).send_buffer(SEND_BUFFER);
     let mut first = None;
@@ -131,10 +145,10 @@ fn send(
         let tun = topology.client().run(|| Tun::open(&TunConfig::default()))??;
         topology.forward(tun.name(), link)?;
         first.get_or_insert_with(|| tun.name().to_owned());
-        builder = builder.path(tun, Path::new(format!("link{link}"), STACK));
+        builder = builder.path(tun, Path::new(format!("link{link}"), stack));
     }
     let first = first.ok_or("there is a link")?;
-    topology.client().ip_batch(Family::V4, &[format!("route add {STACK} dev {first}")])?;
+    topology.client().ip_batch(family, &[format!("route add {stack} dev {first}")])?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(async {
         let endpoint = builder.build()?;

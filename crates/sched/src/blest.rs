@@ -30,7 +30,8 @@ impl Blest {
     /// no clock.
     const DOWN: u32 = 1;
 
-    /// Whether a segment on `slow` takes window that `fast` needs within a round trip of `slow`:
+    /// Whether a segment on `slow` takes window that the faster paths need within a round trip of `slow`;
+    /// where F is the only one:
     ///
     /// > lambda * `MSS_F` * (`CWND_F` + (r-1)/2) * r > |M| - `MSS_S` * (`inflight_S` + 1)
     ///
@@ -40,14 +41,17 @@ impl Blest {
     /// taken of it. Here also what came over `fast` and waits behind bytes of `slow` is taken: the right
     /// side is what is left beyond all that was sent, plus what `fast` has in flight, less a segment.
     /// Where little is left a slow segment blocks at once; `docs/experiments.md` has what it gains.
-    fn would_block(self, fast: &PathView, slow: &PathView, demand: &Demand) -> bool {
-        let r = ratio(slow.srtt, fast.srtt);
-        let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
-        let average = (u128::from(fast.cwnd) << RATIO_BITS) + grown;
-        let fast_needs = (average * r) >> (2 * RATIO_BITS);
-        let left = u128::from(demand.window) + u128::from(fast.in_flight);
-        let left = left.saturating_sub(u128::from(slow.mss.bytes()));
-        fast_needs * u128::from(self.lambda) / 100 > left
+    ///
+    /// **Choice:** of several faster paths, on which the paper has no word, all need their part: beside
+    /// the fastest alone, which may carry little, a third path would hold up the second.
+    fn would_block(self, slow: &PathView, paths: &[PathView], demand: &Demand) -> bool {
+        let faster = |p: &&PathView| p.srtt < slow.srtt && p.room == 0 && p.in_flight > 0;
+        let (mut needed, mut left) = (0, u128::from(demand.window));
+        for fast in candidates(paths).filter(faster) {
+            needed += needs(fast, slow.srtt);
+            left += u128::from(fast.in_flight);
+        }
+        needed * u128::from(self.lambda) / 100 > left.saturating_sub(slow.mss.bytes().into())
     }
 }
 
@@ -71,8 +75,10 @@ impl Scheduler for Blest {
     /// waits only for a path that has bytes in flight: their acknowledgment ends the wait.
     fn pick(&mut self, demand: &Demand, paths: &[PathView]) -> Option<PathId> {
         let slow = lowest_rtt(candidates(paths))?;
-        let Some(fast) = worth_waiting(slow, paths) else { return Some(slow.id) };
-        if self.would_block(fast, slow, demand) {
+        if worth_waiting(slow, paths).is_none() {
+            return Some(slow.id);
+        }
+        if self.would_block(slow, paths, demand) {
             return None;
         }
         self.lambda = self.lambda.saturating_sub(Self::DOWN).max(Self::LEAST);
@@ -82,6 +88,14 @@ impl Scheduler for Blest {
     fn on_blocked(&mut self) {
         self.lambda = (self.lambda + Self::UP).min(Self::MOST);
     }
+}
+
+/// The window that a path takes in the round trip of a slower one: `(CWND_F + (r-1)/2) * r`, in bytes.
+fn needs(fast: &PathView, slow: Duration) -> u128 {
+    let r = ratio(slow, fast.srtt);
+    let grown = u128::from(fast.mss.bytes()) * (r - (1 << RATIO_BITS)) / 2;
+    let average = (u128::from(fast.cwnd) << RATIO_BITS) + grown;
+    (average * r) >> (2 * RATIO_BITS)
 }
 
 /// `longer / shorter` in 1/65,536, at least one.
@@ -118,6 +132,17 @@ mod tests {
         ] {
             let demand = Demand { unsent: 1_000_000, window };
             assert_eq!(Blest::default().pick(&demand, &paths), expected.map(PathId), "{name}");
+        }
+    }
+
+    #[test]
+    fn all_faster_paths_need_their_part() {
+        // The fastest needs 46,000 bytes as above, the other 1000 * (10 + 1/2) * 2 = 21,000; both have
+        // 10,000 in flight.
+        let paths = [full(path(0, 20)), full(path(1, 40)), path(2, 80)];
+        for (window, expected) in [(48_000, Some(PathId(2))), (47_999, None)] {
+            let demand = Demand { unsent: 1_000_000, window };
+            assert_eq!(Blest::default().pick(&demand, &paths), expected);
         }
     }
 

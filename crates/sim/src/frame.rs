@@ -1,6 +1,6 @@
 //! What travels through a simulated network.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use manypath_base::Mss;
 use manypath_mptcp::Departure;
@@ -33,6 +33,21 @@ impl Port {
         [10, a, b, iface.wrapping_add(1)]
     }
 
+    /// Its IPv6 address: `fd00::` with the IPv4 address as its last four bytes (RFC 4193 §3.1).
+    #[must_use]
+    pub fn addr6(self) -> Ipv6Addr {
+        (PREFIX | u128::from(u32::from_be_bytes(self.addr()))).into()
+    }
+
+    /// The interface that has an address, of either kind, and what tells it from others of its kind.
+    fn of_ip(addr: IpAddr) -> Option<(Self, u32)> {
+        let own = match addr {
+            IpAddr::V4(addr) => u32::from(addr),
+            IpAddr::V6(addr) => u32::try_from(u128::from(addr) ^ PREFIX).ok()?,
+        };
+        Self::of_addr(own.to_be_bytes()).map(|port| (port, own))
+    }
+
     /// The interface that has an address.
     #[must_use]
     pub fn of_addr(addr: [u8; 4]) -> Option<Self> {
@@ -40,6 +55,9 @@ impl Port {
         (ten == 10).then(|| Self(u32::from_be_bytes([0, a, b, iface.wrapping_sub(1)])))
     }
 }
+
+/// Before the part of an IPv6 address that tells hosts apart.
+const PREFIX: u128 = 0xfd00 << 112;
 
 /// One packet under way. What links and switches look at stands beside the packet, which is not
 /// touched on the way.
@@ -89,23 +107,39 @@ pub enum Content {
     Filler(u32),
 }
 
-/// Where an IPv4 header has its addresses, which the ports follow in our packets.
-const ADDRESSES_AT: usize = 12;
-/// Where the sequence number is.
-const SEQ_AT: usize = 24;
+/// Where a packet without IP options or extension headers has what tells flows apart. Of IPv6
+/// addresses the last four bytes do.
+struct Layout {
+    from: usize,
+    to: usize,
+    /// The TCP header, with the ports first and the sequence number after them.
+    tcp: usize,
+}
+
+impl Layout {
+    const V4: Self = Self { from: 12, to: 16, tcp: 20 };
+    const V6: Self = Self { from: 20, to: 36, tcp: 40 };
+    const TCP: u8 = 6;
+
+    fn of(header: &[u8]) -> Option<Self> {
+        match (header.first()?, header.get(6)?) {
+            (0x45, _) => Some(Self::V4),
+            (0x60..=0x6f, &Self::TCP) => Some(Self::V6),
+            _ => None,
+        }
+    }
+}
 
 impl Frame {
-    /// The packet of an endpoint; `None` if it is none that this network carries (TCP over IPv4).
+    /// The packet of an endpoint; `None` if it is none that this network carries (TCP).
     #[must_use]
     pub fn of(packet: Packet) -> Option<Self> {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (packet.ip.src, packet.ip.dst) else {
-            return None;
-        };
+        let ((_, from), (to, to_addr)) = (Port::of_ip(packet.ip.src)?, Port::of_ip(packet.ip.dst)?);
         let Transport::Tcp(segment) = &packet.transport else { return None };
         let bytes = u32::try_from(packet.wire_len()).ok()?;
         let ports = u32::from(segment.src_port) << 16 | u32::from(segment.dst_port);
-        let flow = flow_hash(u32::from(from), u32::from(to), ports);
-        let (to, numbers) = (Port::of_addr(to.octets())?, [segment.seq.0, segment.ack.0]);
+        let flow = flow_hash(from, to_addr, ports);
+        let numbers = [segment.seq.0, segment.ack.0];
         Some(Self {
             bytes,
             to,
@@ -121,15 +155,12 @@ impl Frame {
     pub fn of_bytes(datagram: Datagram) -> Option<Self> {
         let bytes = u32::try_from(datagram.len()).ok()?;
         let header = &datagram.header;
-        let from = word(header, ADDRESSES_AT)?;
-        let to = word(header, ADDRESSES_AT + 4)?;
-        let ports = word(header, ADDRESSES_AT + 8)?;
-        if header.first() != Some(&0x45) {
-            return None;
-        }
+        let at = Layout::of(header)?;
+        let (from, to, ports) =
+            (word(header, at.from)?, word(header, at.to)?, word(header, at.tcp)?);
         let flow = flow_hash(from, to, ports);
         let to = Port::of_addr(to.to_be_bytes())?;
-        let numbers = [word(header, SEQ_AT)?, word(header, SEQ_AT + 4)?];
+        let numbers = [word(header, at.tcp + 4)?, word(header, at.tcp + 8)?];
         Some(Self {
             bytes,
             to,
@@ -219,7 +250,10 @@ mod tests {
 
     fn packet(ecn: Ecn, bytes: usize) -> Packet {
         let addr = |host| Ipv4Addr::from(Port::new(host, 0).addr()).into();
-        let (src, dst) = (addr(1), addr(2));
+        packet_between(addr(1), addr(2), ecn, bytes)
+    }
+
+    fn packet_between(src: IpAddr, dst: IpAddr, ecn: Ecn, bytes: usize) -> Packet {
         let ip = IpHeader { src, dst, ecn, dscp: 0, hop_limit: 64, flow_label: 0 };
         let segment = Segment {
             src_port: 1,
@@ -270,13 +304,22 @@ mod tests {
 
     #[test]
     fn values_and_bytes_are_cut_into_the_same_frames() {
-        let whole = departure(packet(Ecn::NotEct, 2_500), Some(Mss(1_000)));
+        let addr = |host| Port::new(host, 0).addr6().into();
+        let v6 = packet_between(addr(1), addr(2), Ecn::NotEct, 2_500);
+        for (packet, header) in [(packet(Ecn::NotEct, 2_500), 40), (v6, 60)] {
+            cut_alike(packet, header);
+        }
+    }
+
+    fn cut_alike(packet: Packet, header: u32) {
+        let whole = departure(packet, Some(Mss(1_000)));
         let (values, bytes) = (sent(&whole, Carriage::Values), sent(&whole, Carriage::Bytes));
         let seen =
             |frame: &Frame| (frame.bytes, frame.to, frame.flow, frame.summary(), read(frame));
         let (values, bytes): (Vec<_>, Vec<_>) =
             (values.iter().map(seen).collect(), bytes.iter().map(seen).collect());
         assert_eq!(values, bytes);
-        assert_eq!(values.iter().map(|seen| seen.0).collect::<Vec<_>>(), [1_040, 1_040, 540]);
+        let expected = [1_000, 1_000, 500].map(|payload| (payload + header, Port::new(2, 0)));
+        assert_eq!(values.iter().map(|seen| (seen.0, seen.1)).collect::<Vec<_>>(), expected);
     }
 }

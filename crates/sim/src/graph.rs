@@ -20,6 +20,8 @@ pub struct HostConfig {
     pub announces: bool,
     /// All interfaces have the address of the first.
     pub one_address: bool,
+    /// Its addresses are IPv6 addresses. Hosts with other addresses cannot be reached then.
+    pub ipv6: bool,
     /// Links, by number, whose subflows are backups.
     pub backups: Vec<usize>,
 }

@@ -1,6 +1,6 @@
 //! A host of the simulation: an endpoint, its interfaces, and its timer.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use manypath_base::{IfaceId, Instant, Rng, usize64};
 use manypath_mptcp::{
@@ -19,6 +19,8 @@ const LISTENING: u16 = 80;
 pub(crate) struct Host {
     pub(crate) endpoint: Endpoint,
     pub(crate) listener: ListenerId,
+    /// Where it listens, as seen from others.
+    pub(crate) listening_at: SocketAddr,
     /// By interface.
     pub(crate) ways: Vec<Way>,
     /// By number of the connection.
@@ -28,13 +30,8 @@ pub(crate) struct Host {
 }
 
 /// The address of a port.
-pub(crate) fn addr(port: Port) -> IpAddr {
-    Ipv4Addr::from(port.addr()).into()
-}
-
-/// Where a host listens, as seen from others.
-pub(crate) fn server_addr(host: u32) -> SocketAddr {
-    SocketAddr::new(addr(Port::new(host, 0)), LISTENING)
+fn addr(port: Port, ipv6: bool) -> IpAddr {
+    if ipv6 { port.addr6().into() } else { Ipv4Addr::from(port.addr()).into() }
 }
 
 impl Host {
@@ -55,15 +52,19 @@ impl Host {
             };
             // One address for all of them is what one-ended multipath needs.
             let port = Port::new(number, if config.one_address { 0 } else { iface });
-            let addresses = vec![LocalAddress { addr: addr(port), flags, port: None }];
+            let addresses = vec![LocalAddress { addr: addr(port, config.ipv6), flags, port: None }];
             let interface = Interface { id: IfaceId(iface.into()), mtu: 1_500, addresses };
             endpoint.add_interface(now, interface);
         }
-        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), LISTENING);
-        let listener = endpoint.listen(any, ListenOptions::default());
+        let any: IpAddr = match config.ipv6 {
+            true => Ipv6Addr::UNSPECIFIED.into(),
+            false => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let listener = endpoint.listen(SocketAddr::new(any, LISTENING), ListenOptions::default());
         let listener = listener.expect("nothing listens on a new endpoint");
         let pending = SmallVec::new();
-        Self { endpoint, listener, ways, sessions: Vec::new(), pending }
+        let listening_at = SocketAddr::new(addr(Port::new(number, 0), config.ipv6), LISTENING);
+        Self { endpoint, listener, listening_at, ways, sessions: Vec::new(), pending }
     }
 
     /// The interface that a way ends at: that whose way out is this way's other direction.

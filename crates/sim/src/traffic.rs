@@ -7,7 +7,6 @@ use manypath_base::{Instant, Rng, len32, len64, usize32};
 use manypath_mptcp::{ConnId, ConnectOptions, Event};
 
 use crate::frame::{Frame, Port};
-use crate::host::server_addr;
 use crate::session::Session;
 use crate::workload::{FlowConfig, Workload, exponential, exponential_number};
 use crate::world::{What, World};
@@ -140,8 +139,9 @@ impl World {
             ..ConnectOptions::default()
         };
         let hosts = *hosts;
+        let server = self.hosts[usize32(hosts[1])].listening_at;
         let client = &mut self.hosts[usize32(hosts[0])];
-        let opened = client.endpoint.connect(self.now, server_addr(hosts[1]), &options);
+        let opened = client.endpoint.connect(self.now, server, &options);
         let Ok(conn) = opened else {
             stats.failed += 1;
             return;

@@ -4,7 +4,7 @@
 //! The stack is behind two TUNs, one for each link, that share its address; what Linux sends comes
 //! back on a third link, and what a box on a link sends back comes in by that link's TUN.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::task::{MIB, Moved, Peer, Task, play};
 use crate::wait::within;
 
 const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 64, 9, 7));
-const PREFIX: &str = "100.64.9.0/24";
+const STACK6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd64, 9, 0, 0, 0, 0, 0, 7));
 const PORT: u16 = 5000;
 const BACK: usize = 2;
 const BYTES: u64 = 12 * MIB;
@@ -29,10 +29,24 @@ const BYTES: u64 = 12 * MIB;
 struct World {
     topology: Topology,
     endpoint: Endpoint,
+    family: Family,
+}
+
+/// The stack's address, and the network that it is in.
+fn stack(family: Family) -> (IpAddr, &'static str) {
+    match family {
+        Family::V4 => (STACK, "100.64.9.0/24"),
+        Family::V6 => (STACK6, "fd64:9::/64"),
+    }
 }
 
 impl World {
     fn new() -> Self {
+        Self::over(Family::V4)
+    }
+
+    fn over(family: Family) -> Self {
+        let (stack, prefix) = stack(family);
         let ms = Duration::from_millis;
         let back = LinkConfig { delay: ms(10), ..LinkConfig::default() };
         let topology = Topology::builder()
@@ -41,23 +55,23 @@ impl World {
             .link("back", back)
             .build()
             .expect("the machine can build a lab");
-        topology.route_to(PREFIX, BACK).expect("a route");
+        topology.route_to(prefix, BACK).expect("a route");
         let tuns = ["path0", "path1"].map(|name| {
             let config = TunConfig { name: name.to_owned(), ..TunConfig::default() };
             let tun = topology.client().run(|| Tun::open(&config)).expect("the namespace is there");
             (name, tun.expect("a TUN can be made"))
         });
-        let mut lines = vec![format!("route add {STACK} dev path0")];
+        let mut lines = vec![format!("route add {stack} dev path0")];
         let mut builder = Endpoint::builder();
         for (link, (name, tun)) in tuns.into_iter().enumerate() {
             topology.forward(name, link).expect("a rule");
             let (table, from) = (300 + link, topology.link(link).name());
-            lines.push(format!("route add {STACK} dev {name} table {table}"));
-            lines.push(format!("rule add pref 5 iif {from} to {STACK} lookup {table}"));
-            builder = builder.path(tun, Path::new(name, STACK));
+            lines.push(format!("route add {stack} dev {name} table {table}"));
+            lines.push(format!("rule add pref 5 iif {from} to {stack} lookup {table}"));
+            builder = builder.path(tun, Path::new(name, stack));
         }
-        topology.client().ip_batch(Family::V4, &lines).expect("routes");
-        Self { topology, endpoint: builder.build().expect("it starts") }
+        topology.client().ip_batch(family, &lines).expect("routes");
+        Self { topology, endpoint: builder.build().expect("it starts"), family }
     }
 
     /// Puts the same kind of box in front of each link.
@@ -75,10 +89,10 @@ impl World {
     /// The stack connects and uploads.
     async fn upload(&self) -> Moved {
         let config = PeerConfig::new(Transport::Tcp);
-        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        let role = Task::Up.of_linux(BYTES);
-        let server = Server::start(self.topology.server(), &config, any, role).expect("it listens");
-        let to = self.topology.socket_addr(Host::Server, 0, server.addr().port());
+        let at = self.topology.addr(Host::Server, 0, self.family);
+        let (at, role) = (SocketAddr::new(at, 0), Task::Up.of_linux(BYTES));
+        let server = Server::start(self.topology.server(), &config, at, role).expect("it listens");
+        let to = server.addr();
         let options =
             ConnectOptions { mode: ConnectionMode::OneEnded, ..ConnectOptions::default() };
         let stream = within(self.endpoint.connect_with(to, options)).await.expect("it answers");
@@ -88,7 +102,7 @@ impl World {
     /// Linux connects and downloads.
     async fn serve(&self) -> Moved {
         let options = ListenOptions { mode: ConnectionMode::OneEnded, ..ListenOptions::default() };
-        let at = SocketAddr::new(STACK, PORT);
+        let at = SocketAddr::new(stack(self.family).0, PORT);
         let listener = self.endpoint.listen_with(at, options).expect("the port is free");
         let config = PeerConfig::new(Transport::Tcp);
         let role = Task::Up.of_linux(BYTES);
@@ -148,6 +162,18 @@ async fn uploads_and_downloads_go_over_both_links() {
     let moved = world.upload().await;
     world.assert_spread(&moved);
     let world = World::new();
+    let moved = world.serve().await;
+    world.assert_spread(&moved);
+}
+
+/// Nothing of it depends on the version of IP.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_ipv6_uploads_and_downloads_go_over_both_links() {
+    let Ok(_turn) = machine::shared().await else { return };
+    let world = World::over(Family::V6);
+    let moved = world.upload().await;
+    world.assert_spread(&moved);
+    let world = World::over(Family::V6);
     let moved = world.serve().await;
     world.assert_spread(&moved);
 }

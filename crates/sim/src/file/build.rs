@@ -88,6 +88,7 @@ impl Document {
             host.stack.apply(config, &format!("{key}.stack"))?;
             config.backups = backups;
             config.one_address = host.one_address;
+            config.ipv6 = host.ipv6;
         }
         Ok(())
     }

@@ -66,6 +66,9 @@ fn rough_networks_give_the_same_trace_either_way() {
         middlebox = "strip-options"
         [case.alone.link.a]
         middlebox = "drop-joins"
+        [case.v6.host]
+        c.ipv6 = true
+        s.ipv6 = true
     "#;
     let experiment = Experiment::parse("x.toml", TEXT, Path::new("."));
     assert_same_trace("x", &experiment.unwrap_or_else(|error| panic!("{error}")));

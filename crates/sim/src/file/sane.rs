@@ -27,9 +27,18 @@ impl Document {
             link.check_sense(&format!("link.{name}"))?;
         }
         for (name, flow) in &self.flow {
-            flow.check_sense(&format!("flow.{name}"))?;
+            let key = format!("flow.{name}");
+            flow.check_sense(&key)?;
+            let ipv6 = |end: &Option<String>| end.as_ref().map(|name| self.has_ipv6(name));
+            if ipv6(&flow.from).zip(ipv6(&flow.to)).is_some_and(|(from, to)| from != to) {
+                return wrong(&format!("{key}.to"), "expected `ipv6` at both hosts, or at none");
+            }
         }
         Ok(())
+    }
+
+    fn has_ipv6(&self, host: &str) -> bool {
+        self.host.get(host).is_some_and(|host| host.ipv6)
     }
 }
 

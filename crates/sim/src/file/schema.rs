@@ -124,6 +124,9 @@ pub(crate) struct Host {
     /// All its interfaces have one address, so that what falls back to TCP goes over all of them.
     #[serde(default)]
     pub(crate) one_address: bool,
+    /// Its addresses are IPv6 addresses, as those of the hosts that it talks to have to be.
+    #[serde(default)]
+    pub(crate) ipv6: bool,
 }
 
 /// Links of common kinds.

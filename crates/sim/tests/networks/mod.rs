@@ -18,17 +18,19 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) name: &'static str,
-    /// What the file says of its stack.
+    /// What the file says of both hosts.
+    pub(crate) hosts: &'static str,
+    /// What it says of the receiver's stack.
     pub(crate) stack: &'static str,
     /// What it says of the way back.
     pub(crate) back: &'static str,
 }
 
 const fn receiver(name: &'static str, stack: &'static str, back: &'static str) -> Receiver {
-    Receiver { name, stack, back }
+    Receiver { name, hosts: "", stack, back }
 }
 
-pub(crate) static RECEIVERS: [Receiver; 9] = [
+pub(crate) static RECEIVERS: [Receiver; 10] = [
     receiver("ordinary", "", "back.loss = \"0%\""),
     receiver("no SACK", "sack = false", "back.loss = \"0%\""),
     receiver("no timestamps", "timestamps = false", "back.loss = \"0%\""),
@@ -38,6 +40,7 @@ pub(crate) static RECEIVERS: [Receiver; 9] = [
     receiver("512 KB", "receive-buffer = \"512KB\"", "back.loss = \"0%\""),
     receiver("ACKs: 10 % lost", "", "back.loss = \"10%\""),
     receiver("ACKs: every 10 ms", "", "back.loss = \"0%\"\nback.bunch = \"10ms\""),
+    Receiver { hosts: "ipv6 = true", ..receiver("IPv6", "", "back.loss = \"0%\"") },
 ];
 
 /// How much is sent.
@@ -79,7 +82,7 @@ impl Cell {
     /// The experiment of some of the links. Each link brings its own acknowledgments back if it is
     /// alone.
     fn file(&self, links: &[Link]) -> String {
-        let Receiver { stack, back, .. } = self.receiver;
+        let Receiver { hosts, stack, back, .. } = self.receiver;
         let (duration, workload) = match self.size {
             Size::Long => (20, String::new()),
             Size::Bytes(n) => (60, format!("workload.bulk.bytes = \"{n}B\"\n")),
@@ -95,7 +98,7 @@ impl Cell {
         }
         let _ = write!(
             text,
-            "[host.client]\none-address = true\n[host.server]\n[host.server.stack]\n{stack}\n\
+            "[host.client]\none-address = true\n{hosts}\n[host.server]\n{hosts}\n[host.server.stack]\n{stack}\n\
              [flow.f]\nfrom = \"client\"\nto = \"server\"\ncc = \"lia\"\nchecked = true\n\
              one-ended = {}\ntcp = {}\n{workload}",
             links.len() > 1,

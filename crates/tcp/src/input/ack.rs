@@ -133,6 +133,8 @@ impl Flow {
             let news = AckNews { advanced, repeated, is_bare_repeat, duplicate, echo, marked };
             self.detect_spurious(&news);
             self.react(now, &news, ext);
+        }
+        if advanced || delivered {
             self.watch_harm(now);
         }
         self.check_reneging(now);
@@ -208,6 +210,7 @@ impl Flow {
             let within = |b: &Range<_>| b.start <= first.start && first.end <= b.end;
             first.end <= ack || blocks.get(1).is_some_and(within)
         });
+        self.take_early_pongs(now, &mut blocks);
         // In sequence order, so that what came in order does not look reordered.
         blocks.sort_unstable_by_key(|b| b.start);
         for block in blocks.iter().filter(|b| b.end > una) {

@@ -19,12 +19,18 @@ pub(crate) struct Use {
     delivered: u64,
     /// Bytes delivered a round trip, smoothed.
     window: Option<u32>,
+    /// Bytes delivered since then while its window was full.
+    limited: u64,
+    /// For most of the last such time its window was not.
+    spare: bool,
 }
 
 impl Path {
     /// A time is over in which there was always something to send.
     pub(crate) fn note_use(&mut self, span: Duration) {
-        let rate = Rate::from_transfer(self.delivered - self.used.delivered, span);
+        let delivered = self.delivered - self.used.delivered;
+        self.used.spare = self.used.limited * 2 < delivered;
+        let rate = Rate::from_transfer(delivered, span);
         let Some(srtt) = self.rtt.srtt() else { return };
         let window = len32(usize64(rate.bytes_in(srtt)));
         let smoothed = |old: u32| old - old / WEIGHT + window / WEIGHT;
@@ -34,6 +40,12 @@ impl Path {
     /// The next such time begins.
     pub(crate) fn begin_use(&mut self) {
         self.used.delivered = self.delivered;
+        self.used.limited = 0;
+    }
+
+    /// So much was delivered while its window was full.
+    pub(super) fn note_limited(&mut self, bytes: u32) {
+        self.used.limited += u64::from(bytes);
     }
 
     /// The windows that this one's growth is coupled to, made smaller in proportion where its own is
@@ -47,10 +59,14 @@ impl Path {
         views.iter().map(|v| FlowView { cwnd: scaled(v.cwnd).max(1), ..*v }).collect()
     }
 
-    /// The window that others are coupled to: no more than twice what it uses on the average. A path
-    /// that the peer's window keeps idle would slow the others down for nothing.
+    /// The window that others are coupled to: no more than twice what it uses on the average, and
+    /// nearly none where the peer's window and not its own limits it. Such a path takes less than its
+    /// share wherever it leads, and would slow the others down for nothing.
     pub(super) fn coupled_window(&self) -> u32 {
         let cwnd = self.controller.cwnd();
+        if self.used.spare {
+            return cwnd.min(self.mss.bytes());
+        }
         let most = |used: u32| used.saturating_mul(2).max(self.mss.bytes());
         self.used.window.map_or(cwnd, |used| cwnd.min(most(used)))
     }

@@ -65,13 +65,19 @@ impl Path {
             self.rtt.sample(rtt, now);
             self.sampled_since_probe = true;
         }
+        if self.is_cwnd_limited() {
+            self.note_limited(self.tally.delivered);
+        }
         let Some((before, since, _)) = self.tally.newest_before else { return (rtt, false) };
-        self.rate = Rate::from_transfer(self.delivered - before, now.since(since));
+        let (bytes, span) = (self.delivered - before, now.since(since));
+        self.rate = Rate::from_transfer(bytes, span);
+        // What takes less than a round trip was acknowledged for something else that was sent.
+        let sustained = Rate::from_transfer(bytes, span.max(self.rtt.min()));
         let round_start = before >= self.round_end;
-        self.capacity = self.capacity.max(self.rate);
+        self.capacity = self.capacity.max(sustained);
         if round_start {
             let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
-            self.capacity = self.rate.max(Rate::from_bytes_per_sec(worn));
+            self.capacity = sustained.max(Rate::from_bytes_per_sec(worn));
             self.round_end = self.delivered;
             self.flight = (self.in_flight, self.flight.0);
         }

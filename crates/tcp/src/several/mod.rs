@@ -17,9 +17,11 @@ mod schedule;
 mod window;
 
 use alloc::boxed::Box;
+use core::ops::Range;
 
 use manypath_base::{Instant, PathId, Rng, SubflowOffset};
 use manypath_sched::Scheduler;
+use smallvec::SmallVec;
 
 use crate::path::{Path, Standing};
 use crate::{Event, Flow, PathConfig};
@@ -59,6 +61,8 @@ pub(crate) struct Several {
     scheduler: Box<dyn Scheduler>,
     rng: Rng,
     tail: Tail,
+    /// What pings repeated of what was under way, until it is acknowledged.
+    early: SmallVec<[Range<SubflowOffset>; 2]>,
     /// What lies before was repeated on a faster path, or need not be.
     hurried: SubflowOffset,
     /// When the first piece is to be looked at again, while the window is closed.
@@ -96,6 +100,7 @@ impl Flow {
                 scheduler,
                 rng,
                 tail: Tail::default(),
+                early: SmallVec::new(),
                 hurried: SubflowOffset::ZERO,
                 hurry_at: None,
                 harm: Harm::new(now),
@@ -169,6 +174,7 @@ impl Flow {
         if start < end {
             several.tail.push(&buffer.slice(start, end), end);
         }
+        several.early.retain(|range| range.end > ack);
     }
 
     /// The sender has nothing to send.

@@ -1,11 +1,13 @@
 //! D-SACK pings: a few bytes that were acknowledged long ago are sent again on a path, and the peer
 //! answers at once with a D-SACK that names them (RFC 2883 §4.1). That proves that the path leads to
-//! the peer, that it lives, and how long its round trip is, at no risk to the data.
+//! the peer, that it lives, and how long its round trip is, at no risk to the data. Before anything
+//! was acknowledged the bytes are of what is under way on another path: where they overtake it a SACK
+//! names them, which is not taken for a delivery of that path.
 //!
 //! **Invariants**: where the bytes lie and how many they are is drawn at random, 17 bits in all, so
 //! that one who does not see the ping cannot answer it, and after many wrong answers none counts; the
-//! TSval of a ping is that of the first byte outstanding, so that no TS.Recent moves beyond what is
-//! still under way (RFC 7323 §4.3, §5.3).
+//! TSval of a ping is that of the bytes it repeats, or of the first byte outstanding, so that no
+//! TS.Recent moves beyond what is still under way (RFC 7323 §4.3, §5.3).
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -14,12 +16,15 @@ use core::time::Duration;
 use bytes::Bytes;
 use manypath_base::{Instant, Payload, Rng, SubflowOffset, len64, usize64};
 use manypath_wire::Flags;
+use smallvec::SmallVec;
 
 use crate::extension::Phase;
 use crate::flow::Transmit;
 use crate::output::Draft;
 use crate::path::{Health, Path, Standing};
 use crate::{Event, Extension, Flow};
+
+use super::MAX_PATHS;
 
 /// Bytes kept to draw from.
 pub(crate) const KEPT: u64 = 2_048;
@@ -50,6 +55,10 @@ impl Tail {
         }
         self.bytes.drain(..self.bytes.len().saturating_sub(usize64(KEPT)));
         self.end = end;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     fn draw(&self, rng: &mut Rng) -> Option<(SubflowOffset, Bytes)> {
@@ -135,10 +144,10 @@ impl Flow {
 
     /// A ping that is due, on its path.
     pub(crate) fn ping(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        let several = self.several.as_mut()?;
         let i = self.paths.iter().position(|p| p.ping.due)?;
-        let (at, bytes) = several.tail.draw(&mut several.rng)?;
-        let tsval = self.board.iter().next().map(|first| first.tsval);
+        let (at, bytes) = self.draw()?;
+        let repeated = self.board.at(at).or_else(|| self.board.iter().next());
+        let tsval = repeated.map(|sent| sent.tsval);
         self.note_unanswered(i);
         let path = &mut self.paths[i];
         path.ping.due = false;
@@ -151,6 +160,40 @@ impl Flow {
         transmit.segment.payload = Payload::from(bytes);
         self.counters.pings_sent += 1;
         Some(transmit)
+    }
+
+    /// Bytes to repeat: of the last that were acknowledged, or, where none were yet, of those under way
+    /// but for the one that the peer waits for, if they are so many that none will guess them.
+    fn draw(&mut self) -> Option<(SubflowOffset, Bytes)> {
+        let several = self.several.as_mut()?;
+        if !several.tail.is_empty() {
+            return several.tail.draw(&mut several.rng);
+        }
+        let start = self.send.una + 1;
+        let end = start + KEPT;
+        if end > self.send.nxt.min(self.send.buffer.end()) || several.early.len() >= MAX_PATHS {
+            return None;
+        }
+        let mut under_way = Tail::default();
+        under_way.push(&self.send.buffer.slice(start, end), end);
+        let (at, bytes) = under_way.draw(&mut several.rng)?;
+        several.early.push(at..at + len64(bytes.len()));
+        Some((at, bytes))
+    }
+
+    /// Takes SACK blocks that answer a ping of bytes under way, and leaves those that tell of other
+    /// deliveries.
+    pub(crate) fn take_early_pongs(
+        &mut self,
+        now: Instant,
+        blocks: &mut SmallVec<[Range<SubflowOffset>; 4]>,
+    ) {
+        let several = self.several.as_ref().filter(|several| !several.early.is_empty());
+        let Some(early) = several.map(|several| several.early.clone()) else { return };
+        for block in blocks.iter().filter(|b| b.end - b.start <= LONGEST) {
+            self.take_pong(now, block);
+        }
+        blocks.retain(|block| !early.contains(block));
     }
 
     /// Another ping is due because the last was not answered: a path that was only suspected has

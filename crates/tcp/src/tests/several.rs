@@ -68,6 +68,25 @@ fn paths_are_judged_each_by_itself() {
     assert!(paths[0].min_rtt < ms(25) && paths[1].min_rtt >= ms(50), "{paths:?}");
 }
 
+/// What is under way on the first path is repeated on the second, which may be faster: it is proven a
+/// round trip after the first data, and no delivery of the first path is taken for another's.
+#[test]
+fn a_path_is_proven_before_anything_is_acknowledged() {
+    for (first, second) in [(fast(), slow()), (slow(), fast()), (fast(), fast())] {
+        let mut pair = Pair::new(1, sides(first));
+        pair.run_for(ms(200));
+        pair.add_path(1, second, Algorithm::Lia);
+        pair.write(Side::Client, 1 << 20);
+        let back = first.delay;
+        pair.run_for(second.delay + back + ms(8));
+        assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
+        assert!(pair.run_until(Duration::from_secs(5), |p| p.received(Side::Server) >= 1 << 20));
+        let rtts: Vec<_> = pair.flow(Side::Client).paths().map(|p| p.min_rtt).collect();
+        assert!(rtts[0] >= first.delay + back && rtts[1] >= second.delay + back, "{rtts:?}");
+        assert_eq!(pair.flow(Side::Client).counters().pings_sent, 1);
+    }
+}
+
 /// A loss on a path of which nothing is known would cost more than it can gain.
 #[test]
 fn a_short_transfer_keeps_to_one_path() {
@@ -244,7 +263,7 @@ fn the_rsts_of_a_whole_flight_end_their_path_only() {
 fn guessed_answers_prove_no_path() {
     let mut pair = Pair::new(1, sides(fast()));
     assert!(pair.transfer(100_000, ms(1_000)).intact);
-    pair.add_path(1, LinkConfig { loss: 10_000, ..slow() }, Algorithm::Lia);
+    pair.add_path(2, LinkConfig { loss: 10_000, ..slow() }, Algorithm::Lia);
     pair.run_for(ms(100));
     for back in 1..=2_048 {
         (1..=64).for_each(|len| pair.forge_duplicate(Side::Client, back, len));
