@@ -13,7 +13,7 @@ use super::end::{Said, Sample, Spec};
 use crate::failure::Failure;
 
 /// Between two looks at whether the user ends the run.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// How long a sample may take.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a hashed transfer may take.

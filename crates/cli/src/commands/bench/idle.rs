@@ -5,6 +5,7 @@
 //! flows.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
 
 use manypath_base::len64;
 use manypath_lab::Packets;
@@ -20,8 +21,9 @@ use crate::watch::float;
 
 /// The few connections with which many are compared.
 const FEW: usize = 50;
-/// Connections to one port: an address has 64,512 to connect from.
-const PER_PORT: usize = 40_000;
+/// Connections to one port: manypath has 16,384 ports of its own to connect from (RFC 6335 §6), and
+/// finds a free one at once as long as half of them are.
+const PER_PORT: usize = 8_000;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,23 +90,51 @@ fn hold(
     let hosts = Hosts::build(way.link, stacks, Packets::SuperSegments, subflows)?;
     let before = machine::slab();
     let (addr, job) = (hosts.server_addr(stacks[1]), Job::Hold);
-    let ports = u16::try_from(connections.div_ceil(PER_PORT)).unwrap_or(u16::MAX);
     let end = |side: Side, stack: Stack| {
-        let tun = (stack == Stack::Manypath).then(|| hosts.tun(side));
-        let spec = Spec { stack, side, job, addr, ports, connections, subflows, tun };
-        Child::start(hosts.host(side), &spec)
+        let child = |Part { addr, ports, connections }| {
+            let tun = (stack == Stack::Manypath).then(|| hosts.tun(side));
+            let spec = Spec { stack, side, job, addr, ports, connections, subflows, tun };
+            Child::start(hosts.host(side), &spec)
+        };
+        parts(stack, addr, connections).into_iter().map(child).collect::<Result<Vec<_>, _>>()
     };
-    let _server = end(Side::Listen, stacks[1])?;
-    let mut client = end(Side::Connect, stacks[0])?;
+    let _servers = end(Side::Listen, stacks[1])?;
+    let mut clients = end(Side::Connect, stacks[0])?;
     sleep(way.window.length)?;
-    client.ask();
-    let sample = client.sample()?;
+    clients.iter_mut().for_each(Child::ask);
+    let samples = clients.iter().map(Child::sample).collect::<Result<Vec<_>, _>>()?;
     let after = machine::slab();
+    let counts = samples.iter().flat_map(|sample| &sample.counts);
     Ok(Held {
-        held: sample.counts.iter().filter(|&&count| count > 0).count(),
-        resident: sample.resident[0],
+        held: counts.filter(|&&count| count > 0).count(),
+        resident: samples.iter().map(|sample| sample.resident[0]).sum(),
         slab: before.zip(after).map(|(before, after)| after.saturating_sub(before)),
     })
+}
+
+/// What one process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    addr: SocketAddr,
+    ports: u16,
+    connections: usize,
+}
+
+/// How an end's connections are spread over processes. A socket of the kernel is a descriptor, of
+/// which a process has a limited number, so that there each port is a process.
+fn parts(stack: Stack, addr: SocketAddr, connections: usize) -> Vec<Part> {
+    let ports = connections.div_ceil(PER_PORT);
+    let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let port = |n: usize| {
+        let addr = SocketAddr::new(addr.ip(), addr.port().saturating_add(number(n)));
+        // In turns, as manypath connects to them.
+        let connections = (connections - n).div_ceil(ports);
+        Part { addr, ports: 1, connections }
+    };
+    match stack {
+        Stack::Manypath => vec![Part { addr, ports: number(ports), connections }],
+        Stack::Linux => (0..ports).map(port).collect(),
+    }
 }
 
 impl Idle {
@@ -126,5 +156,21 @@ impl Display for Idle {
             shown(linux_slab_bytes_each)
         )?;
         error.iter().try_for_each(|error| write!(f, "\n  failed: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_process_of_the_kernels_holds_more_than_a_port_bears() {
+        let addr = SocketAddr::from(([10, 0, 0, 1], 5201));
+        let all = parts(Stack::Linux, addr, 100_001);
+        assert_eq!(all.iter().map(|part| part.connections).sum::<usize>(), 100_001);
+        assert!(all.iter().all(|part| part.connections <= PER_PORT && part.ports == 1));
+        assert_eq!(all.last().map(|part| part.addr.port()), Some(5213));
+        let one = parts(Stack::Manypath, addr, 100_001);
+        assert_eq!(one, [Part { addr, ports: 13, connections: 100_001 }]);
     }
 }

@@ -1,11 +1,15 @@
 //! How fast networks are simulated.
 
 use std::fmt::{self, Display, Formatter};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Instant;
 
 use manypath_sim::{Overrides, shipped};
 use serde::Serialize;
 
+use super::child::{INTERRUPTED, LOOK};
 use crate::failure::Failure;
 use crate::watch::{float, seconds};
 
@@ -25,8 +29,27 @@ pub(super) struct Simulated {
 /// Simulates the first case of each experiment, with its first seed.
 ///
 /// # Errors
-/// When a built-in experiment is wrong.
+/// When a built-in experiment is wrong, or the user ends the run.
 pub(super) fn measure() -> Result<Vec<Simulated>, Failure> {
+    let (sender, done) = channel();
+    // A simulation looks at nothing until it is over; where the user ends the run, the process ends
+    // with it.
+    thread::spawn(move || sender.send(simulate()).ok());
+    loop {
+        match done.recv_timeout(LOOK) {
+            Ok(simulated) => return simulated,
+            Err(RecvTimeoutError::Timeout) if INTERRUPTED.load(Ordering::Relaxed) => {
+                return Err(Failure::Failed("interrupted".to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::Failed("the simulation panicked".to_owned()));
+            }
+        }
+    }
+}
+
+fn simulate() -> Result<Vec<Simulated>, Failure> {
     let wrong = |error: manypath_sim::FileError| Failure::Failed(error.to_string());
     let mut out = Vec::new();
     for (experiment, file) in

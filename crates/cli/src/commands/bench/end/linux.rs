@@ -75,23 +75,26 @@ fn open(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
         }
         return Ok(());
     }
-    // All before there is load: what is under way would delay those that come after.
     let addrs = spec.addrs().cycle().take(spec.connections);
+    if spec.job == Job::Hold {
+        // The other end reads the byte of each before it takes the next.
+        for addr in addrs {
+            hold(config().stream(addr)?, spec.side, tally)?;
+        }
+        let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        return held.iter().try_for_each(|stream| joined(stream, spec.subflows));
+    }
+    // All before there is load: what is under way would delay those that come after.
     let streams = addrs.map(|addr| config().stream(addr)).collect::<io::Result<Vec<_>>>()?;
     let mut looked_at = Vec::new();
     for stream in streams {
-        if spec.job == Job::Hold {
-            hold(stream, spec.side, tally)?;
-            continue;
-        }
         if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
             looked_at.push(stream.try_clone()?);
         }
         let (spec, tally) = (spec.clone(), Arc::clone(tally));
         spawn(move || play(stream, &spec, &tally))?;
     }
-    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    looked_at.iter().chain(held.iter()).try_for_each(|stream| joined(stream, spec.subflows))
+    looked_at.iter().try_for_each(|stream| joined(stream, spec.subflows))
 }
 
 /// Waits until a connection has so many subflows; that it is TCP, or has fewer, is a failure.

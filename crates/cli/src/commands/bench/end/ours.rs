@@ -77,6 +77,9 @@ fn endpoint(spec: &Spec) -> Result<Endpoint, Failure> {
 async fn accept(listener: Listener, spec: Spec, tally: Arc<Tally>) {
     loop {
         match listener.accept().await {
+            Ok((stream, _)) if spec.job == Job::Hold => {
+                tokio::spawn(hold_on(stream, spec.side, Arc::clone(&tally)));
+            }
             Ok((stream, _)) => drop(tokio::spawn(play(stream, spec.clone(), Arc::clone(&tally)))),
             Err(error) => return tally.fail(&error),
         }
@@ -91,12 +94,23 @@ async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Resul
         }
         return Ok(());
     }
-    // All before there is load: what is under way would delay those that come after.
-    let streams = connect_all(spec, endpoint).await?;
-    let ids: Vec<_> = streams.iter().map(Stream::conn_id).collect();
-    for stream in streams {
-        tokio::spawn(play(stream, spec.clone(), Arc::clone(tally)));
-    }
+    // All before there is load: what is under way would delay those that come after. A connection
+    // that is held has none, and the other end reads its byte before it takes the next.
+    let held = |stream| {
+        let id = Stream::conn_id(&stream);
+        tokio::spawn(hold_on(stream, spec.side, Arc::clone(tally)));
+        id
+    };
+    let ids: Vec<_> = if spec.job == Job::Hold {
+        connect_all(spec, endpoint, held).await?
+    } else {
+        let streams = connect_all(spec, endpoint, |stream| stream).await?;
+        let ids = streams.iter().map(Stream::conn_id).collect();
+        for stream in streams {
+            tokio::spawn(play(stream, spec.clone(), Arc::clone(tally)));
+        }
+        ids
+    };
     // What is hashed may be at its end before one could look.
     if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
         for id in ids {
@@ -106,7 +120,12 @@ async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Resul
     Ok(())
 }
 
-async fn connect_all(spec: &Spec, endpoint: &Endpoint) -> io::Result<Vec<Stream>> {
+/// Opens all connections, and gives each away as soon as it is there.
+async fn connect_all<T>(
+    spec: &Spec,
+    endpoint: &Endpoint,
+    take: impl Fn(Stream) -> T,
+) -> io::Result<Vec<T>> {
     let (mut opening, mut streams) = (JoinSet::new(), Vec::new());
     for addr in spec.addrs().cycle().take(spec.connections) {
         let endpoint = endpoint.clone();
@@ -114,11 +133,11 @@ async fn connect_all(spec: &Spec, endpoint: &Endpoint) -> io::Result<Vec<Stream>
         if opening.len() >= AT_ONCE
             && let Some(opened) = opening.join_next().await
         {
-            streams.push(opened?.map_err(io::Error::other)?);
+            streams.push(take(opened?.map_err(io::Error::other)?));
         }
     }
     while let Some(opened) = opening.join_next().await {
-        streams.push(opened?.map_err(io::Error::other)?);
+        streams.push(take(opened?.map_err(io::Error::other)?));
     }
     Ok(streams)
 }
@@ -150,8 +169,8 @@ async fn play(mut stream: Stream, spec: Spec, tally: Arc<Tally>) {
         Job::ReceiveHashed => receive_hashed(&mut stream).await,
         Job::Answer => answer(&mut stream).await,
         Job::Ask => ask_on(&mut stream, &tally, n).await,
-        Job::Knock => Ok(()),
-        Job::Hold => hold(stream, spec.side, &tally, n).await,
+        // These have a task of another kind.
+        Job::Knock | Job::Hold => Ok(()),
     };
     result.unwrap_or_else(|error| tally.fail(&error));
 }
@@ -232,14 +251,18 @@ async fn knock_once(endpoint: &Endpoint, addr: SocketAddr) -> io::Result<()> {
     ask(&mut stream).await
 }
 
-async fn hold(mut stream: Stream, side: Side, tally: &Tally, n: usize) -> io::Result<()> {
-    match side {
-        Side::Connect => stream.write_owned(Bytes::from_static(b"!")).await?,
-        Side::Listen => drop(stream.read_chunk().await?),
+/// Holds a connection after its first byte until the end of the process. Nothing else is in this
+/// task, so that it is as small as that of an application that waits.
+async fn hold_on(mut stream: Stream, side: Side, tally: Arc<Tally>) {
+    let begun = match side {
+        Side::Connect => stream.write_owned(Bytes::from_static(b"!")).await,
+        Side::Listen => stream.read_chunk().await.map(drop),
+    };
+    match begun {
+        Ok(()) => tally.add(tally.next(), 1),
+        Err(error) => return tally.fail(&error),
     }
-    tally.add(n, 1);
-    // Held until the end of the process.
+    drop(tally);
     std::future::pending::<()>().await;
     drop(stream);
-    Ok(())
 }
