@@ -24,10 +24,10 @@ use manypath_lab::{
 /// The bottleneck: Mb/s, and milliseconds one way; its queue holds one bandwidth-delay product of twice
 /// that. `BOTTLENECK=50/10` in the environment names another.
 const BOTTLENECK: &str = "20/20";
-/// How the queue drops: `random-tail`, whose last places are given by chance as in experiment 1,
-/// `drop-tail`, or `red`. `QUEUE` in the environment names another. Where few flows share a drop-tail
-/// queue, they lose in proportion to what they grow, not to what they send.
-const QUEUE: &str = "random-tail";
+/// How the queue drops: `red` (random early detection), `random-tail`, whose last places are given by
+/// chance as in experiment 1, or `drop-tail`. `QUEUE` in the environment names another. Where few
+/// flows share a drop-tail queue, they lose in proportion to what they grow, not to what they send.
+const QUEUE: &str = "red";
 const WARMUP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const BLOCK: usize = 16 << 10;
