@@ -108,3 +108,15 @@ fn what_is_said_of_one_link_leaves_the_rest_as_the_topology_has_it() {
     assert_eq!(back.delay, Duration::from_millis(1));
     assert_eq!(back.transmitter, Transmitter::Unlimited, "as the topology says of the way back");
 }
+
+#[test]
+fn hosts_that_talk_to_each_other_have_addresses_of_one_version() {
+    let run = |hosts: &str| {
+        let text = GOOD.replacen("[flow.mp]", &format!("{hosts}\n[flow.mp]"), 1);
+        parse(&text).unwrap().run("both", 1, &Overrides::default())
+    };
+    let both = run("[host.client]\nipv6 = true\n[host.server]\nipv6 = true").unwrap();
+    assert!(both.values["flow.mp.goodput"] > 5.0, "{:?}", both.values);
+    let refused = run("[host.server]\nipv6 = true").unwrap_err().to_string();
+    assert!(refused.contains("flow.mp.to") && refused.contains("ipv6"), "{refused}");
+}
