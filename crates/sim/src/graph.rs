@@ -102,8 +102,20 @@ impl Graph {
         (0..self.edges.len()).flat_map(|edge| of(edge).map(move |way| 2 * edge + way)).collect()
     }
 
-    /// For each node the ways that lead to `to` over the fewest links: to that very interface
-    /// where it can be reached, else to any of its host. Hosts do not forward.
+    /// [`Graph::ways_out`] of every node.
+    #[must_use]
+    pub fn all_ways_out(&self) -> Vec<Vec<Way>> {
+        let mut ways = vec![Vec::new(); self.nodes.len()];
+        for (edge, Edge { ends, .. }) in self.edges.iter().enumerate() {
+            for (way, &end) in ends.iter().enumerate() {
+                ways[end].push(2 * edge + way);
+            }
+        }
+        ways
+    }
+
+    /// For each switch the ways that lead to `to` over the fewest links: to that very interface
+    /// where it can be reached, else to any of its host. Hosts do not forward, and have none.
     pub(crate) fn routes_to(&self, host: usize, to: Port, ways_out: &[Vec<Way>]) -> Vec<Vec<Way>> {
         let [.., iface] = to.0.to_be_bytes();
         let entries = &ways_out[host];
@@ -111,6 +123,9 @@ impl Graph {
             self.distances(host, &entries[usize::from(iface)..=usize::from(iface)], ways_out);
         let any = self.distances(host, entries, ways_out);
         let route = |node: usize| {
+            if self.nodes[node].host.is_some() {
+                return Vec::new();
+            }
             let (distances, entry) = if exact[node] == u32::MAX {
                 (&any, None)
             } else {
@@ -180,12 +195,14 @@ mod tests {
     #[test]
     fn routes_lead_to_the_interface_or_else_to_the_host() {
         let graph = graph();
-        let ways_out: Vec<_> = (0..5).map(|n| graph.ways_out(n)).collect();
+        let ways_out = graph.all_ways_out();
+        assert!((0..5).all(|n| ways_out[n] == graph.ways_out(n)));
         let to_first = graph.routes_to(1, Port::new(1, 0), &ways_out);
         assert_eq!(to_first[3], [4], "x has the link to that interface");
         assert_eq!(to_first[4], [6], "y reaches the host only by the other one");
         let to_c = graph.routes_to(2, Port::new(2, 0), &ways_out);
         assert_eq!(to_c[3], [] as [usize; 0], "hosts do not forward");
-        assert_eq!(to_c[0], [2]);
+        assert_eq!(to_c[4], [8]);
+        assert_eq!(to_c[0], [] as [usize; 0], "nor have tables");
     }
 }

@@ -67,7 +67,7 @@ type Fan = SmallVec<[u32; 4]>;
 #[derive(Debug)]
 pub(crate) struct Network {
     channels: Vec<Channel>,
-    /// By node, then by port: where the ways that lead there stand in `fans`. Ports are counted
+    /// By node, of switches, then by port: where the ways that lead there stand in `fans`. Ports are counted
     /// host by host.
     routes: Vec<Vec<u32>>,
     /// Sets of ways; a node has few, and they are looked up for each packet.
@@ -82,7 +82,7 @@ pub(crate) struct Network {
 impl Network {
     /// Builds what `graph` describes. `hosts` are the nodes that are hosts, by number of the host.
     pub(crate) fn new(graph: &Graph, hosts: &[usize], rng: &mut Rng) -> Self {
-        let ways_out: Vec<Vec<Way>> = (0..graph.nodes.len()).map(|n| graph.ways_out(n)).collect();
+        let ways_out = graph.all_ways_out();
         let channel = |way: Way, rng: &mut Rng| {
             let edge = &graph.edges[way / 2];
             let config = edge.ways[way % 2].clone();
@@ -107,7 +107,8 @@ impl Network {
             for (iface, _) in (0u8..).zip(&ways_out[host]) {
                 ports += 1;
                 let table = graph.routes_to(host, Port::new(number, iface), &ways_out);
-                for (node, ways) in table.into_iter().enumerate() {
+                let switches = (0..).zip(table).filter(|&(n, _)| graph.nodes[n].host.is_none());
+                for (node, ways) in switches {
                     let ways = ways.into_iter().filter_map(|w| u32::try_from(w).ok());
                     let fan: Fan = ways.collect();
                     let place = *known.entry(fan.clone()).or_insert_with(|| {

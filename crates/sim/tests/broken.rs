@@ -71,7 +71,7 @@ fn the_file_without_a_mistake_is_run() {
 }
 
 /// What is changed, into what, and the answer.
-const MISTAKES: [(&str, &str, &str); 32] = [
+const MISTAKES: [(&str, &str, &str); 40] = [
     // It cannot be read at all.
     ("rate = \"10Mbps\"", "rate = \"10Mbps", "x.toml:12: rate: "),
     ("[link.b]", "[link.a]", "x.toml:16: "),
@@ -104,7 +104,27 @@ const MISTAKES: [(&str, &str, &str); 32] = [
     ("queue = \"1bdp\"", "trace = \"t\"", "x.toml:14: link.a.trace: expected either `rate` or"),
     ("from = \"1.7s\"", "from = \"3s\"", "x.toml:6: phase.late: expected `from` before"),
     ("warmup = \"1s\"", "warmup = \"9s\"", "x.toml:3: warmup: expected a time before the end"),
+    ("[case.both]", "[case.both]\nduration = \"1s\"", "which is `duration` (in the case \"both\")"),
+    ("[case.both]", "[case.both]\nwarmup = \"4s\"", "x.toml:46: case.both.warmup: expected a time"),
+    ("[case.both]", "[case.both]\nphase.late.to = \"4s\"", "x.toml:46: case.both.phase.late: exp"),
+    ("duration = \"3s\"", "duration = \"9000000000s\"", "x.toml:2: duration: expected at most 10"),
+    ("seeds = [1, 2]", "sample = \"1ns\"", "x.toml:4: sample: expected a longer time: 3000000000"),
+    (
+        "[link.a]",
+        "[stack]\nsubflows-per-pair = 4000000000\n[link.a]",
+        "x.toml:11: stack.subflows-per-pair: expected 1 to 1024",
+    ),
     // What does not fit together.
+    (
+        "[flow.mp]\nfrom = \"client\"",
+        "[link.c]\nends = [\"x\", \"y\"]\n[flow.mp]\nfrom = \"x\"",
+        "x.toml:23: flow.mp: no way leads from \"x\" to \"server\"",
+    ),
+    (
+        "rate = \"10Mbps\"\ndelay = \"10ms\"",
+        "",
+        "x.toml:20: flow.mp: expected a `rate`, or a `delay` of 1us at least, on each way from",
+    ),
     ("to = \"server\"", "to = \"srv\"", "x.toml:23: flow.mp.to: no link ends at a node"),
     ("to = \"server\"", "to = \"client\"", "x.toml:23: flow.mp.to: expected another node than"),
     ("link = \"b\"", "link = \"c\"", "x.toml:42: event.1.link: no link is called \"c\"; there are"),
@@ -134,10 +154,15 @@ fn each_mistake_is_answered_with_its_place_and_what_was_expected() {
 fn workloads_and_networks_that_would_never_end_are_refused() {
     let requests = "requests]\nrequest = \"300B\"\nresponse = \"20KB\"\ngap = \"1s\"";
     for (workload, message) in [
-        ("on-off]\non = \"0s\"\noff = \"1s\"", "workload.on-off.on: expected a time above 0"),
-        ("arrivals]\ngap = \"0s\"\nbytes = \"1KB\"", "arrivals.gap: expected a time above 0"),
+        ("on-off]\non = \"0s\"\noff = \"1s\"", "workload.on-off.on: expected at least 10us"),
+        ("arrivals]\ngap = \"1ns\"\nbytes = \"1KB\"", "arrivals.gap: expected at least 10us"),
+        ("cbr]\nrate = \"9Gbps\"\nbytes = \"1B\"", "cbr.rate: expected no more than a packet"),
         ("cbr]\nrate = \"none\"", "flow.web.workload.cbr.rate: expected a rate"),
         ("page]\nobjects = 0\nbytes = \"1KB\"\nconnections = 1", "objects: expected at least 1"),
+        (
+            "page]\nobjects = 99999999\nbytes = \"1KB\"\nconnections = 99999999",
+            "page.connections: expected 1 to 65536",
+        ),
         ("stream]\nrate = \"1Mbps\"", "unknown variant `stream`, expected one of"),
     ] {
         let text = GOOD.replace(requests, workload);
@@ -145,7 +170,10 @@ fn workloads_and_networks_that_would_never_end_are_refused() {
         assert!(error.contains(message), "{error}\ninstead of\n{message}");
     }
     for (topology, message) in [
-        ("bcube]\nports = 1000\nlevels = 9", "topology.bcube.levels: expected 1 to 65536 hosts"),
+        ("bcube]\nports = 1000\nlevels = 9", "topology.bcube.levels: expected 1 to 16384 hosts"),
+        ("bcube]\nports = 4\nlevels = 0", "topology.bcube.levels: expected 1 to 16384 hosts"),
+        ("bcube]\nports = 2\nlevels = 14", "topology: expected fewer nodes: 131072 switches"),
+        ("dumbbell]\npairs = 4000000000\nlink = {}", "dumbbell.pairs: expected 1 to 16384 hosts"),
         ("fat-tree]\nk = 3", "topology.fat-tree.k: expected an even number"),
         ("torus]\nlinks = 2", "topology.torus.links: expected at least 3"),
         ("ring]\nlinks = 2", "unknown variant `ring`, expected one of `dumbbell`"),
@@ -156,6 +184,17 @@ fn workloads_and_networks_that_would_never_end_are_refused() {
         let error = answer(&text, Path::new(".")).expect(message).to_string();
         assert!(error.contains(message), "{error}\ninstead of\n{message}");
     }
+}
+
+#[test]
+fn a_host_with_more_links_than_addresses_is_refused() {
+    let mut text = GOOD.to_owned();
+    for i in 0..254 {
+        text += &format!("[link.x{i:03}]\nends = [\"client\", \"x{i}\"]\nrate = \"1Mbps\"\n");
+    }
+    let error = answer(&text, Path::new(".")).expect("256 links").to_string();
+    let expected = "link.x253: expected at most 255 links at the host \"client\"";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 /// A folder that goes at the end.

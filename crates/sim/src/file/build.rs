@@ -9,8 +9,9 @@ use manypath_mptcp::ConnectionMode;
 use manypath_tcp::EcnMode;
 
 use super::error::Wrong;
+use super::reach;
+use super::sane::cbr_packet;
 use super::schema::{Document, Event, Flow, Pattern, Stack, Workload as Spec};
-use super::units::PACKET;
 use crate::{Change, FlowConfig, Graph, HostConfig, LinkConfig, Loss, Plan, Scheduled, Workload};
 
 /// Draws of the plan itself use a sequence of their own.
@@ -31,6 +32,8 @@ impl Document {
         for (name, flow) in &self.flow {
             flow.add(name, &graph, &mut rng, &mut flows)?;
         }
+        reach::check(&graph, &flows)?;
+        self.check_series(&graph, &flows)?;
         let events = self.event.iter().enumerate();
         let events = events.map(|(i, event)| event.scheduled(&graph, &format!("event.{i}")));
         let changes = events.collect::<Result<Vec<_>, _>>()?;
@@ -237,8 +240,7 @@ impl Flow {
                 count: *count,
             },
             Some(Spec::Cbr { rate, bytes }) => {
-                let bytes = bytes.map_or(PACKET, |size| size.0.clamp(1, PACKET));
-                let rate = rate.0.unwrap_or_default();
+                let (rate, bytes) = (rate.0.unwrap_or_default(), cbr_packet(*bytes));
                 Workload::Cbr { rate, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) }
             }
             Some(Spec::Page { objects, bytes, connections }) => {

@@ -9,6 +9,7 @@ mod error;
 mod expression;
 mod links;
 mod measure;
+mod reach;
 mod run;
 mod sane;
 mod schema;
@@ -169,15 +170,17 @@ impl Experiment {
                 }
             }
         }
-        let warmup = self.base.warmup.map_or(Duration::ZERO, |t| t.0);
-        if warmup >= self.base.duration.0 {
-            return Err(wrong("warmup", "expected a time before the end, which is `duration`"));
-        }
-        for (name, phase) in &self.base.phase {
-            if phase.from.0 >= phase.to.0 || phase.to.0 > self.base.duration.0 {
-                let said = "expected `from` before `to`, and `to` not after `duration`";
-                return Err(wrong(&format!("phase.{name}"), said));
-            }
+        for (name, document) in &self.cases {
+            let named = self.base.case.contains_key(name).then_some(name.as_str());
+            let of_case = |Wrong { key, message }| Wrong {
+                key,
+                message: named.map_or_else(
+                    || message.clone(),
+                    |case| format!("{message} (in the case {case:?})"),
+                ),
+            };
+            let times = document.check_times().map_err(of_case);
+            times.map_err(|wrong| FileError::of_wrong(&self.file, &self.text, named, wrong))?;
         }
         Ok(())
     }

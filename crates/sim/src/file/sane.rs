@@ -3,12 +3,31 @@
 use std::time::Duration;
 
 use super::error::Wrong;
-use super::schema::{Aqm, Document, Flow, Topology, Way, Workload};
-use super::units::Time;
+use super::schema::{Aqm, Document, Flow, Stack, Topology, Way, Workload};
+use super::units::{PACKET, Size, Speed, Time};
+use crate::{FlowConfig, Graph};
 
-/// Hosts of a network by its kind, flows of a group, and subflows, at most: beyond that a slip of
-/// the pen is likelier than a wish.
+/// Flows of a group and connections of a page, at most: beyond that a slip of the pen is likelier
+/// than a wish.
 const MANY: u64 = 65_536;
+/// Hosts of a network by its kind, at most: ways to each are looked for before anything runs.
+const MANY_HOSTS: u64 = 16_384;
+/// Subflows between two addresses, at most.
+const MANY_SUBFLOWS: u32 = 1_024;
+/// The longest run.
+const LONG: Duration = Duration::from_secs(1_000_000);
+/// The shortest mean time between connections, or of a period of an on/off source.
+const SHORT: Duration = Duration::from_micros(10);
+/// The shortest time between two packets of a constant rate.
+const SHORT_GAP: Duration = Duration::from_nanos(100);
+
+/// Numbers taken down in a series, at most.
+const MANY_NUMBERS: u128 = 10_000_000;
+
+/// Bytes of a packet of a constant rate, where the file says `bytes`.
+pub(super) fn cbr_packet(bytes: Option<Size>) -> u64 {
+    bytes.map_or(PACKET, |size| size.0.clamp(1, PACKET))
+}
 
 impl Document {
     /// What makes no sense, if anything.
@@ -19,6 +38,10 @@ impl Document {
         }
         if self.sample.is_some_and(|t| t.0.is_zero()) {
             return wrong("sample", "expected a time above 0");
+        }
+        self.stack.check_sense("stack")?;
+        for (name, host) in &self.host {
+            host.stack.check_sense(&format!("host.{name}.stack"))?;
         }
         if let Some(topology) = &self.topology {
             topology.check_sense()?;
@@ -37,8 +60,51 @@ impl Document {
         Ok(())
     }
 
+    /// Whether the run, its warm-up and its phases end one after the other, and soon enough.
+    pub(super) fn check_times(&self) -> Result<(), Wrong> {
+        if self.duration.0 > LONG {
+            let said = format!("expected at most {}s", LONG.as_secs());
+            return Err(Wrong::new("duration", said));
+        }
+        if self.warmup.is_some_and(|warmup| warmup.0 >= self.duration.0) {
+            let said = "expected a time before the end, which is `duration`";
+            return Err(Wrong::new("warmup", said));
+        }
+        for (name, phase) in &self.phase {
+            if phase.from.0 >= phase.to.0 || phase.to.0 > self.duration.0 {
+                let said = "expected `from` before `to`, and `to` not after `duration`";
+                return Err(Wrong::new(format!("phase.{name}"), said));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is taken down on the way has room in memory.
+    pub(super) fn check_series(&self, graph: &Graph, flows: &[FlowConfig]) -> Result<(), Wrong> {
+        let Some(Time(step)) = self.sample else { return Ok(()) };
+        let moments = self.duration.0.as_nanos() / step.as_nanos().max(1);
+        let each = flows.len() + 2 * graph.edges.len();
+        let numbers = moments.saturating_mul(u128::try_from(each).unwrap_or(u128::MAX));
+        if numbers > MANY_NUMBERS {
+            let said =
+                format!("expected a longer time: {moments} moments of {each} flows and links");
+            return Err(Wrong::new("sample", said));
+        }
+        Ok(())
+    }
+
     fn has_ipv6(&self, host: &str) -> bool {
         self.host.get(host).is_some_and(|host| host.ipv6)
+    }
+}
+
+impl Stack {
+    fn check_sense(&self, key: &str) -> Result<(), Wrong> {
+        if self.subflows_per_pair.is_some_and(|n| n == 0 || n > MANY_SUBFLOWS) {
+            let said = format!("expected 1 to {MANY_SUBFLOWS}");
+            return Err(Wrong::new(format!("{key}.subflows-per-pair"), said));
+        }
+        Ok(())
     }
 }
 
@@ -48,14 +114,15 @@ impl Topology {
             Self::Dumbbell { pairs, .. } => ("pairs", u64::from(*pairs) * 2),
             Self::Torus { links, .. } => ("links", u64::from(*links) * 2),
             Self::FatTree { k, .. } => ("k", u64::from(*k).saturating_pow(3) / 4),
+            Self::Bcube { levels: 0, .. } => ("levels", 0),
             Self::Bcube { ports, levels, .. } => {
                 ("levels", u64::from(*ports).saturating_pow(*levels))
             }
             Self::DualHomed { clients, .. } => ("clients", (*clients).into()),
         };
         let kind = self.kind();
-        if hosts == 0 || hosts > MANY {
-            let said = format!("expected 1 to {MANY} hosts, and this makes {hosts}");
+        if hosts == 0 || hosts > MANY_HOSTS {
+            let said = format!("expected 1 to {MANY_HOSTS} hosts, and this makes {hosts}");
             return Err(Wrong::new(format!("topology.{kind}.{key}"), said));
         }
         self.parts().0.check_sense(&format!("topology.{kind}.link"))
@@ -107,19 +174,26 @@ impl Flow {
 impl Workload {
     /// Which part makes no sense, and what was expected.
     fn nonsense(&self) -> Option<(&'static str, &'static str)> {
-        const TIME: &str = "expected a time above 0";
+        const TIME: &str = "expected at least 10us";
         const COUNT: &str = "expected at least 1";
-        let zero = |time: &Time| time.0 == Duration::ZERO;
+        let short = |time: &Time| time.0 < SHORT;
         match self {
-            Self::OnOff { on, .. } if zero(on) => Some(("on-off.on", TIME)),
-            Self::OnOff { off, .. } if zero(off) => Some(("on-off.off", TIME)),
+            Self::OnOff { on, .. } if short(on) => Some(("on-off.on", TIME)),
+            Self::OnOff { off, .. } if short(off) => Some(("on-off.off", TIME)),
             Self::Cbr { rate, .. } if rate.0.is_none() => {
                 Some(("cbr.rate", "expected a rate such as \"12Mbps\": there is no end to `none`"))
             }
+            Self::Cbr { rate: Speed(Some(rate)), bytes }
+                if rate.time_for(cbr_packet(*bytes)) < SHORT_GAP =>
+            {
+                Some(("cbr.rate", "expected no more than a packet in 100 ns"))
+            }
             Self::Page { objects: 0, .. } => Some(("page.objects", COUNT)),
             Self::Page { bytes, .. } if bytes.0.is_empty() => Some(("page.bytes", COUNT)),
-            Self::Page { connections: 0, .. } => Some(("page.connections", COUNT)),
-            Self::Arrivals { gap, .. } if zero(gap) => Some(("arrivals.gap", TIME)),
+            Self::Page { connections, .. } if *connections == 0 || *connections > MANY => {
+                Some(("page.connections", "expected 1 to 65536"))
+            }
+            Self::Arrivals { gap, .. } if short(gap) => Some(("arrivals.gap", TIME)),
             Self::Bulk { .. }
             | Self::OnOff { .. }
             | Self::Requests { .. }
