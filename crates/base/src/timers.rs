@@ -4,48 +4,65 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::Instant;
 
-/// One deadline for each key. Setting and expiring cost the logarithm of the number of keys.
+/// One deadline for each key. Setting and expiring cost the logarithm of the number of keys; a queue
+/// of one costs nearly nothing.
+///
+/// **Invariant**: what is in `later` comes after `first`.
 #[derive(Clone, Debug)]
 pub struct TimerQueue<K> {
-    by_time: BTreeSet<(Instant, K)>,
+    first: Option<(Instant, K)>,
+    later: BTreeSet<(Instant, K)>,
     by_key: BTreeMap<K, Instant>,
 }
 
 impl<K> Default for TimerQueue<K> {
     fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+        Self { first: None, later: BTreeSet::new(), by_key: BTreeMap::new() }
     }
 }
 
 impl<K: Copy + Ord> TimerQueue<K> {
     /// Sets, moves or (with `None`) clears the deadline of `key`.
     pub fn set(&mut self, key: K, at: Option<Instant>) {
-        if self.by_key.get(&key).copied() == at {
+        let known = self.by_key.get_mut(&key);
+        if known.as_deref().copied() == at {
             return;
         }
-        let old = match at {
-            Some(at) => self.by_key.insert(key, at),
-            None => self.by_key.remove(&key),
+        let old = match (known, at) {
+            (Some(known), Some(at)) => Some(core::mem::replace(known, at)),
+            (None, Some(at)) => self.by_key.insert(key, at),
+            (_, None) => self.by_key.remove(&key),
         };
-        // In this order a queue of one never becomes empty, and keeps its memory.
-        if let Some(at) = at {
-            self.by_time.insert((at, key));
+        // In this order what is filled never becomes empty between, and keeps its memory.
+        let was_first = old.is_some_and(|old| self.first == Some((old, key)));
+        match at.map(|at| (at, key)) {
+            Some(new) if was_first && self.later.first().is_none_or(|next| new < *next) => {
+                self.first = Some(new);
+                return;
+            }
+            Some(new) if !was_first && self.first.is_none_or(|first| new < first) => {
+                self.later.extend(self.first.replace(new));
+            }
+            Some(new) => drop(self.later.insert(new)),
+            None => {}
         }
-        if let Some(old) = old {
-            self.by_time.remove(&(old, key));
+        if was_first {
+            self.first = self.later.pop_first();
+        } else if let Some(old) = old {
+            self.later.remove(&(old, key));
         }
     }
 
     /// The soonest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.by_time.first().map(|&(at, _)| at)
+        self.first.map(|(at, _)| at)
     }
 
     /// Takes out one key whose deadline has come, soonest first.
     pub fn pop_expired(&mut self, now: Instant) -> Option<K> {
-        let &(at, key) = self.by_time.first().filter(|&&(at, _)| at <= now)?;
-        self.by_time.remove(&(at, key));
+        let (_, key) = self.first.filter(|&(at, _)| at <= now)?;
+        self.first = self.later.pop_first();
         self.by_key.remove(&key);
         Some(key)
     }

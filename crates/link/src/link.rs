@@ -334,6 +334,9 @@ impl<T: Carried> Link<T> {
     }
 
     fn enter_wire(&mut self, packet: OnWire<T>) {
+        if self.wire.back().is_none_or(|last| last.at <= packet.at) {
+            return self.wire.push_back(packet);
+        }
         let behind = self.wire.iter().rev().take_while(|w| w.at > packet.at).count();
         self.wire.insert(self.wire.len() - behind, packet);
     }

@@ -4,7 +4,7 @@
 //! description and seed give the same deliveries, at the same nanoseconds, on every machine.
 //! **Leaves out** what applications do: `traffic`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -81,7 +81,8 @@ pub struct World {
     pub(crate) pattern: Pattern,
     changes: Vec<Scheduled>,
     arrived: Vec<Arrival>,
-    inbox: VecDeque<Arrival>,
+    /// Room for what is handed out while more arrives.
+    inbox: Vec<Arrival>,
     carriage: Carriage,
     handled: u64,
 }
@@ -98,9 +99,10 @@ impl World {
         let nodes = (0..graph.nodes.len()).filter(|&n| graph.nodes[n].host.is_some());
         let nodes: Vec<usize> = nodes.collect();
         let network = Network::new(graph, &nodes, &mut rng);
-        let host = |(number, &node): (u32, &usize), rng: &mut Rng| {
+        let mut ways_out = graph.all_ways_out();
+        let mut host = |(number, &node): (u32, &usize), rng: &mut Rng| {
             let config = graph.nodes[node].host.clone().unwrap_or_default();
-            Host::new(START, number, &config, graph.ways_out(node), rng.fork())
+            Host::new(START, number, &config, std::mem::take(&mut ways_out[node]), rng.fork())
         };
         let hosts = (0u32..).zip(&nodes).map(|h| host(h, &mut rng)).collect();
         let mut world = Self {
@@ -114,7 +116,7 @@ impl World {
             pattern: Pattern::new(),
             changes: changes.clone(),
             arrived: Vec::new(),
-            inbox: VecDeque::new(),
+            inbox: Vec::new(),
             carriage: Carriage::default(),
             handled: 0,
         };
@@ -175,10 +177,13 @@ impl World {
 
     /// Hands out what has reached hosts, until nothing more does at this moment.
     fn deliver(&mut self) {
-        self.inbox.extend(self.arrived.drain(..));
-        while let Some(Arrival { way, frame }) = self.inbox.pop_front() {
-            self.receive(way, frame);
-            self.inbox.extend(self.arrived.drain(..));
+        while !self.arrived.is_empty() {
+            let mut inbox = std::mem::take(&mut self.inbox);
+            std::mem::swap(&mut inbox, &mut self.arrived);
+            for Arrival { way, frame } in inbox.drain(..) {
+                self.receive(way, frame);
+            }
+            self.inbox = inbox;
         }
     }
 
