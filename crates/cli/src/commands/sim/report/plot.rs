@@ -11,7 +11,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 12.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = 40.0;
 
 /// A plot of lines over one axis.
@@ -120,7 +120,7 @@ impl Plot<'_> {
             label(&mut out, "end", [LEFT - 6.0, at + 4.0], &short(tick));
         }
         label(&mut out, "middle", [(LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 6.0], self.x_label);
-        label(&mut out, "start", [4.0, TOP - 1.0], self.y_label);
+        label(&mut out, "start", [4.0, TOP - 12.0], self.y_label);
         for (number, line) in self.lines.iter().enumerate() {
             self.band(&mut out, number, line, (&x, &y));
             self.curve(&mut out, number, line, (&x, &y));
