@@ -89,7 +89,7 @@ impl Handle {
         chunks: &mut VecDeque<Bytes>,
         want: usize,
     ) -> Poll<io::Result<Fetched>> {
-        self.hold.with(|state, now| {
+        self.hold.read(|state, now| {
             let mut got = 0;
             while got < want {
                 match state.endpoint.read(now, self.id) {

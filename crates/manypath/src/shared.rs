@@ -3,7 +3,8 @@
 //! **Owns** the only way to touch the endpoint: [`Core::with`] locks, reads the clock, lets one
 //! thing be done, drains packets and events dry in the caller's own thread, and wakes the driver
 //! only where a deadline moved before the moment it wakes by itself. Where the driver is awake and
-//! waits for the lock, draining is left to it: two that send by turns would wait for each other. **Invariants**: wakers run
+//! waits for the lock, draining is left to it: two that send by turns would wait for each other. Where
+//! it lets the application go first ([`Core::take_in`]), what is to be sent waits for what that says. **Invariants**: wakers run
 //! after the lock is released; a panic under the lock stops the endpoint for good, because its
 //! state may be half changed. **Leaves out** waiting (`driver`).
 
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) resting: Vec<Waker>,
     wakes: Wakes,
     driver: Driver,
+    /// Tasks were woken that may have something to say; the driver sends after their turn.
+    awaits_application: bool,
     /// No application holds the endpoint or anything of it: the driver ends with the last
     /// connection.
     pub(crate) orphaned: bool,
@@ -107,6 +110,7 @@ impl Core {
             resting: Vec::new(),
             wakes: Wakes::new(),
             driver: Driver::Runs,
+            awaits_application: false,
             orphaned: false,
             broken: false,
         };
@@ -116,7 +120,15 @@ impl Core {
     /// Does one thing to the endpoint, and what follows from it: packets leave in this thread, as
     /// a system call would send them, unless the driver is about to send them.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> Result<R, Stopped> {
-        let mut state = self.enter()?;
+        let state = self.enter()?;
+        self.finish(state, f)
+    }
+
+    fn finish<R>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        f: impl FnOnce(&mut State, Instant) -> R,
+    ) -> Result<R, Stopped> {
         let now = self.clock.now();
         let result = f(&mut state, now);
         let driver_comes = self.driver_comes.load(Ordering::Relaxed);
@@ -131,12 +143,41 @@ impl Core {
         Ok(result)
     }
 
+    /// As [`Core::with`], by one who reads: acknowledgments of what it reads wait for what the
+    /// application says next, where the driver gave it a turn for that.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> Result<R, Stopped> {
+        let mut state = self.enter()?;
+        if state.awaits_application {
+            let result = f(&mut state, self.clock.now());
+            self.leave(state, false);
+            return Ok(result);
+        }
+        self.finish(state, f)
+    }
+
     /// Looks at the state, or changes what no packet follows from.
     pub(crate) fn peek<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R, Stopped> {
         let mut state = self.enter()?;
         let result = f(&mut state);
         self.leave(state, false);
         Ok(result)
+    }
+
+    /// The first half of [`Core::drive`], for a driver that can let the application have its turn
+    /// before it sends. Returns whether somebody was woken for whom that is worth while.
+    pub(crate) fn take_in<R>(
+        &self,
+        f: impl FnOnce(&mut State, Instant) -> R,
+    ) -> Result<(R, bool), Stopped> {
+        let mut state = self.enter()?;
+        self.driver_comes.store(false, Ordering::Relaxed);
+        state.driver = Driver::Runs;
+        let result = f(&mut state, self.clock.now());
+        state.tell();
+        state.awaits_application = !state.wakes.is_empty();
+        let waits = state.awaits_application;
+        self.leave(state, true);
+        Ok((result, waits))
     }
 
     /// As [`Core::with`], by the driver: it says how long it will sleep now.
@@ -149,6 +190,7 @@ impl Core {
         self.driver_comes.store(false, Ordering::Relaxed);
         let now = self.clock.now();
         state.driver = Driver::Runs;
+        state.awaits_application = false;
         let result = f(&mut state, now);
         state.drain(now);
         let until = sleep(&result, state.endpoint.poll_timeout());
@@ -222,6 +264,11 @@ impl State {
         while let Some(mptcp::Transmit { iface, datagram }) = self.endpoint.poll_transmit(now) {
             self.devices.send(iface, &datagram, now);
         }
+        self.tell();
+    }
+
+    /// Tells what is to be told.
+    fn tell(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             self.on_event(event);
         }
@@ -326,19 +373,26 @@ mod tests {
     use manypath_base::Rng;
     use manypath_device::{Device, Offload, memory};
 
-    #[test]
-    fn packets_are_left_to_a_driver_that_is_awake() {
-        let (near, mut far) = memory::pair(1400, Offload::FULL).expect("descriptors are left");
+    /// An endpoint with a path, and what stands at the other end of its device.
+    fn core() -> (Core, memory::MemoryPort) {
+        let (near, far) = memory::pair(1400, Offload::FULL).expect("descriptors are left");
         let endpoint = mptcp::Endpoint::new(mptcp::EndpointConfig::default(), Rng::seeded(1));
         let (_, alarm) = Alarm::of_task();
         let core = Core::new(endpoint, Devices::new(None), Clock::start(), alarm);
         let paths = vec![Path::new("0", [10, 0, 0, 1].into())];
         let added = core.with(|state, now| add_device(state, now, Box::new(near), paths));
         added.expect("nobody panicked").expect("there is a path");
-        let connect = |state: &mut State, now| {
-            let to = ([10, 0, 0, 2], 80).into();
-            state.endpoint.connect(now, to, &ConnectOptions::default()).expect("begins");
-        };
+        (core, far)
+    }
+
+    fn connect(state: &mut State, now: Instant) {
+        let to = ([10, 0, 0, 2], 80).into();
+        state.endpoint.connect(now, to, &ConnectOptions::default()).expect("begins");
+    }
+
+    #[test]
+    fn packets_are_left_to_a_driver_that_is_awake() {
+        let (core, mut far) = core();
         let mut sent = || far.recv(&mut Vec::new(), 9).expect("works");
 
         core.with(connect).expect("nobody panicked");
@@ -350,5 +404,27 @@ mod tests {
         assert_eq!(sent(), 1, "by the driver");
         core.with(connect).expect("nobody panicked");
         assert_eq!(sent(), 1, "the driver sleeps again");
+    }
+
+    #[test]
+    fn what_is_to_be_sent_waits_for_those_who_were_woken() {
+        let (core, mut far) = core();
+        let mut sent = || far.recv(&mut Vec::new(), 9).expect("works");
+        let wake = |state: &mut State, now| {
+            state.wakes.push(Waker::noop().clone());
+            connect(state, now);
+        };
+
+        assert_eq!(core.take_in(wake).expect("nobody panicked"), ((), true));
+        core.read(|_, _| ()).expect("nobody panicked");
+        assert_eq!(sent(), 0, "a reader may have something to say");
+        core.drive(|_, _| (), |(), until| until).expect("nobody panicked");
+        assert_eq!(sent(), 1);
+        core.read(connect).expect("nobody panicked");
+        assert_eq!(sent(), 1, "the turn is over");
+        core.take_in(wake).expect("nobody panicked");
+        core.with(|_, _| ()).expect("nobody panicked");
+        assert_eq!(sent(), 1, "somebody has spoken");
+        assert_eq!(core.take_in(|_, _| ()).expect("nobody panicked"), ((), false));
     }
 }

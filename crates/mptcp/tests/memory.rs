@@ -1,4 +1,4 @@
-//! What a connection keeps of the heap while it does nothing. An allocator that counts is of the
+//! What a connection keeps of the heap while it does nothing, and in TIME-WAIT. An allocator that counts is of the
 //! whole process, so that this file has one test.
 
 mod common;
@@ -19,6 +19,8 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const CONNECTIONS: u32 = 200;
 /// Bytes that each may take, by its number of subflows.
 const MOST: [(usize, usize); 2] = [(1, 3_400), (2, 5_500)];
+/// Bytes that each subflow in TIME-WAIT may take, with tables that had place for connections.
+const MOST_WAITING: usize = 450;
 
 fn in_use() -> usize {
     let stats = HEAP.stats();
@@ -30,6 +32,7 @@ struct Pair {
     now: Instant,
     hosts: [Endpoint; 2],
     conns: Vec<ConnId>,
+    accepted: Vec<ConnId>,
 }
 
 impl Pair {
@@ -44,7 +47,7 @@ impl Pair {
             }
             endpoint
         };
-        Self { now, hosts: [host(1, wires), host(2, 2)], conns: vec![] }
+        Self { now, hosts: [host(1, wires), host(2, 2)], conns: vec![], accepted: vec![] }
     }
 
     /// Opens the connections, and sends a byte each way on every one.
@@ -67,7 +70,16 @@ impl Pair {
             self.run(3);
             assert_eq!(self.hosts[0].read(self.now, id), Ok(Some(Bytes::from_static(b"!"))));
             self.conns.push(id);
+            self.accepted.push(there);
         }
+    }
+
+    /// The first host closes and lets go of all, then the second.
+    fn close(&mut self) {
+        for (host, conns) in self.hosts.iter_mut().zip([&self.conns, &self.accepted]) {
+            conns.iter().for_each(|&id| host.release(self.now, id));
+        }
+        self.run(1_000);
     }
 
     /// Milliseconds pass; every packet takes one.
@@ -91,7 +103,12 @@ impl Pair {
 }
 
 #[test]
-fn an_idle_connection_keeps_little() {
+fn a_connection_keeps_little() {
+    idle();
+    waiting();
+}
+
+fn idle() {
     for (subflows, most) in MOST {
         let mut pair = Pair::new(subflows);
         pair.talk();
@@ -105,5 +122,19 @@ fn an_idle_connection_keeps_little() {
             let each = (before - in_use()) / CONNECTIONS as usize;
             assert!(each <= most, "{subflows} subflows, side {side}: {each} bytes");
         }
+    }
+}
+
+fn waiting() {
+    for (subflows, _) in MOST {
+        let mut pair = Pair::new(subflows);
+        pair.talk();
+        pair.close();
+        let [host, _] = pair.hosts;
+        assert_eq!(host.len(), subflows * CONNECTIONS as usize);
+        let (before, waits) = (in_use(), host.len());
+        drop(host);
+        let each = (before - in_use()) / waits;
+        assert!(each <= MOST_WAITING, "{subflows} subflows: {each} bytes");
     }
 }

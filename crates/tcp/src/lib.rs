@@ -58,4 +58,5 @@ pub use resume::SynOffer;
 pub use send_buffer::SendBuffer;
 pub use several::{Barred, SinglePath};
 pub use state::State;
+pub use time_wait::{Echo, TimeWait};
 pub use user_timeout::UserTimeoutLimits;

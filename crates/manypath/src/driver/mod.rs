@@ -81,6 +81,22 @@ impl Rounds {
         core.drive(|state, now| self.serve(state, now, read_at), Round::sleep)
     }
 
+    /// One round of a driver that is a task: where somebody was woken, the others of the runtime have
+    /// their turn before it sends, so that what they say takes acknowledgments along.
+    async fn round_by_turns(&mut self, core: &Core) -> Result<(Round, Option<Instant>), Stopped> {
+        core.note_driver_awake();
+        let read_at = core.clock().now();
+        for source in &mut self.sources {
+            source.fetch();
+        }
+        let (round, woke) = core.take_in(|state, now| self.serve(state, now, read_at))?;
+        if woke {
+            task::yield_now().await;
+        }
+        let (round, until) = core.drive(|_, _| round, Round::sleep)?;
+        Ok((round, until))
+    }
+
     /// Takes in what was read, from `read_at` on, and acts on the deadlines that had passed by then.
     fn serve(&mut self, state: &mut State, now: Instant, read_at: Instant) -> Round {
         let (mut active, mut more) = (false, false);

@@ -50,7 +50,7 @@ async fn run(
     let (mut rounds, mut readiness) = (Rounds::default(), Readiness::default());
     let mut busy_until = Instant::ZERO;
     loop {
-        let (round, until) = rounds.round(core)?;
+        let (round, until) = rounds.round_by_turns(core).await?;
         if round.over {
             return Ok(());
         }
@@ -105,7 +105,7 @@ fn fetch(sources: &mut [Source]) -> bool {
 }
 
 /// Lets the tasks that were woken run; the runtime's own would ask the system for events first.
-async fn yield_now() {
+pub(super) async fn yield_now() {
     let mut yielded = false;
     future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use alloc::vec::Vec;
 
 use manypath_base::{Instant, SeqNum, SubflowId, usize64};
-use manypath_tcp::State;
+use manypath_tcp::TimeWait;
 use manypath_wire::{MpTcpRst, ResetReason, Segment};
 
 use super::Connection;
@@ -61,17 +61,18 @@ impl Connection {
     /// Whether `syn` may take the 4-tuple of a subflow: it waits in TIME-WAIT for old segments,
     /// which this is not, and the connection does not need it.
     pub(crate) fn gives_way(&self, id: SubflowId, syn: &Segment) -> bool {
-        let waits = |s: &Subflow| matches!(s.flow.state(), State::TimeWait { .. });
-        let found = self.subflows.iter().find(|s| s.id == id).filter(|s| waits(s));
-        self.ended.is_some() && found.is_some_and(|s| s.flow.may_be_replaced(syn))
+        self.unneeded_wait(id).is_some_and(|wait| wait.may_be_replaced(syn))
     }
 
     /// Whether a connection that this side opens may take the 4-tuple of a subflow, and the sequence
     /// number that it has to begin with at least.
     pub(crate) fn reopens_from(&self, now: Instant, id: SubflowId) -> Option<SeqNum> {
-        let flow =
-            &self.subflows.iter().find(|s| s.id == id).filter(|_| self.ended.is_some())?.flow;
-        flow.reopens_from(now)
+        self.unneeded_wait(id)?.reopens_from(now)
+    }
+
+    fn unneeded_wait(&self, id: SubflowId) -> Option<TimeWait> {
+        let subflow = self.subflows.iter().find(|s| s.id == id).filter(|_| self.ended.is_some());
+        subflow?.flow.time_wait()
     }
 
     /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it

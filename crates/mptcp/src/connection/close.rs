@@ -3,8 +3,9 @@
 
 use core::time::Duration;
 
-use manypath_base::Instant;
-use manypath_tcp::State;
+use manypath_base::{Instant, SubflowId};
+use manypath_tcp::{State, TimeWait};
+use manypath_wire::DssNumber;
 
 use super::{Connection, Mode, Subflow};
 use crate::{ConnectionError, Event, FallbackReason};
@@ -68,6 +69,20 @@ impl Connection {
     pub(crate) fn is_at_rest(&self) -> bool {
         let rests = |s: &Subflow| matches!(s.flow.state(), State::TimeWait { .. } | State::Closed);
         self.ended.is_some() && self.last_words.is_empty() && self.subflows.iter().all(rests)
+    }
+
+    /// Whether only its subflows' time in TIME-WAIT is left, and nobody asks for the connection.
+    pub(crate) fn only_waits(&self) -> bool {
+        self.released && self.is_at_rest()
+    }
+
+    /// What is left of its subflows then, and the DATA_ACK that goes with their acknowledgments.
+    pub(crate) fn time_waits(
+        &self,
+    ) -> (impl Iterator<Item = (SubflowId, TimeWait)>, Option<DssNumber>) {
+        let waits = self.subflows.iter().filter_map(|s| Some((s.id, s.flow.time_wait()?)));
+        let data_ack = self.shared.data_ack().filter(|_| self.shared.is_multipath());
+        (waits, data_ack)
     }
 
     /// Whether both directions are closed and acknowledged.

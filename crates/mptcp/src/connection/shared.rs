@@ -98,6 +98,12 @@ impl Shared {
         }
     }
 
+    /// DATA_ACK of all that came, once the peer's numbers are known.
+    pub(crate) fn data_ack(&self) -> Option<DssNumber> {
+        let ack = self.recv.nxt().seq(self.remote?.idsn).0;
+        Some(if self.wide { DssNumber::Eight(ack) } else { DssNumber::Four(low32(ack)) })
+    }
+
     /// Falls back if that was only waiting for either side to say so.
     pub(crate) fn revert(&mut self) {
         if let Some(reason) = self.leaving {

@@ -206,7 +206,7 @@ impl Endpoint {
         let conn = &self.connections.get(&id)?.conn;
         let local = SocketAddr::new(join.local.addr, conn.local_addr().port());
         let tuple = FourTuple { local, remote: join.remote };
-        if conn.was_never_tried(join) && !self.tuples.contains_key(&tuple) {
+        if conn.was_never_tried(join) && !self.is_taken(&tuple) {
             return Some(local.port());
         }
         self.free_port(join.local.addr, join.remote, usize::MAX)

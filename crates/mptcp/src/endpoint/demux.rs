@@ -33,6 +33,8 @@ impl Endpoint {
             } else {
                 return self.pass_to_subflow(now, (id, subflow), iface, segment, ip.ecn);
             }
+        } else if self.is_of_time_wait(now, iface, ip, tuple, &segment) {
+            return;
         }
         if self.iface_of(ip.dst).is_none() && !self.stands_for(tuple.local) {
             self.drops.not_local += 1;

@@ -22,6 +22,7 @@ mod secret;
 mod single_path;
 mod stray;
 mod syn_cookies;
+mod time_wait;
 mod transparent;
 
 use alloc::boxed::Box;
@@ -44,6 +45,7 @@ use isn::IsnClock;
 use listeners::Listener;
 use secret::Secret;
 use single_path::SinglePaths;
+use time_wait::TimeWaits;
 
 /// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
@@ -124,6 +126,7 @@ pub struct Endpoint {
     next_conn: u64,
     tuples: HashMap<Ends, (ConnId, SubflowId)>,
     tokens: HashMap<Token, ConnId>,
+    time_waits: TimeWaits,
     listeners: BTreeMap<ListenerId, Listener>,
     next_listener: u32,
     blackholes: Blackholes,
@@ -160,6 +163,7 @@ impl Endpoint {
             next_conn: 0,
             tuples: HashMap::new(),
             tokens: HashMap::new(),
+            time_waits: TimeWaits::default(),
             listeners: BTreeMap::new(),
             next_listener: 0,
             blackholes: Blackholes::default(),
@@ -196,6 +200,7 @@ impl Endpoint {
 
     /// Time has passed: every connection whose deadline has come acts.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.time_waits.handle_timeout(now);
         while let Some(id) = self.timers.pop_expired(now) {
             if let Some(entry) = self.connections.get_mut(&id) {
                 entry.conn.handle_timeout(now);
@@ -240,7 +245,7 @@ impl Endpoint {
     /// When [`Endpoint::handle_timeout`] is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        Instant::sooner(self.timers.next(), self.time_waits.poll_timeout())
     }
 
     /// Packets dropped so far, by reason.
@@ -249,16 +254,17 @@ impl Endpoint {
         &self.drops
     }
 
-    /// Number of connections that are not forgotten, TIME-WAIT included.
+    /// Number of connections that are not forgotten. Of those that only wait in TIME-WAIT every
+    /// subflow counts.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.connections.len()
+        self.connections.len() + self.time_waits.len()
     }
 
     /// Whether there is no connection.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.len() == 0
     }
 
     /// Whether nothing is left but connections that wait in TIME-WAIT (RFC 9293 §3.4.1): nobody
@@ -326,6 +332,9 @@ impl Endpoint {
         let unaccepted_end = entry.listener.is_some() && entry.conn.has_ended();
         if entry.conn.is_forgotten() || (unaccepted_end && !self.is_waiting(id)) {
             return self.forget(id);
+        }
+        if entry.conn.only_waits() {
+            return self.reduce(id);
         }
         let at = entry.conn.poll_timeout().map(|at| at.max(now));
         self.timers.set(id, at);

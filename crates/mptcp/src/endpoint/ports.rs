@@ -60,7 +60,7 @@ impl Endpoint {
         let mut all = self.ephemeral().take(tries);
         all.find(|&number| {
             let local = SocketAddr::new(local, number);
-            !self.tuples.contains_key(&FourTuple { local, remote })
+            !self.is_taken(&FourTuple { local, remote })
         })
     }
 
@@ -75,12 +75,22 @@ impl Endpoint {
     /// Takes a 4-tuple that is free, or that may be used again.
     fn claim(&mut self, now: Instant, tuple: FourTuple) -> Option<Port> {
         let number = tuple.local.port();
+        if let Some(wait) = self.time_waits.get(&tuple) {
+            let least_isn = wait.reopens_from(now)?;
+            self.time_waits.remove(&tuple);
+            return Some(Port { number, least_isn: Some(least_isn) });
+        }
         let Some(&(id, subflow)) = self.tuples.get(&tuple) else {
             return Some(Port { number, least_isn: None });
         };
         let least_isn = self.connections.get(&id)?.conn.reopens_from(now, subflow)?;
         self.forget_subflow(id, subflow);
         Some(Port { number, least_isn: Some(least_isn) })
+    }
+
+    /// Whether a subflow has this 4-tuple, or waits there in TIME-WAIT.
+    pub(super) fn is_taken(&self, tuple: &FourTuple) -> bool {
+        self.tuples.contains_key(tuple) || self.time_waits.get(tuple).is_some()
     }
 
     pub(super) fn free_listening_port(&mut self) -> Option<u16> {

@@ -19,7 +19,7 @@ use crate::extension::{Incoming, Phase, Verdict};
 use crate::{CloseReason, Event, Extension, Flow, Received, State};
 
 /// At most one challenge acknowledgment in this time for a flow (RFC 5961 §7).
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A segment with its numbers unwrapped and its payload cut to the window.
 pub(crate) struct Arrival {

@@ -144,7 +144,9 @@ impl Run {
             "ask-alive" => self.flow().ask_alive(),
             "replaceable" | "irreplaceable" => {
                 let syn = self.segment(&Line::parse(rest));
-                if self.flow().may_be_replaced(&syn) != (verb == "replaceable") {
+                let wait = self.flow().time_wait();
+                let replaceable = wait.is_some_and(|wait| wait.may_be_replaced(&syn));
+                if replaceable != (verb == "replaceable") {
                     self.fail("the other is true");
                 }
             }

@@ -3,12 +3,12 @@
 use manypath_base::{DataOffset, Token, len16, usize32};
 use manypath_tcp::{Outgoing, Phase};
 use manypath_wire::{
-    CapableFlags, Dss, DssMapping, DssNumber, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
+    CapableFlags, Dss, DssMapping, FastClose, MpCapable, MpFail, MpJoin, MptcpOptions,
 };
 
 use super::{Seam, VERSION};
 use crate::FallbackReason;
-use crate::connection::shared::{Infinite, Role, low32};
+use crate::connection::shared::{Infinite, Role};
 use crate::connection::subflow::{Kind, Signal, Stage};
 use crate::crypto::{join_hmac, leftmost};
 
@@ -150,7 +150,7 @@ impl Seam<'_> {
             options.dss = Some(self.data_fin());
         } else if space >= self.shared.dss_ack_len() {
             space -= self.shared.dss_ack_len();
-            options.dss = Some(Dss { data_ack: self.data_ack(), ..Dss::default() });
+            options.dss = Some(Dss { data_ack: self.shared.data_ack(), ..Dss::default() });
         }
         self.write_failure(space, options);
     }
@@ -162,12 +162,6 @@ impl Seam<'_> {
         }
     }
 
-    fn data_ack(&self) -> Option<DssNumber> {
-        let remote = self.shared.remote?;
-        let ack = self.shared.recv.nxt().seq(remote.idsn).0;
-        Some(if self.shared.wide { DssNumber::Eight(ack) } else { DssNumber::Four(low32(ack)) })
-    }
-
     fn dss(&self, segment: &Outgoing) -> Dss {
         let mapping = self.sub.tx.find(segment.start).map(|m| DssMapping {
             dsn: self.shared.local_number(m.dsn),
@@ -176,7 +170,7 @@ impl Seam<'_> {
             checksum: m.checksum,
         });
         debug_assert!(mapping.is_some(), "data at {:?} has no mapping", segment.start);
-        Dss { data_fin: false, data_ack: self.data_ack(), mapping }
+        Dss { data_fin: false, data_ack: self.shared.data_ack(), mapping }
     }
 
     /// After falling back the peer is told once that everything from here on is mapped one to one
@@ -214,7 +208,7 @@ impl Seam<'_> {
         let empty = manypath_base::Payload::new();
         let checksum = self.shared.checksum.then(|| manypath_wire::dss_checksum(dsn, 0, 1, &empty));
         let mapping = DssMapping { dsn: self.shared.local_number(fin), ssn: 0, len: 1, checksum };
-        Dss { data_fin: true, data_ack: self.data_ack(), mapping: Some(mapping) }
+        Dss { data_fin: true, data_ack: self.shared.data_ack(), mapping: Some(mapping) }
     }
 }
 
