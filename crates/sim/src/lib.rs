@@ -40,4 +40,4 @@ pub use network::NetworkCounters;
 pub use shipped::shipped;
 pub use traffic::FlowStats;
 pub use workload::{FlowConfig, Workload};
-pub use world::{Change, Plan, Scheduled, World};
+pub use world::{Change, Plan, Scheduled, Ways, World};

@@ -6,7 +6,7 @@ use manypath_base::Rate;
 use manypath_mptcp::ConnectionMode;
 
 use crate::{
-    Change, FlowConfig, Graph, HostConfig, LinkConfig, Meddling, Plan, Scheduled, Workload, World,
+    Change, FlowConfig, Graph, HostConfig, LinkConfig, Meddling, Plan, Scheduled, Ways, Workload, World,
 };
 
 const fn ms(n: u64) -> Duration {
@@ -66,7 +66,8 @@ fn same_seed_same_trace_and_another_seed_another() {
 #[test]
 fn a_cut_link_stalls_a_transfer_briefly() {
     let mut plan = plan(&[10, 30], bulk(None));
-    plan.changes = vec![Scheduled { at: ms(2_000), edge: 0, change: Change::Cut }];
+    let (at, ways) = (ms(2_000), Ways::Both);
+    plan.changes = vec![Scheduled { at, edge: 0, ways, change: Change::Cut }];
     let mut world = World::new(&plan, 1);
     world.run_until(ms(1_900));
     world.forget_stalls();

@@ -30,7 +30,7 @@ pub(crate) enum What {
     Change(u32),
 }
 
-/// A change to a link, both ways.
+/// A change to a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It becomes a black hole.
@@ -52,8 +52,23 @@ pub struct Scheduled {
     pub at: Duration,
     /// Which link, by number.
     pub edge: usize,
+    /// On which of its ways.
+    pub ways: Ways,
     /// What.
     pub change: Change,
+}
+
+/// Ways of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ways {
+    /// Both.
+    #[default]
+    Both,
+    /// From its first end to its second.
+    There,
+    /// From its second end to its first.
+    Back,
 }
 
 /// All that makes a run, but for its seed.
@@ -254,8 +269,13 @@ impl World {
     }
 
     fn change(&mut self, number: usize) {
-        let Scheduled { edge, change, .. } = self.changes[number].clone();
-        for way in [2 * edge, 2 * edge + 1] {
+        let Scheduled { edge, ways, change, .. } = self.changes[number].clone();
+        let changed = match ways {
+            Ways::Both => 2 * edge..2 * edge + 2,
+            Ways::There => 2 * edge..2 * edge + 1,
+            Ways::Back => 2 * edge + 1..2 * edge + 2,
+        };
+        for way in changed {
             let Self { network, events, now, .. } = self;
             match &change {
                 Change::Cut => network.cut(way),

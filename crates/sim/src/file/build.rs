@@ -282,7 +282,7 @@ fn permutation(graph: &Graph, rng: &mut Rng) -> Vec<(usize, usize)> {
 
 impl Event {
     fn scheduled(&self, graph: &Graph, key: &str) -> Result<Scheduled, Wrong> {
-        let Self { at, link, cut, restore, rate, delay, loss } = self;
+        let Self { at, link, ways, cut, restore, rate, delay, loss } = self;
         let edge = edge(graph, link, &format!("{key}.link"))?;
         let rate = rate.and_then(|speed| speed.0).map(Change::Rate);
         let loss = loss.map(|chance| match chance.0 {
@@ -298,7 +298,7 @@ impl Event {
         ];
         let mut said = all.into_iter().flatten();
         match (said.next(), said.next()) {
-            (Some(change), None) => Ok(Scheduled { at: at.0, edge, change }),
+            (Some(change), None) => Ok(Scheduled { at: at.0, edge, ways: *ways, change }),
             _ => Err(Wrong::new(key, "expected one of `cut`, `restore`, `rate`, `delay`, `loss`")),
         }
     }

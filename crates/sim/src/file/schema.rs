@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::units::{Chance, Room, Size, Sizes, Speed, Time};
-use crate::{Meddling, Spread};
+use crate::{Meddling, Spread, Ways};
 
 /// A whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -244,6 +244,9 @@ pub(crate) enum Workload {
 pub(crate) struct Event {
     pub(crate) at: Time,
     pub(crate) link: String,
+    /// The way of the link that it happens on, both where nothing is said.
+    #[serde(default)]
+    pub(crate) ways: Ways,
     #[serde(default)]
     pub(crate) cut: bool,
     #[serde(default)]
