@@ -101,12 +101,14 @@ fn the_help_lists_the_algorithms_and_each_is_understood() {
 
 #[test]
 fn wrong_usage_is_one_line_and_code_2() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "a command is missing"),
         (&["fly"], "fly"),
         (&["decode"], "<FILE>"),
         (&["decode", "/nonexistent.pcapng"], "/nonexistent.pcapng"),
         (&["decode", "/dev/null"], "no capture file"),
+        (&["sim", "run", "x.toml", "--cc", "lila"], "'--cc <NAME>': unknown congestion control"),
+        (&["sim", "run", "x.toml", "--scheduler", "x"], "'--scheduler <NAME>': unknown scheduler"),
         (&["get", "https://example.net/"], "TLS is not built in"),
         (&["get", "http://127.0.0.1/", "--path", "nosuch7"], "nosuch7"),
         (&["get", "http://127.0.0.1/", "--cc", "vegas"], "choose one of reno, cubic, lia"),

@@ -16,9 +16,8 @@ struct Event<W> {
 }
 
 impl<W> Event<W> {
-    /// In one number, so that a comparison is one and has no branch.
-    fn key(&self) -> u128 {
-        u128::from(self.at) << 64 | u128::from(self.seq)
+    fn key(&self) -> (u64, u64) {
+        (self.at, self.seq)
     }
 }
 

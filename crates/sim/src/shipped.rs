@@ -10,7 +10,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 11] = files![
+const FILES: [(&str, &str); 12] = files![
     "1-shared-bottleneck",
     "2-fixed-loss",
     "3-torus",
@@ -22,6 +22,7 @@ const FILES: [(&str, &str); 11] = files![
     "9-blest",
     "10-one-ended",
     "11-one-ended-fairness",
+    "12-coupled-cubic",
 ];
 
 /// The experiments that are built in, with their names.

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, SubflowOffset};
 use manypath_cc::FlowView;
+use manypath_sched::PathView;
 use manypath_wire::IcmpKind;
 
 use crate::path::{Health, Path};
@@ -80,9 +81,11 @@ impl Flow {
     /// Bytes that the path takes now; 0 before the handshake is complete.
     #[must_use]
     pub fn room(&self, path: PathId) -> u32 {
-        let open = matches!(self.state, State::Established | State::CloseWait);
-        let open = open || self.may_send_early();
-        self.path(path).filter(|_| open).map_or(0, Path::room)
+        self.path(path).filter(|_| self.takes_data()).map_or(0, Path::room)
+    }
+
+    fn takes_data(&self) -> bool {
+        matches!(self.state, State::Established | State::CloseWait) || self.may_send_early()
     }
 
     /// Payload of one packet without options, on the path where that is least.
@@ -102,6 +105,13 @@ impl Flow {
     #[inline]
     pub fn paths(&self) -> impl Iterator<Item = PathInfo> + '_ {
         self.paths.iter().map(Path::info)
+    }
+
+    /// How the first path looks to a scheduler, with no room before the handshake is complete.
+    #[must_use]
+    pub fn scheduler_view(&self) -> Option<PathView> {
+        let view = self.paths.first()?.scheduler_view();
+        Some(PathView { room: if self.takes_data() { view.room } else { 0 }, ..view })
     }
 
     /// How each path that may carry data looks to coupled controllers.

@@ -40,7 +40,9 @@ impl Connection {
     pub(super) fn path_views(&mut self) -> SmallVec<[PathView; 8]> {
         let mut views = SmallVec::new();
         for sub in self.subflows.iter_mut().filter(|s| s.may_carry()) {
-            views.extend(sub.path_view());
+            if let Some(view) = sub.path_view() {
+                views.push(view);
+            }
         }
         views
     }
@@ -94,23 +96,12 @@ impl Subflow {
 
     /// What of the view depends on the flow.
     fn new_path_view(&self) -> Option<PathView> {
-        let path = self.flow.paths().next()?;
+        let view = self.flow.scheduler_view()?;
         let unsent = u32::try_from(self.flow.unsent()).unwrap_or(u32::MAX);
         // What the subflow was given and holds back to pace it takes its part of the window. It must
         // not hide the rest: else a scheduler takes the next path for what this one has room for.
-        let room = self.flow.room(path.id).saturating_sub(unsent);
-        let crumbs = unsent > 0 && room < path.mss.bytes();
-        Some(PathView {
-            id: path.id,
-            alive: !path.suspect && !path.failed,
-            backup: false,
-            srtt: path.srtt,
-            rtt_var: path.rtt_var,
-            cwnd: path.cwnd,
-            in_flight: path.in_flight,
-            room: if crumbs { 0 } else { room },
-            mss: path.mss,
-            rate: path.rate,
-        })
+        let room = view.room.saturating_sub(unsent);
+        let crumbs = unsent > 0 && room < view.mss.bytes();
+        Some(PathView { room: if crumbs { 0 } else { room }, ..view })
     }
 }

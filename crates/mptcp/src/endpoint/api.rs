@@ -41,7 +41,13 @@ impl Endpoint {
     /// # Errors
     /// If the connection is gone, and what it received is read.
     pub fn read(&mut self, now: Instant, id: ConnId) -> Result<Option<Bytes>, NotOpen> {
-        self.call(now, id, |conn| conn.read())?
+        let entry = self.connections.get_mut(&id).ok_or(NotOpen)?;
+        let chunk = entry.conn.read()?;
+        // Where there is nothing to read, nothing has changed.
+        if chunk.is_some() {
+            self.settle(now, id);
+        }
+        Ok(chunk)
     }
 
     /// Closes this side's half: DATA_FIN (RFC 8684 §3.3.3), or FIN after falling back.

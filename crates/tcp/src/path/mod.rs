@@ -21,6 +21,7 @@ use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
 use manypath_cc::{Controller, FlowView};
+use manypath_sched::PathView;
 
 use alone::Use;
 pub(crate) use frto::{Frto, Judgment};
@@ -351,6 +352,22 @@ impl Path {
             mss: self.mss,
             since_loss: self.runs.since,
             between_losses: self.runs.between,
+        }
+    }
+
+    /// How this path looks to a scheduler.
+    pub(crate) fn scheduler_view(&self) -> PathView {
+        PathView {
+            id: self.id,
+            alive: self.health == Health::Alive,
+            backup: false,
+            srtt: self.rtt.srtt().unwrap_or_default(),
+            rtt_var: self.rtt.var(),
+            cwnd: self.controller.cwnd(),
+            in_flight: self.in_flight,
+            room: self.room(),
+            mss: self.mss,
+            rate: self.rate,
         }
     }
 

@@ -74,17 +74,10 @@ fn room(path: &Path) -> u32 {
 
 /// Where no path answers, one that does not is as good as another.
 fn view(path: &Path, any_well: bool) -> PathView {
-    let info = path.info();
     PathView {
-        id: info.id,
         alive: path.health == Health::Alive || !any_well,
-        backup: false,
         srtt: path.expected_rtt(),
-        rtt_var: info.rtt_var,
-        cwnd: info.cwnd,
-        in_flight: info.in_flight,
         room: room(path),
-        mss: info.mss,
-        rate: info.rate,
+        ..path.scheduler_view()
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct Figures {
     rounds: Vec<f64>,
     /// Medians, processor seconds.
     cpu: Cpu,
+    /// Medians, of this end; `null` where the machine has no counters.
+    cycles_per_packet: Option<f64>,
+    instructions_per_packet: Option<f64>,
     /// The most of all rounds.
     peak_memory_bytes: u64,
     /// The median; `null` of a single connection.
@@ -145,6 +148,8 @@ fn figures(rounds: &[Round]) -> Option<Figures> {
             other_end: middle(|round| Some(round.cpu_other)),
             machine: middle(|round| round.cpu_machine),
         },
+        cycles_per_packet: middle(|round| round.per_packet.map(|[cycles, _]| cycles)),
+        instructions_per_packet: middle(|round| round.per_packet.map(|[_, count]| count)),
         peak_memory_bytes: rounds.iter().map(|round| round.peak_memory).max().unwrap_or(0),
         jain: middle(|round| round.jain),
     })
@@ -202,7 +207,15 @@ mod tests {
 
     fn round(rate: f64) -> Round {
         let (cpu_this, cpu_other, cpu_machine) = (0.2, 0.3, None);
-        Round { rate, cpu_this, cpu_other, cpu_machine, peak_memory: 7, jain: None }
+        Round {
+            rate,
+            cpu_this,
+            cpu_other,
+            cpu_machine,
+            per_packet: None,
+            peak_memory: 7,
+            jain: None,
+        }
     }
 
     #[test]

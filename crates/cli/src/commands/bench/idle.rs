@@ -1,8 +1,10 @@
 //! What a connection costs that does nothing.
 //!
 //! **Invariant**: memory is a difference between few and many connections that are held, so that
-//! what a process costs by itself is not counted. **Leaves out** what a connection costs while data
-//! flows.
+//! what a process costs by itself is not counted. manypath is at both ends: the kernel keeps four
+//! tokens at most in each place of a table that has one for a megabyte of memory, and lets
+//! connections fall back to TCP where it finds no place for theirs. **Leaves out** what a connection
+//! costs while data flows.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use super::child::{Child, sleep};
 use super::compare::Way;
-use super::end::{Job, Side, Spec, Stack};
+use super::end::{Job, Sample, Side, Spec, Stack};
 use super::hosts::Hosts;
 use super::machine;
 use crate::failure::Failure;
@@ -24,6 +26,8 @@ const FEW: usize = 50;
 /// Connections to one port: manypath has 16,384 ports of its own to connect from (RFC 6335 §6), and
 /// finds a free one at once as long as half of them are.
 const PER_PORT: usize = 8_000;
+/// Connections of the kernel, which has the tokens of both ends in its table.
+const MOST_OF_KERNEL: usize = 10_000;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,8 +35,12 @@ pub(super) struct Idle {
     subflows: usize,
     /// Connections that were held at once.
     held: usize,
-    /// Resident memory of manypath's process, bytes for each connection.
+    /// Resident memory of the process that connects, bytes for each connection.
     manypath_bytes_each: Option<f64>,
+    /// Of the process that listens.
+    manypath_listening_bytes_each: Option<f64>,
+    /// Connections of the kernel that were held for its figure.
+    linux_held: usize,
     /// Slab memory of the kernel for one end of a connection; the whole machine's, so that other
     /// programs disturb it.
     linux_slab_bytes_each: Option<f64>,
@@ -46,6 +54,8 @@ pub(super) fn measure(way: &Way, connections: usize, subflows: usize) -> Idle {
         subflows,
         held: 0,
         manypath_bytes_each: None,
+        manypath_listening_bytes_each: None,
+        linux_held: 0,
         linux_slab_bytes_each: None,
         error: None,
     };
@@ -55,19 +65,22 @@ pub(super) fn measure(way: &Way, connections: usize, subflows: usize) -> Idle {
 }
 
 fn weigh(way: &Way, connections: usize, idle: &mut Idle) -> Result<(), Failure> {
-    let more = float(len64(connections.saturating_sub(FEW)));
-    let ours = [Stack::Manypath, Stack::Linux];
-    let few = hold(way, ours, FEW, idle.subflows)?;
+    let more = |connections: usize| float(len64(connections.saturating_sub(FEW)));
+    let ours = [Stack::Manypath; 2];
+    let few = hold(way, ours, FEW, idle.subflows)?.resident;
     let many = hold(way, ours, connections, idle.subflows)?;
     idle.held = many.held;
-    idle.manypath_bytes_each = Some(float(many.resident.saturating_sub(few.resident)) / more);
+    let each =
+        |end: usize| Some(float(many.resident[end].saturating_sub(few[end])) / more(connections));
+    (idle.manypath_bytes_each, idle.manypath_listening_bytes_each) = (each(0), each(1));
     if way.against_linux {
-        let linux = [Stack::Linux; 2];
+        let (linux, connections) = ([Stack::Linux; 2], connections.min(MOST_OF_KERNEL));
         let few = hold(way, linux, FEW, idle.subflows)?.slab;
-        let many = hold(way, linux, connections, idle.subflows)?.slab;
-        let grown = few.zip(many).and_then(|(few, many)| many.checked_sub(few));
+        let many = hold(way, linux, connections, idle.subflows)?;
+        idle.linux_held = many.held;
+        let grown = few.zip(many.slab).and_then(|(few, many)| many.checked_sub(few));
         // Both ends are in this kernel.
-        idle.linux_slab_bytes_each = grown.map(|bytes| float(bytes) / more / 2.0);
+        idle.linux_slab_bytes_each = grown.map(|bytes| float(bytes) / more(connections) / 2.0);
     }
     Ok(())
 }
@@ -75,8 +88,8 @@ fn weigh(way: &Way, connections: usize, idle: &mut Idle) -> Result<(), Failure> 
 /// What holding connections took.
 struct Held {
     held: usize,
-    /// Bytes of the connecting process.
-    resident: u64,
+    /// Bytes of the connecting and of the listening process.
+    resident: [u64; 2],
     /// Bytes of the kernel, since before there were hosts.
     slab: Option<u64>,
 }
@@ -98,18 +111,22 @@ fn hold(
         };
         parts(stack, addr, connections).into_iter().map(child).collect::<Result<Vec<_>, _>>()
     };
-    let _servers = end(Side::Listen, stacks[1])?;
+    let mut servers = end(Side::Listen, stacks[1])?;
     let mut clients = end(Side::Connect, stacks[0])?;
     sleep(way.window.length)?;
-    clients.iter_mut().for_each(Child::ask);
-    let samples = clients.iter().map(Child::sample).collect::<Result<Vec<_>, _>>()?;
+    let [samples, others] = [sample(&mut clients)?, sample(&mut servers)?];
     let after = machine::slab();
     let counts = samples.iter().flat_map(|sample| &sample.counts);
     Ok(Held {
         held: counts.filter(|&&count| count > 0).count(),
-        resident: samples.iter().map(|sample| sample.resident[0]).sum(),
+        resident: [&samples, &others].map(|all| all.iter().map(|s| s.resident[0]).sum()),
         slab: before.zip(after).map(|(before, after)| after.saturating_sub(before)),
     })
+}
+
+fn sample(ends: &mut [Child]) -> Result<Vec<Sample>, Failure> {
+    ends.iter_mut().for_each(Child::ask);
+    ends.iter().map(Child::sample).collect()
 }
 
 /// What one process holds.
@@ -146,14 +163,15 @@ impl Idle {
 
 impl Display for Idle {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { subflows, held, manypath_bytes_each, linux_slab_bytes_each, error } = self;
+        let Self { subflows, held, linux_held, error, .. } = self;
         let shown = |bytes: &Option<f64>| bytes.map_or("-".to_owned(), |n| format!("{n:.0}"));
         write!(
             f,
-            "idle: {held} connections of {subflows} subflows, each {} bytes of manypath, {} of the \
-             kernel's slab",
-            shown(manypath_bytes_each),
-            shown(linux_slab_bytes_each)
+            "idle: {held} connections of {subflows} subflows, each {} bytes of manypath where it \
+             connects, {} where it listens; {linux_held} of the kernel's, each {} bytes of its slab",
+            shown(&self.manypath_bytes_each),
+            shown(&self.manypath_listening_bytes_each),
+            shown(&self.linux_slab_bytes_each)
         )?;
         error.iter().try_for_each(|error| write!(f, "\n  failed: {error}"))
     }

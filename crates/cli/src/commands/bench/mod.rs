@@ -34,9 +34,6 @@ use simulated::Simulated;
 
 /// Bytes that are hashed, once for each configuration.
 const HASHED: u64 = 256 << 20;
-/// Why there are no cycles and instructions.
-const NO_COUNTERS: &str = "not read by this command; `perf stat -a` beside it does where there are \
-                           counters";
 
 /// Measures how fast manypath is, with the kernel's MPTCP as its peer; with --against linux also the
 /// kernel in its place, by turns. Makes hosts of its own (network namespaces) for every round and
@@ -97,9 +94,8 @@ struct Report {
     link: &'static str,
     rounds: u32,
     seconds: f64,
-    cycles_per_packet: Option<f64>,
-    instructions_per_packet: Option<f64>,
-    no_counters: &'static str,
+    /// Why there are no cycles and instructions.
+    no_counters: Option<String>,
     #[serde(flatten)]
     measured: Measured,
 }
@@ -140,9 +136,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         link: way.link.name(),
         rounds: way.rounds,
         seconds: args.seconds.as_secs_f64(),
-        cycles_per_packet: None,
-        instructions_per_packet: None,
-        no_counters: NO_COUNTERS,
+        no_counters: end::Counters::start().err().map(|error| error.to_string()),
         measured,
     };
     output::summary(&report, json)?;

@@ -94,6 +94,8 @@ pub(super) struct Round {
     pub(super) cpu_other: f64,
     /// Of the whole machine, in whatever context.
     pub(super) cpu_machine: Option<f64>,
+    /// Cycles and instructions of the connecting end's process for each packet of its host.
+    pub(super) per_packet: Option<[f64; 2]>,
     /// The most memory that the connecting end's process had resident, in bytes.
     pub(super) peak_memory: u64,
     /// Jain's fairness among the connections.
@@ -200,9 +202,16 @@ fn evaluate(role: Role, before: &Moment, after: &Moment) -> Round {
         cpu_this: cpu(&before.client, &after.client),
         cpu_other: cpu(&before.server, &after.server),
         cpu_machine: busy.map(|busy| busy / each),
+        per_packet: per_packet(&before.client, &after.client),
         peak_memory: after.client.resident[1],
         jain: (shares.len() > 1).then(|| jain(&shares)).flatten(),
     }
+}
+
+fn per_packet(before: &Sample, after: &Sample) -> Option<[f64; 2]> {
+    let ([c0, i0], [c1, i1]) = before.work.zip(after.work)?;
+    let packets = Some(float(after.packets - before.packets)).filter(|&packets| packets > 0.0)?;
+    Some([c1 - c0, i1 - i0].map(|count| float(count) / packets))
 }
 
 #[cfg(test)]
@@ -213,6 +222,8 @@ mod tests {
         let sample = |counts: Vec<u64>, cpu| Sample {
             at: at * 1_000_000_000,
             cpu,
+            work: Some([3_000 * at, 5_000 * at]),
+            packets: 10 * at,
             counts,
             resident: [10, 20],
             error: None,
@@ -233,6 +244,7 @@ mod tests {
         assert!((round.cpu_this - 0.5 / gigabytes).abs() < 1e-9, "{round:?}");
         assert!((round.cpu_other - 1.0 / gigabytes).abs() < 1e-9, "{round:?}");
         assert_eq!((round.jain, round.peak_memory), (Some(1.0), 20));
+        assert_eq!(round.per_packet, Some([300.0, 500.0]));
         let other = evaluate(Role::Receiver, &before, &after);
         assert!(other.rate.abs() < f64::EPSILON, "the client received nothing: {other:?}");
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use manypath::{CongestionControl, Scheduler};
 use manypath_sim::{Carriage, Experiment, Outcome, Overrides};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
@@ -23,10 +24,10 @@ pub(super) struct Args {
     seed: Option<u64>,
     /// Congestion control of every multipath flow instead of the file's
     #[arg(long, value_name = "NAME")]
-    cc: Option<String>,
+    cc: Option<CongestionControl>,
     /// Scheduler of every flow instead of the file's
     #[arg(long, value_name = "NAME")]
-    scheduler: Option<String>,
+    scheduler: Option<Scheduler>,
     /// Run this case only
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let experiment = Experiment::load(&args.file).map_err(usage)?;
     let Args { cc, scheduler, sample, .. } = args;
     let carriage = if args.bytes { Carriage::Bytes } else { Carriage::Values };
-    let (cc, scheduler) = (cc.clone(), scheduler.clone());
+    let (cc, scheduler) = (cc.map(|cc| cc.to_string()), scheduler.map(|s| s.to_string()));
     let overrides = Overrides { cc, scheduler, sample: *sample, carriage };
     let seed = args.seed.or(experiment.seeds().first().copied()).unwrap_or(1);
     let wanted = |case: &&str| args.case.as_deref().is_none_or(|name| name == *case);

@@ -6,6 +6,7 @@
 //! more. **Invariant**: an end goes when its parent goes. **Leaves out** what happens on
 //! connections: `ours`, `linux`.
 
+mod counters;
 mod linux;
 mod ours;
 mod tally;
@@ -20,6 +21,7 @@ use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+pub(super) use counters::Counters;
 use tally::Tally;
 
 /// The longest that an end takes to be ready, with few connections.
@@ -142,6 +144,10 @@ pub(super) struct Sample {
     pub(super) at: u64,
     /// Processor time of this process so far, user and system, in microseconds.
     pub(super) cpu: u64,
+    /// Cycles and instructions of this process so far; `None` without counters.
+    pub(super) work: Option<[u64; 2]>,
+    /// Packets of its host so far.
+    pub(super) packets: u64,
     /// What the job counts, by connection.
     pub(super) counts: Vec<u64>,
     /// Bytes resident now, and at most so far.
@@ -158,6 +164,8 @@ pub(super) fn run(text: &str) -> Result<(), Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::usage("--end", error);
     let spec: Spec = serde_json::from_str(text).map_err(|error| wrong(&error))?;
     more_files();
+    // Before there are threads, so that they are counted.
+    let mut counters = Counters::start().ok();
     let tally = Arc::new(Tally::new(spec.connections));
     let running = match spec.stack {
         Stack::Manypath => ours::start(&spec, &tally),
@@ -167,7 +175,7 @@ pub(super) fn run(text: &str) -> Result<(), Failure> {
     say(&Said::Ready);
     for line in io::stdin().lines().map_while(Result::ok) {
         if line == "sample" {
-            say(&Said::Sample(sample(&tally)));
+            say(&Said::Sample(sample(&spec, &mut counters, &tally)));
         }
     }
     // Not by returning: what still runs on connections is not waited for.
@@ -181,7 +189,7 @@ fn say(said: &Said) {
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
-fn sample(tally: &Tally) -> Sample {
+fn sample(spec: &Spec, counters: &mut Option<Counters>, tally: &Tally) -> Sample {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
     let micros = usage.map_or(0, |usage| {
         usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
@@ -189,6 +197,8 @@ fn sample(tally: &Tally) -> Sample {
     Sample {
         at: manypath_lab::now().as_nanos(),
         cpu: u64::try_from(micros).unwrap_or(0),
+        work: counters.as_mut().and_then(Counters::read),
+        packets: counters::packets(spec.tun.as_ref().map(|tun| tun.name.as_str())),
         counts: tally.counts(),
         resident: ["VmRSS:", "VmHWM:"].map(resident),
         error: tally.error(),
