@@ -57,6 +57,7 @@ pub struct Builder {
     links: Vec<(String, LinkConfig, LinkConfig)>,
     seed: u64,
     tap: Option<Tap>,
+    super_segments: bool,
 }
 
 impl Builder {
@@ -81,6 +82,15 @@ impl Builder {
         self
     }
 
+    /// Has interfaces that take and deliver super-segments, as those of real hosts do; links cut
+    /// and join them. Only so a link of 1 Gbit/s leaves the processors to the hosts. A tap sees
+    /// packets without their checksums then.
+    #[must_use]
+    pub fn super_segments(mut self) -> Self {
+        self.super_segments = true;
+        self
+    }
+
     /// Shows every packet to `tap`.
     #[must_use]
     pub fn tap(mut self, tap: Tap) -> Self {
@@ -100,10 +110,11 @@ impl Builder {
         let (client, server) = (Namespace::create("client")?, Namespace::create("server")?);
         let names: Vec<_> = self.links.iter().map(|(name, ..)| name.clone()).collect();
         let mut links = Vec::new();
+        let joins = self.super_segments;
         for (name, up, down) in self.links {
-            let a = Box::new(open_tun(&client, &name, up.mtu)?);
-            let b = Box::new(open_tun(&server, &name, down.mtu)?);
-            links.push(EmulatedLink { name, a, b, up, down });
+            let a = Box::new(open_tun(&client, &name, up.mtu, joins)?);
+            let b = Box::new(open_tun(&server, &name, down.mtu, joins)?);
+            links.push(EmulatedLink { name, a, b, up, down, joins });
         }
         for family in [Family::V4, Family::V6] {
             client.ip_batch(family, &configuration(Host::Client, family, &names))?;
@@ -115,8 +126,8 @@ impl Builder {
     }
 }
 
-fn open_tun(host: &Namespace, name: &str, mtu: u16) -> Result<Tun, LabError> {
-    let config = TunConfig { name: name.to_owned(), mtu, offload: false, ..TunConfig::default() };
+fn open_tun(host: &Namespace, name: &str, mtu: u16, offload: bool) -> Result<Tun, LabError> {
+    let config = TunConfig { name: name.to_owned(), mtu, offload, ..TunConfig::default() };
     Ok(host.run(|| Tun::open(&config))??)
 }
 

@@ -14,10 +14,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Two hosts' ports and the link between them.
 fn lab(config: LinkConfig, tap: Option<Tap>) -> (MemoryPort, MemoryPort, Emulator) {
+    lab_that(false, config, tap)
+}
+
+/// The same, where what is due together may be joined.
+fn lab_that(
+    joins: bool,
+    config: LinkConfig,
+    tap: Option<Tap>,
+) -> (MemoryPort, MemoryPort, Emulator) {
     let pair = || memory::pair(1_500, Offload::FULL).expect("descriptors are left");
     let ((host_a, a), (host_b, b)) = (pair(), pair());
     let (a, b) = (Box::new(a), Box::new(b));
-    let link = EmulatedLink { name: "link".into(), a, b, up: config.clone(), down: config };
+    let link = EmulatedLink { name: "link".into(), a, b, up: config.clone(), down: config, joins };
     let emulator = Emulator::start(vec![link], 0, tap).expect("the emulator starts");
     (host_a, host_b, emulator)
 }
@@ -66,6 +75,30 @@ fn receive(port: &mut MemoryPort, count: usize) -> Vec<Datagram> {
         port.recv(&mut out, missing).expect("the port works");
     }
     out
+}
+
+#[test]
+fn a_link_that_joins_loses_packets_and_not_super_segments() {
+    // One that takes 10 ms a packet, so that none but the first has left when the last comes.
+    let transmitter = Transmitter::Constant(Rate::from_bits_per_sec(100_000_000));
+    let delay = std::time::Duration::from_millis(20);
+    let limit = Limit::Packets(6);
+    let config = LinkConfig { transmitter, limit, delay, ..LinkConfig::default() };
+    let (mut host_a, mut host_b, emulator) = lab_that(true, config, None);
+    host_a.send(&super_segment(10_000)).expect("the port works");
+    let mut bytes = 0;
+    while bytes < 7 * 1_000 {
+        let packet = receive(&mut host_b, 1).remove(0);
+        let Ok(Packet { transport: Transport::Tcp(segment), .. }) = Packet::parse(&packet) else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(segment.seq, SeqNum(7).wrapping_add(bytes), "in order");
+        bytes += u32::try_from(segment.payload.len()).expect("a packet is short");
+    }
+    let stats = link(&emulator).stats(Direction::Up);
+    assert_eq!((stats.offered.packets, stats.delivered.packets), (10, 7));
+    assert_eq!(stats.dropped_queue_full.packets, 3);
+    assert_eq!(emulator.stats().delivered, 7);
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl Stage {
                 b: Box::new(b),
                 up: config.clone(),
                 down: config,
+                joins: false,
             });
         }
         let emulator = Emulator::start(links, args.seed, None).map_err(|e| failed(&e))?;
