@@ -94,7 +94,8 @@ pub struct EndpointConfig {
     pub scheduler: SchedulerKind,
     /// How many paths.
     pub limits: PathLimits,
-    /// Largest number of bytes written and not acknowledged that a connection keeps.
+    /// Largest number of bytes written and not acknowledged that a connection keeps. Beyond 8 MB it
+    /// keeps so many only where its windows need them.
     pub send_buffer_max: u32,
     /// Spread connections that fell back to TCP over all interfaces that have their local address:
     /// one-ended multipath, of which the peer knows nothing. It needs SACK at the peer.
@@ -127,7 +128,7 @@ impl Default for EndpointConfig {
             congestion_control: CongestionControl::Lia,
             scheduler: SchedulerKind::LowestRtt,
             limits: PathLimits::default(),
-            send_buffer_max: 8 << 20,
+            send_buffer_max: 64 << 20,
             one_ended: true,
             checksum: false,
             max_connections: 1 << 20,

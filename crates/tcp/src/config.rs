@@ -63,7 +63,7 @@ impl Default for Config {
             window_scale: true,
             ecn: EcnMode::default(),
             recv_buffer: 1 << 20,
-            recv_buffer_max: 8 << 20,
+            recv_buffer_max: 32 << 20,
             delayed_ack: Duration::from_millis(40),
             min_rto: Duration::from_millis(200),
             syn_retries: 7,

@@ -1,9 +1,10 @@
 //! The receiving side of the connection: reassembly at the data level and the shared window.
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use bytes::Bytes;
-use manypath_base::{DataOffset, Payload, len64, usize64};
+use manypath_base::{DataOffset, Instant, Payload, len64, usize64};
 use manypath_tcp::{Reassembly, ReceiveWindow};
 
 /// RCV.* of the data level.
@@ -14,8 +15,6 @@ pub(crate) struct DataRecv {
     queued: u64,
     fin: Option<DataOffset>,
     window: ReceiveWindow<DataOffset>,
-    /// Most bytes that are kept, whatever the window promised.
-    max: u64,
     /// The application does not read any more: what comes is counted and dropped.
     discarding: bool,
     /// Some bytes were dropped so.
@@ -30,7 +29,6 @@ impl DataRecv {
             queued: 0,
             fin: None,
             window: ReceiveWindow::new(DataOffset(1), buffer, max),
-            max: max.max(buffer).into(),
             discarding: false,
             dropped: false,
         }
@@ -47,14 +45,14 @@ impl DataRecv {
         self.fin == Some(self.data.next())
     }
 
-    /// Takes mapped data in. What lies beyond the DATA_FIN, or beyond the largest buffer, is
-    /// dropped. Returns whether there is more to read.
+    /// Takes mapped data in. What lies beyond the DATA_FIN, or beyond the whole buffer, is dropped.
+    /// Returns whether there is more to read.
     ///
     /// **Differs** from RFC 8684 §3.3.4, which has everything beyond the window dropped: a sender
     /// may take an older, larger window on one subflow for the newest (Linux does), and what was
     /// acknowledged at the subflow and dropped here costs it a timeout.
     pub(crate) fn insert(&mut self, at: DataOffset, mut payload: Payload) -> bool {
-        let edge = self.window.edge().max(self.data.next() + self.max);
+        let edge = self.window.edge().max(self.data.next() + self.window.buffer());
         let edge = self.fin.map_or(edge, |fin| fin.min(edge));
         payload.truncate(usize64(edge.saturating_sub(at)));
         if payload.is_empty() {
@@ -118,6 +116,11 @@ impl DataRecv {
     /// Bytes held because something before them is missing.
     pub(crate) fn held(&self) -> u64 {
         self.data.held_bytes()
+    }
+
+    /// Has the buffer grow with what a round trip brings, see [`ReceiveWindow::adapt`].
+    pub(crate) fn adapt_buffer(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
+        self.window.adapt(now, rtt);
     }
 
     /// Moves the right edge where that is worth telling; called before a segment is made.

@@ -109,8 +109,9 @@ impl Connection {
 
     /// Tells the application of room, if it was told that there was none.
     pub(super) fn report_room(&mut self) {
+        let limit = self.send_buffer();
         let send = &mut self.shared.send;
-        if send.blocked && send.buffer.len() < self.send_buffer_max / 4 * 3 {
+        if send.blocked && send.buffer.len() < limit / 4 * 3 {
             send.blocked = false;
             self.events.push_back(Event::Writable(self.id));
         }

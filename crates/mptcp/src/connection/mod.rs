@@ -61,6 +61,9 @@ use spare::Spare;
 use subflow::Subflow;
 use switches::Switches;
 
+/// Bytes that a connection keeps for sending, whatever its windows.
+const SEND_BUFFER: u64 = 8 << 20;
+
 /// What a connection is made from.
 #[derive(Debug)]
 pub(crate) struct Birth {
@@ -202,13 +205,20 @@ impl Connection {
         if self.ended.is_some() || self.shared.send.closing {
             return Err(NotOpen);
         }
-        let room = self.send_buffer_max.saturating_sub(self.shared.send.buffer.len());
+        let room = self.send_buffer().saturating_sub(self.shared.send.buffer.len());
         let taken = usize64(room).min(chunk.len());
         self.shared.send.blocked = taken < chunk.len();
         self.switches.on_write(more);
         self.shared.send.buffer.push(chunk.split_to(taken));
         self.revert();
         Ok(taken)
+    }
+
+    /// Bytes written and not acknowledged that are kept now: what the windows of all paths hold, as
+    /// much again while a loss is repaired, and twice that where a path takes longer than others.
+    fn send_buffer(&self) -> u64 {
+        let windows: u64 = self.shared.views.iter().map(|view| u64::from(view.cwnd)).sum();
+        (4 * windows).max(SEND_BUFFER).min(self.send_buffer_max)
     }
 
     /// The next bytes in order; an empty chunk is the end.

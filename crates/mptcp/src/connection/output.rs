@@ -23,6 +23,8 @@ impl Connection {
             return Some(words);
         }
         let mss = self.typical_mss();
+        let srtts = self.shared.views.iter().map(|view| view.srtt);
+        self.shared.recv.adapt_buffer(now, || srtts.max().unwrap_or_default());
         self.shared.recv.advance_window(mss);
         loop {
             let fed = self.feed(now);

@@ -78,7 +78,7 @@ impl Flow {
                 Default::default()
             },
             flags,
-            window: self.window_field(phase, ext),
+            window: self.window_field(now, phase, ext),
             urgent: 0,
             options,
             payload,

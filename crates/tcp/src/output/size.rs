@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use manypath_base::{Mss, PathId};
+use manypath_base::{Instant, Mss, PathId};
 
 use crate::extension::Phase;
 use crate::{Extension, Flow};
@@ -66,8 +66,11 @@ impl Flow {
         if len > packet && len < max { len - len % packet } else { len }
     }
 
-    pub(super) fn window_field(&mut self, phase: Phase, ext: &dyn Extension) -> u16 {
+    pub(super) fn window_field(&mut self, now: Instant, phase: Phase, ext: &dyn Extension) -> u16 {
         let nxt = self.recv.nxt();
+        let srtt =
+            || self.paths.iter().filter_map(|path| path.rtt.srtt()).max().unwrap_or_default();
+        self.recv.window.adapt(now, srtt);
         let mss = self.paths[0].mss.bytes();
         let own = self.recv.window.advance(nxt, self.recv.queued(), mss);
         let window = ext.shared_window().map_or(own, u64::from);

@@ -2,10 +2,23 @@
 //! §3.8.6.2.2).
 
 use core::ops::{Add, Sub};
+use core::time::Duration;
+
+use manypath_base::Instant;
+
+/// Up to this size a buffer that is read through doubles without further ado; beyond, only what a
+/// round trip brings can make it grow, since a window that no long path needs only fills queues and
+/// caches.
+const FREELY: u64 = 8 << 20;
+/// The least time over which arrivals count: what was held up comes in bursts.
+const LEAST_ROUND: Duration = Duration::from_millis(10);
+/// Round trips of arrivals that a buffer has room for: the next one's twice as many in slow start,
+/// and those of another while a loss is repaired.
+const ROUNDS: u64 = 4;
 
 /// A receive window: of one flow, or shared by the flows of a connection.
 ///
-/// **Invariant**: the right edge never moves left.
+/// **Invariant**: the right edge never moves left, nor does the buffer become smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiveWindow<T> {
     /// Bytes the buffer may hold now.
@@ -13,8 +26,10 @@ pub struct ReceiveWindow<T> {
     max: u64,
     /// Right edge promised to the peer.
     edge: T,
-    /// Bytes read since the buffer last grew.
+    /// Bytes read since the buffer last grew, or since the round began.
     read: u64,
+    /// When a round of reading began.
+    round: Instant,
 }
 
 impl<T> ReceiveWindow<T>
@@ -25,7 +40,13 @@ where
     #[must_use]
     pub fn new(next: T, buffer: u32, max: u32) -> Self {
         let edge = next + u64::from(buffer);
-        Self { buffer: buffer.into(), max: max.max(buffer).into(), edge, read: 0 }
+        Self {
+            buffer: buffer.into(),
+            max: max.max(buffer).into(),
+            edge,
+            read: 0,
+            round: Instant::ZERO,
+        }
     }
 
     /// Right edge promised to the peer.
@@ -34,14 +55,38 @@ where
         self.edge
     }
 
-    /// The application read `bytes` and `left` remain. A buffer that was read through once while
-    /// little waited in it was too small, or will soon be: it doubles.
+    /// Bytes the buffer may hold now.
+    #[must_use]
+    pub const fn buffer(&self) -> u64 {
+        self.buffer
+    }
+
+    /// The application read `bytes` and `left` remain. A small buffer that was read through once
+    /// while little waited in it was too small, or will soon be: it doubles.
     pub fn on_read(&mut self, bytes: u64, left: u64) {
         self.read += bytes;
-        if self.read >= self.buffer && left < self.buffer / 2 {
+        let freely = self.max.min(FREELY);
+        if self.buffer < freely && self.read >= self.buffer && left < self.buffer / 2 {
             self.read = 0;
-            self.buffer = (self.buffer * 2).min(self.max);
+            self.buffer = (self.buffer * 2).min(freely);
         }
+    }
+
+    /// Has a large buffer grow to [`ROUNDS`] times what was read in a round trip (dynamic
+    /// right-sizing, Fisk and Feng 2001). To be called as time goes by; `rtt` is the longest of the
+    /// paths, without which nothing happens.
+    pub fn adapt(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
+        if self.buffer < FREELY || self.buffer == self.max || now.since(self.round) < LEAST_ROUND {
+            return;
+        }
+        let (rtt, elapsed) = (rtt(), now.since(self.round));
+        if elapsed < rtt {
+            return;
+        }
+        let read = u128::from(core::mem::take(&mut self.read));
+        let wanted = read * u128::from(ROUNDS) * rtt.as_nanos() / elapsed.as_nanos().max(1);
+        self.round = now;
+        self.buffer = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(self.buffer, self.max);
     }
 
     /// The window to promise at RCV.NXT `nxt` with `queued` bytes unread. The edge moves only by
@@ -95,5 +140,29 @@ mod tests {
         window.on_read(1, 0);
         window.on_read(2_000, 0);
         assert_eq!(window.buffer, 3_000);
+    }
+
+    /// 125 MB a second: a bandwidth-delay product of 12.5 MB over 100 ms, of 12.5 KB over 0.1 ms.
+    #[test]
+    fn a_large_buffer_grows_only_where_a_round_trip_fills_it() {
+        for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 8 << 20), (0, 8 << 20)] {
+            let mut window = ReceiveWindow::new(SubflowOffset(1), 1 << 20, 64 << 20);
+            for ms in 1..=2_000 {
+                window.on_read(125_000, 0);
+                window.adapt(Instant::from_millis(ms), || Duration::from_micros(rtt_us));
+            }
+            assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
+        }
+    }
+
+    /// What waited while the application was away, and is read at once, is no round trip's.
+    #[test]
+    fn a_burst_of_reading_is_not_taken_for_a_fast_path() {
+        let mut window = ReceiveWindow::new(SubflowOffset(1), 8 << 20, 64 << 20);
+        for ms in 1..=2_000 {
+            window.on_read(if ms % 100 == 0 { 8 << 20 } else { 0 }, 0);
+            window.adapt(Instant::from_millis(ms), || Duration::from_millis(1));
+        }
+        assert_eq!(window.buffer, 8 << 20);
     }
 }
