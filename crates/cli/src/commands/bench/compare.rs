@@ -32,6 +32,16 @@ pub(super) struct Case {
     pub(super) setting: Setting,
 }
 
+impl Display for Case {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Setting { role, connections, subflows, network, controller, .. } = self.setting;
+        let ends = if self.both_ends { ", both ends" } else { "" };
+        write!(f, "{} {}{ends}, {connections} of {subflows}", self.scenario, role.name())?;
+        network.iter().try_for_each(|network| write!(f, ", {network}"))?;
+        controller.iter().try_for_each(|controller| write!(f, ", {controller}"))
+    }
+}
+
 /// The rounds of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Figures {
@@ -47,6 +57,8 @@ pub(super) struct Figures {
     peak_memory_bytes: u64,
     /// The median; `null` of a single connection.
     jain: Option<f64>,
+    /// The most that an emulated link was late with a packet, in milliseconds; `null` of others.
+    link_late_ms: Option<f64>,
 }
 
 /// Processor seconds for each gigabyte, or for each million answers.
@@ -68,8 +80,16 @@ pub(super) struct Compared {
     pub(super) both_ends: bool,
     pub(super) connections: usize,
     pub(super) subflows: usize,
-    /// `Gbit/s` or `per second`.
+    /// The emulated links; `null` where there are none.
+    pub(super) network: Option<String>,
+    /// Congestion control at both ends; `null`: CUBIC of the kernel, manypath's default.
+    pub(super) controller: Option<&'static str>,
+    /// `Gbit/s`, `Mbit/s` over emulated links, or `per second`.
     pub(super) unit: &'static str,
+    /// The most payload that emulated links carry.
+    pub(super) ceiling: Option<f64>,
+    /// The part of that which manypath's median is.
+    pub(super) of_ceiling: Option<f64>,
     pub(super) manypath: Option<Figures>,
     /// The kernel at both ends.
     pub(super) linux: Option<Figures>,
@@ -93,7 +113,15 @@ pub(super) fn compare(way: &Way, case: &Case) -> Compared {
         both_ends: case.both_ends,
         connections: setting.connections,
         subflows: setting.subflows,
-        unit: if setting.role.is_bulk() { "Gbit/s" } else { "per second" },
+        network: setting.network.map(|network| network.to_string()),
+        controller: setting.controller,
+        unit: match setting.network {
+            Some(_) => "Mbit/s",
+            None if setting.role.is_bulk() => "Gbit/s",
+            None => "per second",
+        },
+        ceiling: setting.network.map(|network| thousandths(network.ceiling())),
+        of_ceiling: None,
         manypath: None,
         linux: None,
         ratio: None,
@@ -115,6 +143,9 @@ pub(super) fn compare(way: &Way, case: &Case) -> Compared {
     compared.cpu_ratio_machine = ratio(|round| round.cpu_machine);
     compared.manypath = figures(&ours);
     compared.linux = figures(&theirs);
+    let median = compared.manypath.as_ref().and_then(|figures| figures.median);
+    compared.of_ceiling =
+        median.zip(compared.ceiling).map(|(median, all)| thousandths(median / all));
     compared
 }
 
@@ -125,12 +156,13 @@ fn measure(
     intact: &mut Option<bool>,
 ) -> Result<(), Failure> {
     let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
-    *intact = round::verify(way.link, stacks, &case.setting, way.hashed)?;
-    for _ in 0..way.rounds {
-        ours.push(round::play(way.link, stacks, &case.setting, way.window)?);
+    let hashed = case.setting.network.map_or(way.hashed, |network| network.hashed());
+    *intact = round::verify(way.link, stacks, &case.setting, hashed)?;
+    for seed in 1..=u64::from(way.rounds) {
+        ours.push(round::play(way.link, stacks, &case.setting, way.window, seed)?);
         if way.against_linux {
             let linux = [Stack::Linux; 2];
-            theirs.push(round::play(way.link, linux, &case.setting, way.window)?);
+            theirs.push(round::play(way.link, linux, &case.setting, way.window, seed)?);
         }
     }
     Ok(())
@@ -152,6 +184,11 @@ fn figures(rounds: &[Round]) -> Option<Figures> {
         instructions_per_packet: middle(|round| round.per_packet.map(|[_, count]| count)),
         peak_memory_bytes: rounds.iter().map(|round| round.peak_memory).max().unwrap_or(0),
         jain: middle(|round| round.jain),
+        link_late_ms: rounds
+            .iter()
+            .filter_map(|round| round.late)
+            .max_by(f64::total_cmp)
+            .map(thousandths),
     })
 }
 
@@ -197,6 +234,11 @@ impl Display for Compared {
             jain,
             self.intact.map_or("-", |intact| if intact { "yes" } else { "NO" }),
         )?;
+        if let (Some(network), Some(ceiling)) = (&self.network, self.ceiling) {
+            let controller = self.controller.unwrap_or("default");
+            let share = Shown(self.of_ceiling);
+            write!(f, "\n  {network}, {controller}: {share} of {ceiling} Mbit/s")?;
+        }
         self.error.iter().try_for_each(|error| write!(f, "\n  failed: {error}"))
     }
 }
@@ -215,6 +257,7 @@ mod tests {
             per_packet: None,
             peak_memory: 7,
             jain: None,
+            late: None,
         }
     }
 

@@ -1,13 +1,17 @@
 //! Where the two ends of a measurement are.
 //!
 //! **Owns** the choice of addresses, by stack and by link. **Invariant**: the kernel's MPTCP, when it
-//! is at both ends, always speaks over veth. **Leaves out** making hosts (`manypath_lab`).
+//! is at both ends, always speaks over veth, or over the same emulated links as manypath. **Leaves
+//! out** making hosts (`manypath_lab`) and what emulated links do (`network`).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use manypath_lab::{Host, LabError, Namespace, Packets, Veths};
+use std::time::Duration;
+
+use manypath_lab::{Host, LabError, Namespace, Packets, Topology, Veths};
 
 use super::end::{Side, Stack, TunSpec};
+use super::network::Network;
 use crate::failure::Failure;
 
 const PORT: u16 = 5201;
@@ -31,6 +35,15 @@ impl Link {
     }
 }
 
+/// What hosts there are to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) packets: Packets,
+    pub(super) subflows: usize,
+    /// Emulated links and the seed of their chance, in place of the fastest links there are.
+    pub(super) network: Option<(Network, u64)>,
+}
+
 /// Hosts that are there.
 pub(super) struct Hosts {
     kind: Kind,
@@ -41,6 +54,7 @@ pub(super) struct Hosts {
 enum Kind {
     Veths(Veths),
     One(Namespace),
+    Emulated(Box<Topology>),
 }
 
 impl Hosts {
@@ -48,14 +62,12 @@ impl Hosts {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn build(
-        link: Link,
-        stacks: [Stack; 2],
-        packets: Packets,
-        subflows: usize,
-    ) -> Result<Self, Failure> {
+    pub(super) fn build(link: Link, stacks: [Stack; 2], wanted: Wanted) -> Result<Self, Failure> {
         let failed = |error: LabError| Failure::failed("setting up hosts", &error);
-        let kind = if link == Link::Veth || stacks == [Stack::Linux; 2] {
+        let Wanted { packets, subflows, network } = wanted;
+        let kind = if let Some((network, seed)) = network {
+            network.build(seed).map(Box::new).map(Kind::Emulated)
+        } else if link == Link::Veth || stacks == [Stack::Linux; 2] {
             Self::veths(subflows, packets).map(Kind::Veths)
         } else {
             Self::one().map(Kind::One)
@@ -84,10 +96,16 @@ impl Hosts {
     pub(super) fn host(&self, side: Side) -> &Namespace {
         match &self.kind {
             Kind::One(host) => host,
-            Kind::Veths(veths) => match side {
-                Side::Connect => veths.host(Host::Client),
-                Side::Listen => veths.host(Host::Server),
-            },
+            Kind::Veths(veths) => veths.host(side.host()),
+            Kind::Emulated(topology) => topology.host(side.host()),
+        }
+    }
+
+    /// The most that an emulated link was late with a packet.
+    pub(super) fn late(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::One(_) | Kind::Veths(_) => None,
+            Kind::Emulated(topology) => Some(topology.emulator_stats().late_max),
         }
     }
 
@@ -96,6 +114,9 @@ impl Hosts {
         let addr = match (server, &self.kind) {
             (Stack::Manypath, _) => Ipv4Addr::new(100, 65, 1, 1).into(),
             (Stack::Linux, Kind::Veths(veths)) => veths.addr(Host::Server, 0),
+            (Stack::Linux, Kind::Emulated(topology)) => {
+                return topology.socket_addr(Host::Server, 0, PORT);
+            }
             (Stack::Linux, Kind::One(_)) => kernel_addr(Side::Connect),
         };
         SocketAddr::new(addr, PORT)
@@ -116,6 +137,15 @@ impl Hosts {
             kernel: (kernel_addr(side), 16),
             paths,
             offload: self.packets == Packets::SuperSegments,
+        }
+    }
+}
+
+impl Side {
+    fn host(self) -> Host {
+        match self {
+            Self::Connect => Host::Client,
+            Self::Listen => Host::Server,
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::child::{Child, sleep};
 use super::compare::Way;
 use super::end::{Job, Sample, Side, Spec, Stack};
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Wanted};
 use super::machine;
 use crate::failure::Failure;
 use crate::watch::float;
@@ -100,13 +100,27 @@ fn hold(
     connections: usize,
     subflows: usize,
 ) -> Result<Held, Failure> {
-    let hosts = Hosts::build(way.link, stacks, Packets::SuperSegments, subflows)?;
+    let hosts = Hosts::build(
+        way.link,
+        stacks,
+        Wanted { packets: Packets::SuperSegments, subflows, network: None },
+    )?;
     let before = machine::slab();
     let (addr, job) = (hosts.server_addr(stacks[1]), Job::Hold);
     let end = |side: Side, stack: Stack| {
         let child = |Part { addr, ports, connections }| {
             let tun = (stack == Stack::Manypath).then(|| hosts.tun(side));
-            let spec = Spec { stack, side, job, addr, ports, connections, subflows, tun };
+            let spec = Spec {
+                stack,
+                side,
+                job,
+                addr,
+                ports,
+                connections,
+                subflows,
+                controller: None,
+                tun,
+            };
             Child::start(hosts.host(side), &spec)
         };
         parts(stack, addr, connections).into_iter().map(child).collect::<Result<Vec<_>, _>>()

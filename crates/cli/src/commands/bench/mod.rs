@@ -10,6 +10,7 @@ mod end;
 mod hosts;
 mod idle;
 mod machine;
+mod network;
 mod round;
 mod scenarios;
 mod simulated;
@@ -43,7 +44,7 @@ const HASHED: u64 = 256 << 20;
     after_help = "Processor time is in seconds for a gigabyte, or for a million answers: of \
 the process at each end, and of the whole machine, which counts what the kernel does outside of \
 processes.\n\nExample:\n  manypath bench --against linux --json\n  \
-manypath bench bulk --against linux --rounds 1 --seconds 1"
+manypath bench bulk --against linux --rounds 1 --seconds 1\n  manypath bench long paths --against linux --only sender"
 )]
 pub(crate) struct Args {
     /// What to measure; everything if not said
@@ -64,6 +65,9 @@ pub(crate) struct Args {
     /// Idle connections to hold
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = connections)]
     connections: usize,
+    /// Only what has this text in its description, such as "8 x" or "receiver"
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// One end of a measurement
     #[arg(long, hide = true, value_name = "JSON")]
     end: Option<String>,
@@ -162,8 +166,9 @@ fn measure(way: &Way, args: &Args) -> Result<Measured, Failure> {
     let mut measured = Measured::default();
     eprintln!("{COLUMNS}");
     for scenario in chosen {
-        for case in scenario.cases() {
-            measured.results.push(told(compare(way, &case))?);
+        let only = args.only.as_deref().unwrap_or_default();
+        for case in scenario.cases().iter().filter(|case| case.to_string().contains(only)) {
+            measured.results.push(told(compare(way, case))?);
         }
         if *scenario == Scenario::Idle {
             for subflows in [1, 2] {

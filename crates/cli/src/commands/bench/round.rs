@@ -9,8 +9,9 @@ use manypath_lab::Packets;
 
 use super::child::{Child, sleep};
 use super::end::{Job, Sample, Side, Spec, Stack};
-use super::hosts::{Hosts, Link};
+use super::hosts::{Hosts, Link, Wanted};
 use super::machine;
+use super::network::Network;
 use super::stats::jain;
 use crate::failure::Failure;
 use crate::watch::float;
@@ -74,6 +75,10 @@ pub(super) struct Setting {
     pub(super) connections: usize,
     pub(super) subflows: usize,
     pub(super) packets: Packets,
+    /// Emulated links instead of the fastest there are.
+    pub(super) network: Option<Network>,
+    /// Congestion control of both ends, by its name.
+    pub(super) controller: Option<&'static str>,
 }
 
 /// How long.
@@ -86,7 +91,7 @@ pub(super) struct Window {
 /// What a round came to. "Each" is a gigabyte (10^9 bytes), or a million answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Round {
-    /// Gbit/s, or answers a second.
+    /// Gbit/s, Mbit/s over emulated links, or answers a second.
     pub(super) rate: f64,
     /// Processor seconds of the connecting end's process for each.
     pub(super) cpu_this: f64,
@@ -100,13 +105,15 @@ pub(super) struct Round {
     pub(super) peak_memory: u64,
     /// Jain's fairness among the connections.
     pub(super) jain: Option<f64>,
+    /// The most that an emulated link was late with a packet, in milliseconds.
+    pub(super) late: Option<f64>,
 }
 
 /// The ends of a round: hosts last, so that children go before.
 struct Ends {
     client: Child,
     server: Child,
-    _hosts: Hosts,
+    hosts: Hosts,
 }
 
 fn start(
@@ -114,18 +121,23 @@ fn start(
     stacks: [Stack; 2],
     setting: &Setting,
     jobs: [Job; 2],
+    seed: u64,
 ) -> Result<Ends, Failure> {
-    let hosts = Hosts::build(link, stacks, setting.packets, setting.subflows)?;
+    let Setting { packets, subflows, network, .. } = *setting;
+    let network = network.map(|network| (network, seed));
+    let hosts = Hosts::build(link, stacks, Wanted { packets, subflows, network })?;
     let addr = hosts.server_addr(stacks[1]);
     let end = |side: Side, stack: Stack, job: Job| {
         let tun = (stack == Stack::Manypath).then(|| hosts.tun(side));
-        let Setting { connections, subflows, .. } = *setting;
-        let spec = Spec { stack, side, job, addr, ports: 1, connections, subflows, tun };
+        let Setting { connections, subflows, controller, .. } = *setting;
+        let controller = controller.map(str::to_owned);
+        let spec =
+            Spec { stack, side, job, addr, ports: 1, connections, subflows, controller, tun };
         Child::start(hosts.host(side), &spec)
     };
     let server = end(Side::Listen, stacks[1], jobs[1])?;
     let client = end(Side::Connect, stacks[0], jobs[0])?;
-    Ok(Ends { client, server, _hosts: hosts })
+    Ok(Ends { client, server, hosts })
 }
 
 /// Plays a round between these stacks, connecting end first.
@@ -137,13 +149,18 @@ pub(super) fn play(
     stacks: [Stack; 2],
     setting: &Setting,
     window: Window,
+    seed: u64,
 ) -> Result<Round, Failure> {
-    let mut ends = start(link, stacks, setting, setting.role.jobs())?;
-    sleep(window.warm_up)?;
+    let mut ends = start(link, stacks, setting, setting.role.jobs(), seed)?;
+    sleep(setting.network.map_or(window.warm_up, |_| window.warm_up.max(Network::WARM_UP)))?;
     let before = ends.look()?;
     sleep(window.length)?;
     let after = ends.look()?;
-    let round = evaluate(setting.role, &before, &after);
+    let mut round = evaluate(setting.role, &before, &after);
+    if setting.network.is_some() {
+        round.rate *= 1e3;
+    }
+    round.late = ends.hosts.late().map(|late| late.as_secs_f64() * 1e3);
     if round.rate > 0.0 { Ok(round) } else { Err(Failure::Failed("nothing moved".to_owned())) }
 }
 
@@ -159,7 +176,7 @@ pub(super) fn verify(
 ) -> Result<Option<bool>, Failure> {
     let Some(jobs) = setting.role.hashed(bytes) else { return Ok(None) };
     let setting = Setting { connections: 1, ..*setting };
-    let ends = start(link, stacks, &setting, jobs)?;
+    let ends = start(link, stacks, &setting, jobs, 0)?;
     let hashed = [ends.client.hashed()?, ends.server.hashed()?];
     Ok(Some(hashed[0] == hashed[1] && hashed[0].0 == bytes))
 }
@@ -205,6 +222,7 @@ fn evaluate(role: Role, before: &Moment, after: &Moment) -> Round {
         per_packet: per_packet(&before.client, &after.client),
         peak_memory: after.client.resident[1],
         jain: (shares.len() > 1).then(|| jain(&shares)).flatten(),
+        late: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use manypath_lab::Packets;
 
 use super::compare::Case;
+use super::network::Network;
 use super::round::{Role, Setting};
 
 /// A kind of load.
@@ -20,14 +21,27 @@ pub(super) enum Scenario {
     Many,
     /// Memory of connections that do nothing, with 1 and 2 subflows
     Idle,
+    /// One subflow over 1 Gbit/s and 100 ms, without loss and with 0.1 % of it
+    Long,
+    /// 1 to 8 paths of 50 Mbit/s, and two whose round trips differ by up to ten times
+    Paths,
     /// Events a second of simulated networks
     Sim,
 }
 
 impl Scenario {
     /// All, in the order in which they are measured.
-    pub(super) const ALL: &[Self] =
-        &[Self::Bulk, Self::Mtu, Self::Rr, Self::Crr, Self::Many, Self::Idle, Self::Sim];
+    pub(super) const ALL: &[Self] = &[
+        Self::Bulk,
+        Self::Mtu,
+        Self::Rr,
+        Self::Crr,
+        Self::Many,
+        Self::Idle,
+        Self::Long,
+        Self::Paths,
+        Self::Sim,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -37,6 +51,8 @@ impl Scenario {
             Self::Crr => "crr",
             Self::Many => "many",
             Self::Idle => "idle",
+            Self::Long => "long",
+            Self::Paths => "paths",
             Self::Sim => "sim",
         }
     }
@@ -46,7 +62,8 @@ impl Scenario {
         let case = |role, connections, subflows, both_ends| {
             let packets =
                 if self == Self::Mtu { Packets::MtuSized } else { Packets::SuperSegments };
-            let setting = Setting { role, connections, subflows, packets };
+            let setting =
+                Setting { role, connections, subflows, packets, network: None, controller: None };
             Case { scenario: self.name(), both_ends, setting }
         };
         match self {
@@ -69,9 +86,40 @@ impl Scenario {
                 .into_iter()
                 .flat_map(|n| [Role::Sender, Role::Receiver].map(|role| case(role, n, 1, false)))
                 .collect(),
+            Self::Long => Network::LONG
+                .into_iter()
+                .flat_map(|(network, controller)| {
+                    self.emulated(network, controller, &[Role::Sender, Role::Receiver])
+                })
+                .collect(),
+            Self::Paths => Network::PATHS
+                .into_iter()
+                .flat_map(|network| self.emulated(network, None, &[Role::Sender, Role::Receiver]))
+                .collect(),
             // These compare no rates.
             Self::Idle | Self::Sim => Vec::new(),
         }
+    }
+
+    /// The cases of one network, with a subflow over each of its links.
+    fn emulated(
+        self,
+        network: Network,
+        controller: Option<&'static str>,
+        roles: &[Role],
+    ) -> Vec<Case> {
+        let case = |role: &Role| {
+            let setting = Setting {
+                role: *role,
+                connections: 1,
+                subflows: network.links.len(),
+                packets: Packets::SuperSegments,
+                network: Some(network),
+                controller,
+            };
+            Case { scenario: self.name(), both_ends: false, setting }
+        };
+        roles.iter().map(case).collect()
     }
 }
 

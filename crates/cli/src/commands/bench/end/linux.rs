@@ -35,9 +35,10 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
     started.map_err(|error| Failure::failed(spec.addr, &error))
 }
 
-fn config() -> PeerConfig {
+fn config(spec: &Spec) -> PeerConfig {
     // Under BBR, where that is the default of a system, the kernel's MPTCP stalls on two processors.
-    PeerConfig::new(Transport::Mptcp).congestion("cubic")
+    let controller = spec.controller.as_deref().unwrap_or("cubic");
+    PeerConfig::new(Transport::Mptcp).congestion(controller)
 }
 
 fn spawn(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -48,7 +49,7 @@ fn listen(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
     for addr in spec.addrs() {
         // On every address: that of a peer's TUN is there when the peer is.
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
-        let listener = config().listener(any)?;
+        let listener = config(spec).listener(any)?;
         let (spec, tally) = (spec.clone(), Arc::clone(tally));
         spawn(move || accept(&listener, &spec, &tally).unwrap_or_else(|error| tally.fail(&error)))?;
     }
@@ -71,8 +72,10 @@ fn accept(listener: &TcpListener, spec: &Spec, tally: &Arc<Tally>) -> io::Result
 fn open(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
     if spec.job == Job::Knock {
         for _ in 0..spec.connections {
-            let (addr, tally) = (spec.addr, Arc::clone(tally));
-            spawn(move || knock(addr, &tally).unwrap_or_else(|error| tally.fail(&error)))?;
+            let (addr, config, tally) = (spec.addr, config(spec), Arc::clone(tally));
+            spawn(move || {
+                knock(addr, &config, &tally).unwrap_or_else(|error| tally.fail(&error));
+            })?;
         }
         return Ok(());
     }
@@ -80,13 +83,13 @@ fn open(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
     if spec.job == Job::Hold {
         // The other end reads the byte of each before it takes the next.
         for addr in addrs {
-            hold(config().stream(addr)?, spec.side, tally)?;
+            hold(config(spec).stream(addr)?, spec.side, tally)?;
         }
         let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         return held.iter().try_for_each(|stream| joined(stream, spec.subflows));
     }
     // All before there is load: what is under way would delay those that come after.
-    let streams = addrs.map(|addr| config().stream(addr)).collect::<io::Result<Vec<_>>>()?;
+    let streams = addrs.map(|addr| config(spec).stream(addr)).collect::<io::Result<Vec<_>>>()?;
     let mut looked_at = Vec::new();
     for stream in streams {
         if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
@@ -196,10 +199,10 @@ fn ask_on(stream: &mut TcpStream, tally: &Tally, n: usize) -> io::Result<()> {
     }
 }
 
-fn knock(addr: SocketAddr, tally: &Tally) -> io::Result<()> {
+fn knock(addr: SocketAddr, config: &PeerConfig, tally: &Tally) -> io::Result<()> {
     let n = tally.next();
     loop {
-        ask(&mut config().stream(addr)?)?;
+        ask(&mut config.stream(addr)?)?;
         tally.add(n, 1);
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Spec {
     pub(super) connections: usize,
     /// Subflows of each.
     pub(super) subflows: usize,
+    /// Congestion control by its name; if not said, CUBIC of the kernel and manypath's default.
+    pub(super) controller: Option<String>,
     /// Of manypath.
     pub(super) tun: Option<TunSpec>,
 }
@@ -242,6 +244,7 @@ mod tests {
             ports: 2,
             connections: 3,
             subflows: 1,
+            controller: None,
             tun: None,
         };
         let ports: Vec<_> = spec.addrs().cycle().take(3).map(|addr| addr.port()).collect();

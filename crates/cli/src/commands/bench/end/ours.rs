@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use manypath::device::{Tun, TunConfig};
-use manypath::{ConnId, Endpoint, ListenOptions, Listener, Path, Stream};
+use manypath::{CongestionControl, ConnId, Endpoint, ListenOptions, Listener, Path, Stream};
 use manypath_base::{len64, usize64};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
@@ -77,7 +77,12 @@ fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
         }
     };
     let _inside = runtime.enter();
-    let builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll).paths(tun, paths);
+    let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll).paths(tun, paths);
+    if let Some(name) = &spec.controller {
+        let controller = name.parse::<CongestionControl>();
+        let controller = controller.map_err(|error| Failure::failed("the endpoint", &error))?;
+        builder = builder.congestion_control(controller);
+    }
     let endpoint = builder.build_task();
     endpoint.map_err(|error| Failure::failed("the endpoint", &error))
 }
