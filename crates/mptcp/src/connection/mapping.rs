@@ -6,9 +6,10 @@ use alloc::collections::VecDeque;
 
 use manypath_base::{DataOffset, SubflowOffset};
 
-/// Mappings that a peer may have open on one subflow before more are ignored: each covers data in
-/// flight, so this is far above any window, and bounds what a peer can make us store.
-const MAX_OPEN: usize = 8192;
+/// Mappings that a peer may have open on one subflow before more are ignored, which bounds what it can
+/// make us store: twice the segments of the largest receive buffer, since a sender that is paced maps
+/// each segment by itself.
+const MAX_OPEN: usize = 1 << 16;
 
 /// Bytes of a subflow that are bytes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,7 @@ impl Mappings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EndpointConfig;
     use alloc::vec;
     use alloc::vec::Vec;
     use manypath_base::{len64, usize64};
@@ -150,6 +152,16 @@ mod tests {
         assert_eq!(maps.end_of(DataOffset(60)), None);
         maps.release(SubflowOffset(21));
         assert_eq!(first(&maps, 1), None);
+    }
+
+    #[test]
+    fn a_whole_window_of_single_segments_may_be_open() {
+        let (buffer, mss) = (EndpointConfig::default().tcp.recv_buffer_max, 1_000);
+        let mut maps = Mappings::default();
+        for n in 0..u64::from(buffer / mss) {
+            let at = 1 + n * u64::from(mss);
+            assert_eq!(maps.insert(mapping(at, at, mss)), Inserted::New, "number {n}");
+        }
     }
 
     proptest! {
