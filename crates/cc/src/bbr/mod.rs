@@ -125,6 +125,8 @@ pub struct Bbr {
     bounded: bool,
     /// Nothing has been delivered since the path was idle: a long round-trip time proves nothing.
     after_idle: bool,
+    /// Rounds still to end in which less came back because `ProbeRTT` had held it back.
+    held_back: u32,
     /// Window and bounds before the last signal.
     before: Option<(u32, Model)>,
 }
@@ -132,6 +134,9 @@ pub struct Bbr {
 impl Bbr {
     /// Time in `ProbeRTT` once the flight is short (`ProbeRTTDuration`).
     const PROBE_RTT: Duration = Duration::from_millis(200);
+    /// Rounds that end with what was sent during `ProbeRTT`, and with what was sent partly before its
+    /// end: little came back in them, so that a loss says nothing of the path (not in the draft).
+    const HELD_BACK: u32 = 2;
     /// Shortest wait between two probes; up to a second more by chance.
     const WAIT_MILLIS: (u64, u64) = (2000, 1000);
     /// What stays of the pace, so that a queue drains in the long run, in percent.
@@ -154,6 +159,7 @@ impl Bbr {
             pace: None,
             bounded: false,
             after_idle: false,
+            held_back: 0,
             before: None,
         }
     }
@@ -172,7 +178,8 @@ impl Bbr {
         if ack.round_start {
             self.cycle.rounds += 1;
             let probing = matches!(self.state, State::Startup | State::Refill | State::Up { .. });
-            self.model.end_round(ack, !probing, self.cwnd);
+            self.model.end_round(ack, !probing && self.held_back == 0, self.cwnd);
+            self.held_back = self.held_back.saturating_sub(1);
         }
         self.set_pace();
         self.set_cwnd(ack);
@@ -192,7 +199,7 @@ impl Bbr {
     fn walk(&mut self, ack: &AckSample) {
         match self.state {
             State::Startup if self.full.ever => self.state = State::Drain,
-            State::Drain if self.model.bdp(100).is_some_and(|bdp| ack.in_flight <= bdp) => {
+            State::Drain if self.model.capacity().is_some_and(|bdp| ack.in_flight <= bdp) => {
                 self.go_down(ack);
             }
             State::Down => {
@@ -236,10 +243,11 @@ impl Bbr {
         due
     }
 
-    /// `BBRIsTimeToCruise`.
+    /// `BBRIsTimeToCruise`. Short-term bounds do not count: while every round loses a little, they sink
+    /// with the flight, and it would leave room for ever.
     fn may_cruise(&self, ack: &AckSample) -> bool {
         let room = self.model.with_headroom().is_none_or(|most| ack.in_flight <= most);
-        room && self.model.bdp(100).is_some_and(|bdp| ack.in_flight <= bdp)
+        room && self.model.capacity().is_some_and(|bdp| ack.in_flight <= bdp)
     }
 
     /// `BBRStartProbeBW_UP`.
@@ -318,6 +326,7 @@ impl Bbr {
             self.cwnd = self.cwnd.max(*prior);
             self.model.rtt_was_probed(ack.now);
             self.model.reset_lower_bounds();
+            self.held_back = Self::HELD_BACK;
             if self.full.ever {
                 self.go_down(ack);
                 self.state = State::Cruise;

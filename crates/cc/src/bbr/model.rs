@@ -185,8 +185,17 @@ impl Model {
 
     /// `gain` percent of the bandwidth-delay product, in bytes; `None` before anything is known.
     pub(super) fn bdp(&self, gain: u32) -> Option<u32> {
+        self.bytes_at(self.rate(), gain)
+    }
+
+    /// The same without the short-term bounds: what the path holds.
+    pub(super) fn capacity(&self) -> Option<u32> {
+        self.bytes_at(self.max_rate(), 100)
+    }
+
+    fn bytes_at(&self, rate: u64, gain: u32) -> Option<u32> {
         let min_rtt = self.min_rtt.filter(|_| self.max_rate() > 0)?.rtt;
-        let bytes = Rate::from_bytes_per_sec(self.rate()).bytes_in(min_rtt);
+        let bytes = Rate::from_bytes_per_sec(rate).bytes_in(min_rtt);
         let scaled = u128::from(bytes) * u128::from(gain) / 100;
         Some(u32::try_from(scaled).unwrap_or(u32::MAX))
     }

@@ -15,6 +15,9 @@ struct Path {
     rate: Rate,
     delay: Duration,
     buffer: u64,
+    /// One packet of so many is lost, whatever the queue.
+    lose_one_of: u64,
+    sent: u64,
     busy_until: Instant,
     /// Arrival, sent at, delivered before and since when, lost.
     wire: VecDeque<(Instant, Instant, u64, Instant, bool)>,
@@ -35,6 +38,8 @@ impl Path {
             rate: Rate::from_bytes_per_sec(rate),
             delay: Duration::from_millis(delay_ms),
             buffer,
+            lose_one_of: u64::MAX,
+            sent: 0,
             busy_until: Instant::ZERO,
             wire: VecDeque::new(),
             next_send: Instant::ZERO,
@@ -65,7 +70,9 @@ impl Path {
 
     fn send(&mut self) {
         let queued = self.rate.bytes_in(self.busy_until.since(self.now));
-        let lost = queued + u64::from(MSS) > self.buffer;
+        self.sent += 1;
+        let lost =
+            queued + u64::from(MSS) > self.buffer || self.sent.is_multiple_of(self.lose_one_of);
         if !lost {
             self.busy_until = self.busy_until.max(self.now) + self.rate.time_for(u64::from(MSS));
         }
@@ -144,6 +151,18 @@ fn it_learns_rate_and_delay_and_sends_at_that_rate() {
         let exact = rate * delay / 1000;
         assert!(bdp.abs_diff(exact) * 5 <= exact + 10_000, "{bdp} for {exact}");
     }
+}
+
+/// Four packets are lost in every round: far less than what says that a flight is too long.
+#[test]
+fn a_little_loss_in_every_round_costs_little() {
+    let mut path = Path::new(40_000_000, 100, 4_000_000);
+    path.lose_one_of = 1_000;
+    path.run(secs(5));
+    let delivered = path.delivered;
+    path.run(secs(20));
+    let percent = (path.delivered - delivered) / (20 * 40_000_000 / 100);
+    assert!(percent >= 85, "{percent} %");
 }
 
 #[test]
