@@ -6,7 +6,8 @@ use manypath_base::Rate;
 use manypath_mptcp::ConnectionMode;
 
 use crate::{
-    Change, FlowConfig, Graph, HostConfig, LinkConfig, Meddling, Plan, Scheduled, Ways, Workload, World,
+    Change, FlowConfig, Graph, HostConfig, LinkConfig, Meddling, Plan, Scheduled, Ways, Workload,
+    World,
 };
 
 const fn ms(n: u64) -> Duration {
