@@ -77,14 +77,32 @@ fn several_paths_do_no_worse_than_the_best_of_them() {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
-/// A faster path that is proven a round trip after the handshake takes over, and its tail is not repeated over
-/// the first only because its queue grows.
+/// A better path is proven a round trip after the handshake, by then with a window as if it had had the
+/// first flight; and what is under way on the first, which loses, is repeated at the end.
 #[test]
-fn a_megabyte_leaves_a_lossy_first_path() {
+fn short_transfers_leave_a_worse_first_path() {
     let lossy = Link { loss: "2%", ..first() };
-    let cell = cell(&[lossy, beside(4.0, 1)], &RECEIVERS[0], Size::Bytes(1 << 20));
-    let score = cell.score(&SEEDS);
-    assert!(score.ratio >= 0.88 && !score.corrupt, "{score:?}");
+    let cells: Vec<Cell> = [192, 256, 512, 1_024, 2_048]
+        .iter()
+        .flat_map(|kb| [(lossy, beside(4.0, 1), kb), (beside(0.1, 1), first(), kb)])
+        .map(|(worse, better, kb)| cell(&[worse, better], &RECEIVERS[0], Size::Bytes(kb << 10)))
+        .collect();
+    for (cell, score) in cells.iter().zip(scores(&cells, &SEEDS)) {
+        println!("{:.3} {cell}", score.ratio);
+        assert!(score.ratio >= BAR && !score.corrupt, "{cell}: {score:?}");
+    }
+}
+
+/// The second path has a window by the time that the first is done: it must not keep the end of a
+/// transfer that the first would deliver sooner.
+#[test]
+fn short_transfers_do_not_wait_for_a_slow_second_path() {
+    for kb in [64, 128, 192, 256, 384, 512] {
+        let cell = cell(&[first(), beside(0.5, 4)], &RECEIVERS[0], Size::Bytes(kb << 10));
+        let score = cell.score(&[1, 2]);
+        println!("{:.3} {cell}", score.ratio);
+        assert!(score.ratio >= BAR && !score.corrupt, "{cell}: {score:?}");
+    }
 }
 
 /// Where the window is short of what the paths could fill.

@@ -271,6 +271,16 @@ impl Scoreboard {
         self.sent.get(i).filter(|s| s.range.start <= place)
     }
 
+    /// The piece there went out once more on a path that it is not held for: its acknowledgment tells
+    /// neither the round trip of its own path nor what was passed over there.
+    pub(crate) fn note_copy(&mut self, place: SubflowOffset) {
+        let i = self.sent.partition_point(|s| s.range.end <= place);
+        if let Some(sent) = self.sent.get_mut(i) {
+            sent.moved = true;
+            sent.transmissions = sent.transmissions.max(2);
+        }
+    }
+
     pub(crate) fn get(&self, i: usize) -> &Sent {
         &self.sent[i]
     }

@@ -125,7 +125,8 @@ impl Flow {
         self.send.dup_acks += u32::from(repeated);
         let duplicate = self.take_sack(now, ack, segment);
         let pong = duplicate.as_ref().is_some_and(|range| self.take_pong(now, range));
-        let duplicate = duplicate.filter(|_| !pong);
+        let copied = |range: &_| self.several.as_ref().is_some_and(|s| s.copied.explains(range));
+        let duplicate = duplicate.filter(|range| !pong && !copied(range));
         let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);

@@ -275,8 +275,7 @@ impl Flow {
         range: Range<SubflowOffset>,
         ext: &mut dyn Extension,
     ) -> Transmit {
-        // A mark is echoed for the flow, not for the path that it was made on.
-        let draft = Draft { ect: !self.is_spread(), ..self.draft_data(path, range, 0) };
+        let draft = Draft { fresh: true, ..self.draft_data(path, range, 0) };
         self.send_draft(now, &draft, ext)
     }
 
@@ -311,7 +310,12 @@ impl Flow {
         transmit
     }
 
-    fn draft_data(&self, path: usize, range: Range<SubflowOffset>, attempt: u8) -> Draft {
+    pub(crate) fn draft_data(
+        &self,
+        path: usize,
+        range: Range<SubflowOffset>,
+        attempt: u8,
+    ) -> Draft {
         let mut draft = Draft::new(Phase::Open, Flags::ACK, attempt);
         draft.path = path;
         draft.range = range;

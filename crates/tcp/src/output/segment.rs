@@ -26,8 +26,8 @@ pub(crate) struct Draft {
     pub(crate) path: usize,
     /// Sequence space wanted; it may be cut shorter. May include FIN.
     pub(crate) range: Range<SubflowOffset>,
-    /// Data may travel as ECN-capable: it is new and no probe (RFC 3168 §6.1.5, §6.1.6).
-    pub(crate) ect: bool,
+    /// Its data is new and no probe, so that it may travel as ECN-capable (RFC 3168 §6.1.5, §6.1.6).
+    pub(crate) fresh: bool,
     /// TSval, where it is not the time: it must not fall as the sequence number rises while data
     /// is on several paths.
     pub(crate) tsval: Option<u32>,
@@ -36,7 +36,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(phase: Phase, flags: Flags, attempt: u8) -> Self {
         let zero = SubflowOffset::ZERO;
-        Self { phase, flags, attempt, path: 0, range: zero..zero, ect: false, tsval: None }
+        Self { phase, flags, attempt, path: 0, range: zero..zero, fresh: false, tsval: None }
     }
 }
 
@@ -96,18 +96,20 @@ impl Flow {
         Transmit { path: self.paths[path].id, segment, gso_mss, ecn, dscp, hop_limit }
     }
 
-    /// Sets ECE and CWR where they are due, and says how the packet travels (RFC 3168 §6.1).
+    /// Sets ECE and CWR where they are due, and says how the packet travels (RFC 3168 §6.1). A mark is
+    /// echoed for the flow, not for the path that it was made on, so that data on several paths asks for
+    /// none; that a window was reduced is told all the same, else an earlier mark is echoed for ever.
     fn mark(&mut self, draft: &Draft, has_data: bool, flags: &mut Flags) -> Ecn {
         if draft.phase == Phase::Open && self.ecn.echoes() {
             *flags |= Flags::ECE;
         }
-        if !(draft.ect && has_data && self.ecn.is_on()) {
+        if !(draft.fresh && has_data && self.ecn.is_on()) {
             return Ecn::NotEct;
         }
         if core::mem::take(&mut self.paths[draft.path].reduction_untold) {
             *flags |= Flags::CWR;
         }
-        Ecn::Ect0
+        if self.is_spread() { Ecn::NotEct } else { Ecn::Ect0 }
     }
 
     fn options(

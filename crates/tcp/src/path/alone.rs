@@ -48,6 +48,11 @@ impl Path {
         self.used.limited += u64::from(bytes);
     }
 
+    /// Bytes lost, of those sent.
+    pub(crate) fn losses(&self) -> (u64, u64) {
+        (self.lost_total, self.sent_total)
+    }
+
     /// The windows that this one's growth is coupled to, made smaller in proportion where its own is
     /// less at the moment than what it uses on the average. **Choice:** with RFC 6356 §4 a window that
     /// was cut to little grows in proportion to what is left of it, where Reno's comes back by steps;

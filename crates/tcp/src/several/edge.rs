@@ -10,6 +10,10 @@ use crate::path::Path;
 use crate::scoreboard::{Sent, Status};
 use crate::{Extension, Flow};
 
+/// At the end of a transfer no more than this part of all that was sent goes out again in case it is
+/// lost, beside an initial window.
+const INSURED: u64 = 16;
+
 /// A piece on a slow path that a faster one could repeat.
 struct Held {
     /// Its place in the scoreboard.
@@ -45,6 +49,10 @@ impl Flow {
     /// There is nothing more to send. A path with room repeats what a slower one would deliver later
     /// than it, or should have delivered.
     pub(crate) fn hurry_tail(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        self.hurry_late(now, ext).or_else(|| self.insure(now, ext))
+    }
+
+    fn hurry_late(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let hurried = self.several.as_ref()?.hurried;
         let untried = |s: &Sent| s.status == Status::InFlight && s.range.start >= hurried;
         let slow = |s: &Sent| self.paths.iter().any(|p| p.id == s.path && self.is_slow(p));
@@ -55,6 +63,31 @@ impl Flow {
             return None;
         }
         Some(self.repeat(now, &held, ext))
+    }
+
+    /// What is under way on a path that loses goes out again on one that does not and is about as fast:
+    /// a loss at the end shows only after a round trip, or by a timeout. No more than a part of all that
+    /// was sent.
+    fn insure(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        let budget = self.send.nxt.0 / INSURED + u64::from(self.paths[0].mss.bytes()) * 10;
+        if self.several.as_ref()?.insured >= budget {
+            return None;
+        }
+        let (piece, to) = self.board.iter().enumerate().find_map(|(n, sent)| {
+            let path = self.paths.iter().find(|p| p.id == sent.path)?;
+            let no_slower = |p: &Path| p.expected_rtt() * 4 <= path.expected_rtt() * 5;
+            let usable = |p: &Path| p.is_well() && p.room() > 0 && no_slower(p);
+            let safer = |p: &Path| usable(p) && p.is_safer_than(path);
+            let others = self.paths.iter().enumerate().filter(|(_, p)| safer(p));
+            let (to, _) = others.min_by_key(|(_, p)| p.rtt.srtt())?;
+            (sent.status == Status::InFlight).then_some((n, to))
+        })?;
+        let limit = self.burst(to).min(self.paths[to].room());
+        let transmit = self.resend(now, piece, to, limit, ext);
+        if let Some(several) = self.several.as_mut() {
+            several.insured += u64::from(transmit.segment.seq_len());
+        }
+        Some(transmit)
     }
 
     /// Whether another path that has room is faster.

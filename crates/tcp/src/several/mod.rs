@@ -8,6 +8,7 @@
 //! peer that has no SACK gets one path. **Leaves out** where paths come from, and what is
 //! remembered of a destination: the owner's.
 
+mod copy;
 mod edge;
 mod harm;
 mod health;
@@ -25,6 +26,7 @@ use smallvec::SmallVec;
 
 use crate::path::{Path, Standing};
 use crate::{Event, Flow, PathConfig};
+use copy::Copied;
 use harm::Harm;
 pub(crate) use ping::Ping;
 use ping::{KEPT, Tail};
@@ -63,8 +65,11 @@ pub(crate) struct Several {
     tail: Tail,
     /// What pings repeated of what was under way, until it is acknowledged.
     early: SmallVec<[Range<SubflowOffset>; 2]>,
+    pub(crate) copied: Copied,
     /// What lies before was repeated on a faster path, or need not be.
     hurried: SubflowOffset,
+    /// Bytes under way on a path that loses, repeated on one that does not.
+    insured: u64,
     /// When the first piece is to be looked at again, while the window is closed.
     hurry_at: Option<Instant>,
     harm: Harm,
@@ -101,7 +106,9 @@ impl Flow {
                 rng,
                 tail: Tail::default(),
                 early: SmallVec::new(),
+                copied: Copied::default(),
                 hurried: SubflowOffset::ZERO,
+                insured: 0,
                 hurry_at: None,
                 harm: Harm::new(now),
                 window: UsableWindow::default(),

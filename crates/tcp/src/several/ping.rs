@@ -84,12 +84,19 @@ pub(crate) struct Ping {
     tries: u32,
     /// Answers that named other bytes.
     guesses: u16,
+    /// Bytes of the first flight that were copied to the path before its first ping.
+    pub(super) copied: u32,
 }
 
 impl Ping {
     /// One is due now.
     pub(crate) fn ask(&mut self) {
         *self = Self { asked: self.asked, due: true, ..Self::default() };
+    }
+
+    /// None was sent yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.tries == 0
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
@@ -145,6 +152,13 @@ impl Flow {
     /// A ping that is due, on its path.
     pub(crate) fn ping(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let i = self.paths.iter().position(|p| p.ping.due)?;
+        let early = self.several.as_ref()?.tail.is_empty();
+        if early && self.flight_grows() {
+            return None;
+        }
+        if early && let Some(copy) = self.copy(now, i, ext) {
+            return Some(copy);
+        }
         let (at, bytes) = self.draw()?;
         let repeated = self.board.at(at).or_else(|| self.board.iter().next());
         let tsval = repeated.map(|sent| sent.tsval);
@@ -218,11 +232,14 @@ impl Flow {
         if let Some((_, _, sent)) = path.ping.asked {
             path.rtt.sample(now.since(sent), now);
         }
-        path.ping = Ping::default();
+        let Ping { copied, tries, .. } = core::mem::take(&mut path.ping);
         path.last_heard = now;
         if path.standing == Standing::Unproven {
             path.standing = Standing::Proven;
             self.events.push_back(Event::PathProven(path.id));
+            if copied > 0 && tries == 1 {
+                self.credit_copies(now, i, copied);
+            }
         }
         self.recover_path(now, i);
         true

@@ -7,9 +7,10 @@ use smallvec::SmallVec;
 use crate::path::{Health, Path};
 use crate::{Extension, Flow};
 
-/// As long as all that there was to send is no longer than this it goes over one path: a loss on a
-/// second, of which nothing is known yet, would cost more than it can gain.
-const SHORT: u64 = 128 << 10;
+/// As long as all that there was to send is no longer than this it goes over one path, unless another
+/// is known to be better: a loss on a second, of which nothing is known yet, would cost more than it can
+/// gain.
+pub(super) const SHORT: u64 = 64 << 10;
 
 impl Flow {
     /// The path for new data; `None` where none has room, all wait for their pace, or the
@@ -23,7 +24,8 @@ impl Flow {
         let any_well = self.paths.iter().any(Path::is_well);
         let main = &self.paths[self.main_path()];
         let short = self.send.buffer.end().0 <= SHORT;
-        let only = (short && main.may_carry()).then_some(main.id);
+        let best = !self.paths.iter().any(|p| p.is_well() && p.surpasses(main));
+        let only = (short && best && main.may_carry()).then_some(main.id);
         let usable = |p: &&Path| p.may_carry() && only.is_none_or(|id| id == p.id);
         let mut views: SmallVec<[PathView; 4]> =
             self.paths.iter().filter(usable).map(|p| view(p, any_well)).collect();
@@ -47,6 +49,15 @@ impl Flow {
             }
         }
         None
+    }
+}
+
+impl Path {
+    /// Whether this path, once it is proven, is better than another as far as anybody knows: it is
+    /// faster by a quarter, or it has lost nothing and the other has.
+    fn surpasses(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (self.rtt.srtt(), other.rtt.srtt()) else { return false };
+        own * 4 <= others * 3 || self.losses().0 == 0 && other.losses().0 > 0
     }
 }
 

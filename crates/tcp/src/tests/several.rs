@@ -8,7 +8,7 @@ use manypath_base::{Mss, PathId, Rate, Rng};
 use manypath_cc::Algorithm;
 
 use crate::testing::{LinkConfig, Pair, Side, Sides, ms};
-use crate::{Barred, Config, Event};
+use crate::{Barred, Config, EcnMode, Event};
 
 const FIRST: PathId = PathId(0);
 const SECOND: PathId = PathId(1);
@@ -78,7 +78,8 @@ fn a_path_is_proven_before_anything_is_acknowledged() {
         pair.add_path(1, second, Algorithm::Lia);
         pair.write(Side::Client, 1 << 20);
         let back = first.delay;
-        pair.run_for(second.delay + back + ms(8));
+        // The first flight is on its way once more before the ping.
+        pair.run_for(second.delay + back + ms(20));
         assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
         assert!(pair.run_until(Duration::from_secs(5), |p| p.received(Side::Server) >= 1 << 20));
         let rtts: Vec<_> = pair.flow(Side::Client).paths().map(|p| p.min_rtt).collect();
@@ -91,7 +92,7 @@ fn a_path_is_proven_before_anything_is_acknowledged() {
 #[test]
 fn a_short_transfer_keeps_to_one_path() {
     let mut pair = pair(1, fast(), slow(), Config::default());
-    assert!(pair.transfer(100_000, Duration::from_secs(5)).intact);
+    assert!(pair.transfer(50_000, Duration::from_secs(5)).intact);
     assert!(has(&pair, |e| *e == Event::PathProven(SECOND)), "{:?}", pair.events);
     assert_eq!(pair.flow(Side::Client).paths().nth(1).map(|p| p.sent), Some(0));
 }
@@ -103,6 +104,22 @@ fn a_long_transfer_does_not_wait_for_its_slow_first_path() {
     let mut pair = pair(1, slow, fast, Config::default());
     // The first 128 KB alone would take the first path half a second.
     assert!(pair.transfer(1 << 20, ms(450)).intact);
+}
+
+/// What the first path was told of a mark before there was a second: the peer echoes it until it hears
+/// of a reduction (RFC 3168 §6.1.3), whatever path that goes by.
+#[test]
+fn a_mark_from_before_the_second_path_is_answered() {
+    let config = Config { ecn: EcnMode::Ask, ..Config::default() };
+    let first = LinkConfig { mark: Some(15_000), ..fast() };
+    let mut pair = Pair::new(1, Sides { config, ..sides(first) });
+    pair.write(Side::Client, 1 << 30);
+    pair.run_for(ms(75));
+    pair.add_path(1, slow(), Algorithm::Lia);
+    pair.run_for(Duration::from_secs(4));
+    let reductions = pair.flow(Side::Client).counters().ecn_reductions;
+    assert!((1..=8).contains(&reductions), "{reductions}");
+    assert!(pair.received(Side::Server) >= 10_000_000, "{}", pair.received(Side::Server));
 }
 
 #[test]
