@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use manypath_base::{DataOffset, Instant, PathId, SubflowId, usize64};
-use manypath_sched::Demand;
+use manypath_sched::{Demand, PathView};
 use manypath_tcp::Transmit;
 
 use super::mapping::Mapping;
@@ -96,7 +96,10 @@ impl Connection {
         if range.is_empty() && !self.is_held_up() {
             return None;
         }
-        let views = self.path_views();
+        let mut views = self.path_views();
+        if !again {
+            self.save_room(range.end - range.start, &mut views);
+        }
         if range.is_empty() {
             return self.hurry(now, &views);
         }
@@ -114,6 +117,18 @@ impl Connection {
         }
         self.arm_data_timer(now);
         Some(i)
+    }
+
+    /// Takes out of views what room their subflows had better not use yet, where `len` bytes are more
+    /// than it ([`manypath_tcp::Flow::saves_room`]).
+    fn save_room(&self, len: u64, views: &mut [PathView]) {
+        let short = views.iter_mut().filter(|view| view.room > 0 && u64::from(view.room) < len);
+        for view in short {
+            let sub = self.index(SubflowId::from(view.id)).map(|i| &self.subflows[i]);
+            if sub.is_some_and(|sub| sub.flow.saves_room(view.id)) {
+                view.room = 0;
+            }
+        }
     }
 
     /// How many bytes of `range` one mapping on subflow `i` takes now, and the payload of one of

@@ -15,6 +15,9 @@ const BURST_MILLIS: u64 = 1;
 /// acknowledgments better.
 const RUN: u32 = 4;
 
+/// Bursts in a row to a peer near by, which wakes once for them.
+const TRAIN: u32 = 4;
+
 /// Option bytes of timestamps, padded (RFC 7323 appendix A).
 const TIMESTAMPS_LEN: u32 = 12;
 
@@ -22,13 +25,13 @@ impl Flow {
     /// Payload bytes that one burst may have on a path: a super-segment is no more than a quarter
     /// of the window and no more than the path carries in a millisecond, and [`near`] more.
     pub(crate) fn burst(&self, path: usize) -> u32 {
+        let most = self.max_burst(path);
         let path = &self.paths[path];
         let cwnd = path.controller.cwnd();
         let by_rate = path.rtt.srtt().map_or(u64::MAX, |srtt| {
             let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
             u64::from(cwnd).saturating_mul(BURST_MILLIS * 1_000_000) / nanos
         });
-        let most = self.config.max_burst.max(path.mss.bytes());
         let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
         let by_rate = by_rate.saturating_add(near(path.rtt.min(), most));
         let floor = if path.shares { RUN } else { 2 } * path.mss.bytes();
@@ -44,6 +47,32 @@ impl Flow {
         let packet = self.paths[i].mss.bytes().saturating_sub(timestamps + extension).max(1);
         let burst = self.burst(i).max(packet);
         (packet, burst - burst % packet)
+    }
+
+    /// Whether what a path has room for had better wait until acknowledgments make it more: it is
+    /// less than a third of the window and than [`TRAIN`] bursts, and what is in flight will be
+    /// acknowledged. Acknowledgments of small segments else admit small segments for ever, and a
+    /// peer near by is woken for each.
+    ///
+    /// **Choice:** only where the peer is [`near`], so that hosts and not links are what is slow.
+    /// Linux holds back everywhere, for one burst (`tcp_tso_should_defer`).
+    #[must_use]
+    pub fn saves_room(&self, path: PathId) -> bool {
+        let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
+        let path = &self.paths[i];
+        let steady = path.episode.is_none() && path.frto.is_none();
+        if !steady || path.in_flight <= 2 * path.mss.bytes() {
+            return false;
+        }
+        let room = path.room();
+        room < path.window() / 3
+            && near(path.rtt.min(), self.max_burst(i)) > 0
+            && room < TRAIN * self.burst(i)
+    }
+
+    /// Payload bytes of the largest super-segment, or of one packet where that has more.
+    fn max_burst(&self, path: usize) -> u32 {
+        self.config.max_burst.max(self.paths[path].mss.bytes())
     }
 
     /// Payload per packet once `options` bytes of options are known.

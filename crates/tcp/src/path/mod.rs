@@ -36,6 +36,12 @@ pub(crate) use timers::{TailProbe, TimerKind};
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
+/// Round trips shorter than this are those of hosts beside each other.
+const NEAR: Duration = Duration::from_micros(512);
+/// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
+/// slower, as it does not last while a thread waits for a processor.
+const NEAR_FLIGHT: u32 = 2 << 20;
+
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -226,13 +232,25 @@ impl Path {
         }
     }
 
+    /// Bytes that may be in flight: the congestion window, and no more than fills the path where the
+    /// peer is near. Beyond that bytes wait in the peer's buffer, which is a slow place to read them
+    /// from once it is larger than a cache, and no loss ever ends the window's growth.
+    pub(crate) fn window(&self) -> u32 {
+        let (cwnd, min) = (self.controller.cwnd(), self.rtt.min());
+        if cwnd <= NEAR_FLIGHT || min.is_zero() || min >= NEAR {
+            return cwnd;
+        }
+        let fills = self.capacity.bytes_in(2 * min);
+        cwnd.min(NEAR_FLIGHT.max(u32::try_from(fills).unwrap_or(u32::MAX)))
+    }
+
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows. Less
     /// than a packet counts as nothing, unless nothing is in flight.
     pub(crate) fn room(&self) -> u32 {
         let room = match self.episode.as_deref() {
             Some(Episode { cause: Cause::Loss(prr), .. }) => prr.allowance(),
             Some(Episode { cause: Cause::Timeout, .. }) | None => {
-                self.controller.cwnd().saturating_sub(self.in_flight)
+                self.window().saturating_sub(self.in_flight)
             }
         };
         let room = match self.frto {
@@ -392,5 +410,32 @@ impl Path {
             failed: self.health == Health::Failed,
             usable: self.standing == Standing::Proven,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manypath_cc::Algorithm;
+
+    /// A path with a window of 64 MB that measured this round-trip time.
+    fn path(rtt: Duration) -> Path {
+        let cc = manypath_cc::Config { mss: Mss(1_000), initial_window: 64 << 20 };
+        let init =
+            PathConfig { id: PathId(0), mss: Mss(1_000), controller: Algorithm::NewReno.build(cc) };
+        let mut path = Path::new(init, &Config::default(), false, Instant::ZERO);
+        path.rtt.sample(rtt, Instant::ZERO);
+        path
+    }
+
+    #[test]
+    fn a_near_peer_has_no_more_in_flight_than_fills_the_path() {
+        let near = Duration::from_micros(100);
+        assert_eq!(path(near).window(), NEAR_FLIGHT);
+        assert_eq!(path(near).room(), NEAR_FLIGHT);
+        assert_eq!(path(NEAR).window(), 64 << 20);
+        let mut fast = path(near);
+        fast.capacity = Rate::from_bytes_per_sec(20 << 30);
+        assert_eq!(fast.window(), 4_294_967, "twice what is delivered in a round trip");
     }
 }

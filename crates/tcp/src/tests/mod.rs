@@ -18,6 +18,7 @@ mod invariants;
 mod keepalive;
 mod loss;
 mod nagle;
+mod near;
 mod pacing;
 mod pairs;
 mod prr;

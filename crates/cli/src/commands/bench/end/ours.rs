@@ -20,7 +20,8 @@ use crate::figures::hex;
 use crate::pattern::Pattern;
 use crate::runtime;
 
-/// Connections that are opened at once.
+/// Connections that are opened at once where they are only held: the kernel's end, too, opens those
+/// that carry something one after the other.
 const AT_ONCE: usize = 64;
 /// How long an end that waits for a byte goes on asking its device.
 const BUSY_POLL: Duration = Duration::from_micros(50);
@@ -139,11 +140,12 @@ async fn connect_all<T>(
     endpoint: &Endpoint,
     take: impl Fn(Stream) -> T,
 ) -> io::Result<Vec<T>> {
+    let at_once = if spec.job == Job::Hold { AT_ONCE } else { 1 };
     let (mut opening, mut streams) = (JoinSet::new(), Vec::new());
     for addr in spec.addrs().cycle().take(spec.connections) {
         let endpoint = endpoint.clone();
         opening.spawn(async move { endpoint.connect(addr).await });
-        if opening.len() >= AT_ONCE
+        if opening.len() >= at_once
             && let Some(opened) = opening.join_next().await
         {
             streams.push(take(opened?.map_err(io::Error::other)?));
