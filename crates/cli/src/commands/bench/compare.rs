@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use manypath_lab::Packets;
 use serde::Serialize;
 
 use super::end::Stack;
@@ -14,13 +15,25 @@ use crate::watch::thousandths;
 /// How everything is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    pub(super) link: Link,
+    /// `None` for the best of each scenario.
+    pub(super) link: Option<Link>,
     pub(super) rounds: u32,
     pub(super) window: Window,
     /// Whether the kernel plays manypath's part too.
     pub(super) against_linux: bool,
     /// Bytes that are hashed, once for each configuration.
     pub(super) hashed: u64,
+}
+
+impl Way {
+    /// What is between manypath and its peer where packets are of this size: packets of the MTU's
+    /// size are fastest by a packet socket, super-segments by a TUN.
+    pub(super) fn link(&self, packets: Packets) -> Link {
+        self.link.unwrap_or(match packets {
+            Packets::MtuSized => Link::Packet,
+            Packets::SuperSegments => Link::Tun,
+        })
+    }
 }
 
 /// What is compared.
@@ -61,6 +74,8 @@ struct Cpu {
 pub(super) struct Compared {
     pub(super) scenario: &'static str,
     pub(super) role: &'static str,
+    /// What is between manypath and its peer.
+    pub(super) link: &'static str,
     /// Whether manypath was at both ends.
     pub(super) both_ends: bool,
     pub(super) connections: usize,
@@ -87,6 +102,7 @@ pub(super) fn compare(way: &Way, case: &Case) -> Compared {
     let mut compared = Compared {
         scenario: case.scenario,
         role: setting.role.name(),
+        link: way.link(setting.packets).name(),
         both_ends: case.both_ends,
         connections: setting.connections,
         subflows: setting.subflows,
@@ -122,12 +138,13 @@ fn measure(
     intact: &mut Option<bool>,
 ) -> Result<(), Failure> {
     let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
-    *intact = round::verify(way.link, stacks, &case.setting, way.hashed)?;
+    let link = way.link(case.setting.packets);
+    *intact = round::verify(link, stacks, &case.setting, way.hashed)?;
     for _ in 0..way.rounds {
-        ours.push(round::play(way.link, stacks, &case.setting, way.window)?);
+        ours.push(round::play(link, stacks, &case.setting, way.window)?);
         if way.against_linux {
             let linux = [Stack::Linux; 2];
-            theirs.push(round::play(way.link, linux, &case.setting, way.window)?);
+            theirs.push(round::play(link, linux, &case.setting, way.window)?);
         }
     }
     Ok(())

@@ -87,7 +87,8 @@ fn hold(
     connections: usize,
     subflows: usize,
 ) -> Result<Held, Failure> {
-    let hosts = Hosts::build(way.link, stacks, Packets::SuperSegments, subflows)?;
+    let hosts =
+        Hosts::build(way.link(Packets::SuperSegments), stacks, Packets::SuperSegments, subflows)?;
     let before = machine::slab();
     let (addr, job) = (hosts.server_addr(stacks[1]), Job::Hold);
     let end = |side: Side, stack: Stack| {
