@@ -47,7 +47,8 @@ impl Joiner {
             payload.extend_from_slice(&packet[run.payload_at()]);
             self.held = Some((run, payload));
         } else {
-            out.push(alone(packet, checksum));
+            // Summed once, it need not be again.
+            out.push(alone(packet, if intact { Checksum::Offloaded } else { checksum }));
         }
     }
 

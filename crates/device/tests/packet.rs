@@ -143,6 +143,21 @@ fn super_segments_pass_whole_or_are_cut_and_joined_again() {
     }
 }
 
+/// An interface that goes down wakes whoever waits; asked once, the socket is silent again.
+#[test]
+fn an_interface_that_went_down_is_told_once() {
+    let Some(pair) = Pair::new("an_interface_that_went_down_is_told_once") else { return };
+    let mut ours = pair.open(true, 7, true).expect("root may open a packet socket");
+    pair.near.run(|| sh("ip link set near0 down"));
+    let readable = |ours: &PacketSocket| {
+        let mut fds = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).expect("poll works")
+    };
+    assert_eq!(readable(&ours), 1);
+    assert_eq!(ours.recv(&mut Vec::new(), 64).expect("it may come back"), 0);
+    assert_eq!(readable(&ours), 0);
+}
+
 #[test]
 fn what_is_for_the_kernel_stays_with_it() {
     let Some(pair) = Pair::new("what_is_for_the_kernel_stays_with_it") else { return };

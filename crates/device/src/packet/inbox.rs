@@ -67,11 +67,19 @@ struct Frames {
 impl Frames {
     /// Takes what waits, until `batch` has `full` datagrams.
     fn take(&mut self, batch: &mut Vec<Datagram>, full: usize) -> io::Result<()> {
+        let mut looked = false;
         while batch.len() < full {
             let Some(ring) = &mut self.ring else {
                 if self.read(batch)? { continue } else { break }
             };
-            let Some(slot) = ring.peek(vnet::LEN) else { break };
+            let Some(slot) = ring.peek(vnet::LEN) else {
+                // An error of the socket makes it readable until a call takes it.
+                if !looked {
+                    self.read(batch)?;
+                }
+                break;
+            };
+            looked = true;
             let queued = slot == Slot::Queued;
             let taken = match slot {
                 Slot::Frame(frame) => accept(&self.port, &mut self.joiner, frame, batch),
