@@ -49,6 +49,7 @@ fn bulk_and_small_requests_are_measured_beside_linux() {
         }
         let bulk = result["scenario"] == "bulk";
         assert_eq!(result["intact"], if bulk { Value::Bool(true) } else { Value::Null });
+        assert_eq!(result["link"], "tun", "the best for super-segments");
         assert_eq!(result["unit"], if bulk { "Gbit/s" } else { "per second" });
     }
     let both_ends = results.iter().filter(|result| result["both_ends"] == true).count();
@@ -60,9 +61,10 @@ fn every_link_and_size_of_packets_moves_data() {
     if !able() {
         return;
     }
-    let report = short(&["mtu", "crr", "--link", "veth"]);
-    let results = list(&report, "results");
-    assert_eq!(results.len(), 5);
+    let (veth, packet) = (short(&["mtu", "crr", "--link", "veth"]), short(&["mtu"]));
+    assert!(list(&packet, "results").iter().all(|result| result["link"] == "packet"));
+    let results = [list(&veth, "results"), list(&packet, "results")].concat();
+    assert_eq!(results.len(), 5 + 4);
     for result in results {
         assert!(result["error"].is_null() && result["linux"].is_null(), "{result}");
         assert!(result["ratio"].is_null(), "there is nothing to compare with: {result}");

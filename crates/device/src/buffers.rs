@@ -43,6 +43,18 @@ impl ReceiveBuffers {
         });
         &mut self.kept[i]
     }
+
+    /// As [`ReceiveBuffers::free`], taken out; [`ReceiveBuffers::give_back`] keeps what is left of it.
+    pub(crate) fn take(&mut self) -> BytesMut {
+        std::mem::take(self.free())
+    }
+
+    /// Keeps a buffer for later: at the place of the one that was taken out.
+    pub(crate) fn give_back(&mut self, buffer: BytesMut) {
+        if let Some(place) = self.kept.iter_mut().find(|kept| kept.capacity() == 0) {
+            *place = buffer;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -42,8 +42,9 @@ pub trait Device: AsFd + Send {
     /// When the device is down or gone, or refuses the packet's form.
     fn send(&mut self, datagram: &Datagram) -> io::Result<()>;
 
-    /// Appends what waits to `batch`, at most `limit` datagrams, and says how many; nothing
-    /// waiting is `Ok(0)`. Fewer than `limit` means that nothing more waited.
+    /// Appends what waits to `batch` until that are `limit` datagrams, and says how many; one more
+    /// may be needed to see that a super-segment ended. Nothing waiting is `Ok(0)`. Fewer than
+    /// `limit` means that nothing more waited.
     ///
     /// # Errors
     /// When the device is gone. What was appended before the error stays in `batch`.
@@ -58,6 +59,11 @@ pub trait Device: AsFd + Send {
 
 /// The receiving side of a device.
 pub trait Receiver: Send {
+    /// Whether asking for more than is there costs nothing, so that many may be asked for always.
+    fn is_cheap(&self) -> bool {
+        false
+    }
+
     /// As [`Device::recv`].
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod command;
 mod cut;
 mod device;
 mod headers;
+mod joiner;
 pub mod memory;
 pub mod packet;
 pub mod paths;

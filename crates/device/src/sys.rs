@@ -1,7 +1,8 @@
 //! The calls that have no safe wrapper: three ioctls of the TUN driver, reading into memory that is
-//! not initialised yet, and packet sockets. All unsafe code of the crate is here.
+//! not initialised yet, packet sockets and their rings. All unsafe code of the crate is here.
 
 mod packet;
+mod ring;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -9,7 +10,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use bytes::{BufMut, BytesMut};
 use nix::libc;
 
-pub(crate) use packet::{attach_filter, packet_bind, packet_socket, set_number, take_multicast};
+pub(crate) use packet::{
+    attach_filter, packet_bind, packet_socket, set_number, take_address, take_multicast,
+};
+pub(crate) use ring::{RxRing, Slot};
 
 mod raw {
     use nix::libc;

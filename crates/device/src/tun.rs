@@ -3,7 +3,7 @@
 //! With offload every packet has a virtio-net header, so that 64 KB cross the kernel's border in
 //! one call and nobody touches their checksums. **Invariants**: sending copies nothing in this
 //! process (`writev` of the header and of the payload's slices); a received packet pins at most
-//! four times its own length. **Leaves out** routes and rules: see `paths`.
+//! four times its own length. Without offload, packets that arrive are joined (`joiner`). **Leaves out** routes and rules: see `paths`.
 //!
 //! **Choice:** own code instead of a crate: those that know the virtio-net header cut received
 //! super-segments in userspace, which is what is to be avoided here.
@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use crate::buffers::{ReceiveBuffers, packet_of};
 use crate::command::{CommandError, run};
+use crate::joiner::Joiner;
 use crate::{Device, Offload, Receiver, cut, headers, sys, vnet};
 
 /// The longest IP packet, and the header before it.
@@ -122,6 +123,8 @@ struct Reader {
     file: Arc<File>,
     offload: Offload,
     buffers: ReceiveBuffers,
+    /// Joins packets of the MTU's size.
+    joiner: Joiner,
 }
 
 impl Tun {
@@ -177,29 +180,29 @@ impl Tun {
 
 impl Reader {
     fn new(file: Arc<File>, offload: Offload) -> Self {
-        Self { file, offload, buffers: ReceiveBuffers::new(BUFFER) }
+        Self { file, offload, buffers: ReceiveBuffers::new(BUFFER), joiner: Joiner::new() }
     }
 
-    /// The next packet, or `None` if nothing waits.
-    fn read(&mut self) -> io::Result<Option<Datagram>> {
+    /// Takes the next packet to `batch`, or to what is joined; whether one waited.
+    fn read(&mut self, batch: &mut Vec<Datagram>) -> io::Result<bool> {
         let buffer = self.buffers.free();
         loop {
             match sys::read_spare(&*self.file, buffer) {
-                Ok(_) => return Ok(Some(take(buffer, self.offload))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) if self.offload.tso => batch.push(take(buffer)),
+                Ok(_) => self.joiner.push(buffer, Checksum::Complete, batch),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
+            return Ok(true);
         }
     }
 }
 
-/// Makes a datagram of what the buffer holds.
-fn take(buffer: &mut BytesMut, offload: Offload) -> Datagram {
+/// Makes a datagram of what the buffer holds, with a virtio-net header.
+fn take(buffer: &mut BytesMut) -> Datagram {
     let (mut gso_mss, mut checksum) = (None::<Mss>, Checksum::Complete);
-    if offload.tso
-        && let Some(&header) = buffer.first_chunk::<{ vnet::LEN }>()
-    {
+    if let Some(&header) = buffer.first_chunk::<{ vnet::LEN }>() {
         let header = vnet::VnetHeader::parse(header);
         (gso_mss, checksum) = (header.gso_mss(), header.checksum());
         buffer.advance(vnet::LEN);
@@ -243,13 +246,13 @@ impl Device for Tun {
 
 impl Receiver for Reader {
     fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
-        for n in 0..limit {
-            match self.read()? {
-                Some(datagram) => batch.push(datagram),
-                None => return Ok(n),
-            }
+        let before = batch.len();
+        let mut result = Ok(true);
+        while batch.len() < before + limit && matches!(result, Ok(true)) {
+            result = self.read(batch);
         }
-        Ok(limit)
+        self.joiner.flush(batch);
+        result.map(|_| batch.len() - before)
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use common::{Namespace, address, sh, super_segment, tcp};
 use manypath_base::Mss;
-use manypath_device::{Device, PacketConfig, PacketError, PacketSocket};
+use manypath_device::{Device, Mac, PacketConfig, PacketError, PacketSocket};
 use manypath_wire::{Checksum, Datagram, Flags};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -40,10 +40,22 @@ impl Pair {
 
     /// A socket with addresses that end in `host`.
     fn open(&self, near: bool, host: u8, offload: bool) -> Result<PacketSocket, PacketError> {
+        self.open_with(near, host, offload, false)
+    }
+
+    /// The same, maybe with a link address of its own.
+    fn open_with(
+        &self,
+        near: bool,
+        host: u8,
+        offload: bool,
+        own_mac: bool,
+    ) -> Result<PacketSocket, PacketError> {
         let (namespace, name) = if near { (&self.near, "near0") } else { (&self.far, "far0") };
         let addresses = ["10.1.0.", "fd00:1::"].map(|net| address(&format!("{net}{host}")));
         let (interface, addresses) = (name.to_owned(), addresses.to_vec());
-        namespace.run(|| PacketSocket::open(&PacketConfig { interface, addresses, offload }))
+        let mac = own_mac.then_some(Mac([2, 0, 0, 0, 7, host]));
+        namespace.run(|| PacketSocket::open(&PacketConfig { interface, addresses, offload, mac }))
     }
 }
 
@@ -108,11 +120,13 @@ fn the_kernel_finds_our_address_and_its_syn_arrives() {
 }
 
 #[test]
-fn super_segments_pass_whole_where_both_ends_offload_and_cut_elsewhere() {
+fn super_segments_pass_whole_or_are_cut_and_joined_again() {
     for (v6, offload) in [(false, true), (true, true), (false, false), (true, false)] {
         let Some(pair) = Pair::new("super_segments_pass_whole") else { return };
-        let mut from = pair.open(true, 7, offload).expect("root may open a packet socket");
-        let mut to = pair.open(false, 8, offload).expect("root may open a packet socket");
+        // With their own link addresses where they offload, with the interfaces' where not.
+        let open = |near, host| pair.open_with(near, host, offload, offload);
+        let mut from = open(true, 7).expect("root may open a packet socket");
+        let mut to = open(false, 8).expect("root may open a packet socket");
         let (src, dst) = if v6 { ("fd00:1::7", "fd00:1::8") } else { ("10.1.0.7", "10.1.0.8") };
         // The first packet waits for the neighbour's address; cut apart, only its last part does.
         let known = super_segment(src, dst, 100, 1400);
@@ -122,14 +136,26 @@ fn super_segments_pass_whole_where_both_ends_offload_and_cut_elsewhere() {
         let batch = receive(Some(&mut from), &mut to, |batch| payload(batch).len() >= 60_000);
         let sent: Vec<u8> = (0..=u8::MAX).cycle().take(60_000).collect();
         assert!(payload(&batch) == sent, "the payload changed on the way");
-        if offload {
-            assert_eq!((batch.len(), batch[0].gso_mss), (1, Some(Mss(1400))), "IPv6: {v6}");
-            assert_eq!(batch[0].checksum, Checksum::Offloaded);
-        } else {
-            assert_eq!(batch.len(), 60_000_usize.div_ceil(1400), "IPv6: {v6}");
-        }
+        // Cut apart on the way, they were joined again.
+        assert_eq!((batch.len(), batch[0].gso_mss), (1, Some(Mss(1400))), "IPv6: {v6}");
+        assert_eq!(batch[0].checksum, Checksum::Offloaded);
         assert_eq!(from.dropped(), 0);
     }
+}
+
+/// An interface that goes down wakes whoever waits; asked once, the socket is silent again.
+#[test]
+fn an_interface_that_went_down_is_told_once() {
+    let Some(pair) = Pair::new("an_interface_that_went_down_is_told_once") else { return };
+    let mut ours = pair.open(true, 7, true).expect("root may open a packet socket");
+    pair.near.run(|| sh("ip link set near0 down"));
+    let readable = |ours: &PacketSocket| {
+        let mut fds = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).expect("poll works")
+    };
+    assert_eq!(readable(&ours), 1);
+    assert_eq!(ours.recv(&mut Vec::new(), 64).expect("it may come back"), 0);
+    assert_eq!(readable(&ours), 0);
 }
 
 #[test]
@@ -151,6 +177,7 @@ fn an_address_of_the_kernel_and_an_interface_that_is_none_are_refused() {
         interface: interface.to_owned(),
         addresses: vec![address("10.1.0.7")],
         offload: true,
+        mac: None,
     };
     let error = pair.near.run(|| PacketSocket::open(&config("nosuch0"))).expect_err("none");
     assert!(matches!(error, PacketError::NoInterface { .. }), "{error}");

@@ -70,6 +70,12 @@ impl Veths {
         }
     }
 
+    /// The name of link number `link`, the same in both hosts.
+    #[must_use]
+    pub fn interface(link: usize) -> String {
+        name(link)
+    }
+
     /// The address of `host` on link number `link`.
     ///
     /// # Panics

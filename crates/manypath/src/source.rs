@@ -16,6 +16,9 @@ use crate::shared::State;
 /// Datagrams taken from one device in one round: with super-segments 1 MiB, which still fits a
 /// cache. Longer batches were not faster.
 const BATCH: usize = 16;
+/// The same where it costs nothing to ask for more than there is: as many acknowledgments as answer
+/// two super-segments, so that what they make room for leaves in one.
+const CHEAP_BATCH: usize = 48;
 
 /// A device that packets come from.
 pub(crate) struct Source {
@@ -23,6 +26,8 @@ pub(crate) struct Source {
     born: u64,
     fd: OwnedFd,
     receiver: Option<Box<dyn Receiver>>,
+    /// [`Receiver::is_cheap`].
+    cheap: bool,
     /// Something waited when the last wait ended.
     pub(crate) ready: bool,
     batch: Vec<Datagram>,
@@ -44,7 +49,10 @@ impl Source {
         receiver: Option<Box<dyn Receiver>>,
     ) -> Self {
         let batch = Vec::with_capacity(BATCH);
-        Self { slot, born, fd, receiver, ready: false, batch, limit: 1, more: false, failed: false }
+        let cheap = receiver.as_ref().is_some_and(|receiver| receiver.is_cheap());
+        let limit = if cheap { CHEAP_BATCH } else { 1 };
+        let (ready, more, failed) = (false, false, false);
+        Self { slot, born, fd, receiver, cheap, ready, batch, limit, more, failed }
     }
 
     /// Takes what waits, where that needs no lock; whether there was something.
@@ -78,8 +86,10 @@ impl Source {
             self.failed = state.devices.receive(self.slot, &mut self.batch, self.limit).is_err();
         }
         let got = self.batch.len();
-        self.more = got == self.limit;
-        self.limit = if self.more { (2 * got).min(BATCH) } else { got.max(1) };
+        self.more = got >= self.limit;
+        if !self.cheap {
+            self.limit = if self.more { (2 * got).min(BATCH) } else { got.max(1) };
+        }
         for datagram in self.batch.drain(..) {
             if let Some(iface) = state.devices.arrived(self.slot, now, &datagram) {
                 state.endpoint.handle_datagram(now, iface, &datagram);

@@ -27,9 +27,13 @@ pub(crate) struct Layout {
 impl Layout {
     /// Reads the IP header, checks its lengths and, for IPv4, its checksum.
     pub(crate) fn of(d: &Datagram) -> Result<Self, Error> {
-        let head = head(d);
+        Self::of_head(head(d), d.len())
+    }
+
+    /// As [`Layout::of`], of a packet of `len` bytes that begins with `head`.
+    pub(crate) fn of_head(head: &[u8], len: usize) -> Result<Self, Error> {
         let (ip, IpPayload { protocol, start, end }) = IpHeader::parse(head)?;
-        if end > d.len() {
+        if end > len {
             return Err(Error::Truncated);
         }
         if ip.src.is_ipv4() && head.get(..start).is_none_or(|header| checksum(header) != 0) {
@@ -43,15 +47,27 @@ impl Layout {
     /// # Errors
     /// [`Error::NotTcp`], or what is wrong with the data offset.
     pub(crate) fn tcp_data(&self, d: &Datagram) -> Result<usize, Error> {
+        self.tcp_data_in(head(d))
+    }
+
+    /// As [`Layout::tcp_data`], of a packet that begins with `head`.
+    pub(crate) fn tcp_data_in(&self, head: &[u8]) -> Result<usize, Error> {
         if self.protocol != TCP {
             return Err(Error::NotTcp);
         }
-        let head = head(d);
         let data = self.start + Segment::header_len(head.get(self.start..).unwrap_or_default())?;
         if data > self.end {
             return Err(Error::BadLength);
         }
         if data > head.len() { Err(Error::Truncated) } else { Ok(data) }
+    }
+
+    /// Where a packet with this IP header ends, as that says.
+    pub(crate) fn end(header: &[u8]) -> Option<usize> {
+        let v6 = header.first()? >> 4 == 6;
+        let (at, before) = if v6 { (4, V6_LEN) } else { (2, 0) };
+        let field = header.get(at..)?.first_chunk()?;
+        Some(before + usize::from(u16::from_be_bytes(*field)))
     }
 
     /// The sum over pseudo-header, TCP header and payload: its checksum is 0 if it is right.

@@ -31,7 +31,7 @@ pub use checksum::{Sum, dss_checksum};
 pub use cut::Cut;
 pub use datagram::{Checksum, Datagram};
 pub use error::Error;
-pub use gro::Coalescer;
+pub use gro::{Coalescer, Run, tcp_checksum_holds};
 pub use gso::{Segments, segment, segment_offloaded};
 pub use icmp::{IcmpError, IcmpKind};
 pub use ip::{Ecn, IpHeader};

@@ -55,6 +55,7 @@ fn socket(plan: &Plan) -> Result<PacketSocket, Failure> {
         interface: plan.interface.clone().unwrap_or_default(),
         addresses: plan.addresses.clone(),
         offload: true,
+        mac: None,
     };
     PacketSocket::open(&config).map_err(|error| match &error {
         PacketError::Ask(command) => command_failure("--device packet", command),

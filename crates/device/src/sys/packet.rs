@@ -6,6 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+/// `PACKET_MR_UNICAST` of `linux/if_packet.h`.
+const MR_UNICAST: libc::c_ushort = 3;
+
 /// A packet socket that receives nothing before [`packet_bind`]; calls on it never wait.
 pub(crate) fn packet_socket() -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -60,8 +63,16 @@ pub(crate) fn take_multicast(socket: impl AsFd, index: libc::c_int) -> io::Resul
     set_option(socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &wish)
 }
 
+/// Has the interface take frames to a further address while the socket lives.
+pub(crate) fn take_address(socket: impl AsFd, index: libc::c_int, mac: [u8; 6]) -> io::Result<()> {
+    let mut mr_address = [0; 8];
+    mr_address[..6].copy_from_slice(&mac);
+    let wish = libc::packet_mreq { mr_ifindex: index, mr_type: MR_UNICAST, mr_alen: 6, mr_address };
+    set_option(socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &wish)
+}
+
 /// `value` must be of the type that the option asks for.
-fn set_option<T>(
+pub(super) fn set_option<T>(
     socket: impl AsFd,
     level: libc::c_int,
     name: libc::c_int,

@@ -2,7 +2,7 @@
 
 use manypath_base::{Mss, Payload, SeqNum, len16, len32};
 use manypath_wire::{
-    Checksum, Coalescer, Datagram, Dss, DssMapping, DssNumber, Error, Flags, Packet, Segment,
+    Checksum, Coalescer, Datagram, Dss, DssMapping, DssNumber, Error, Flags, Packet, Run, Segment,
     Transport, segment, segment_offloaded,
 };
 use proptest::prelude::*;
@@ -238,7 +238,7 @@ fn a_super_segment_stays_below_64_kb() {
         d
     });
     let out = push_all(sent);
-    assert!(out.iter().all(|d| d.len() <= Coalescer::MAX_LEN));
+    assert!(out.iter().all(|d| d.len() <= Run::MAX_LEN));
     assert_eq!(out.len(), 2);
     assert_eq!(
         out.iter().map(|d| Packet::parse(d).map(|p| tcp(&p).payload.len()).unwrap()).sum::<usize>(),

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use manypath_lab::Packets;
 use serde::Serialize;
 
 use super::end::Stack;
@@ -14,13 +15,25 @@ use crate::watch::thousandths;
 /// How everything is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    pub(super) link: Link,
+    /// `None` for the best of each scenario.
+    pub(super) link: Option<Link>,
     pub(super) rounds: u32,
     pub(super) window: Window,
     /// Whether the kernel plays manypath's part too.
     pub(super) against_linux: bool,
     /// Bytes that are hashed, once for each configuration.
     pub(super) hashed: u64,
+}
+
+impl Way {
+    /// What is between manypath and its peer where packets are of this size: packets of the MTU's
+    /// size are fastest by a packet socket, super-segments by a TUN.
+    pub(super) fn link(&self, packets: Packets) -> Link {
+        self.link.unwrap_or(match packets {
+            Packets::MtuSized => Link::Packet,
+            Packets::SuperSegments => Link::Tun,
+        })
+    }
 }
 
 /// What is compared.
@@ -76,6 +89,8 @@ struct Cpu {
 pub(super) struct Compared {
     pub(super) scenario: &'static str,
     pub(super) role: &'static str,
+    /// What is between manypath and its peer.
+    pub(super) link: &'static str,
     /// Whether manypath was at both ends.
     pub(super) both_ends: bool,
     pub(super) connections: usize,
@@ -110,6 +125,7 @@ pub(super) fn compare(way: &Way, case: &Case) -> Compared {
     let mut compared = Compared {
         scenario: case.scenario,
         role: setting.role.name(),
+        link: way.link(setting.packets).name(),
         both_ends: case.both_ends,
         connections: setting.connections,
         subflows: setting.subflows,
@@ -156,13 +172,14 @@ fn measure(
     intact: &mut Option<bool>,
 ) -> Result<(), Failure> {
     let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
+    let link = way.link(case.setting.packets);
     let hashed = case.setting.network.map_or(way.hashed, |network| network.hashed());
-    *intact = round::verify(way.link, stacks, &case.setting, hashed)?;
+    *intact = round::verify(link, stacks, &case.setting, hashed)?;
     for seed in 1..=u64::from(way.rounds) {
-        ours.push(round::play(way.link, stacks, &case.setting, way.window, seed)?);
+        ours.push(round::play(link, stacks, &case.setting, way.window, seed)?);
         if way.against_linux {
             let linux = [Stack::Linux; 2];
-            theirs.push(round::play(way.link, linux, &case.setting, way.window, seed)?);
+            theirs.push(round::play(link, linux, &case.setting, way.window, seed)?);
         }
     }
     Ok(())

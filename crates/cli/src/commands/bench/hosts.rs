@@ -23,6 +23,8 @@ pub(super) enum Link {
     Tun,
     /// Its TUN, then a host that forwards to a veth pair
     Veth,
+    /// Packet sockets on the very veth pairs that the kernel is measured over
+    Packet,
 }
 
 impl Link {
@@ -31,6 +33,7 @@ impl Link {
         match self {
             Self::Tun => "tun",
             Self::Veth => "veth",
+            Self::Packet => "packet",
         }
     }
 }
@@ -46,6 +49,7 @@ pub(super) struct Wanted {
 
 /// Hosts that are there.
 pub(super) struct Hosts {
+    link: Link,
     kind: Kind,
     packets: Packets,
     subflows: usize,
@@ -65,14 +69,18 @@ impl Hosts {
     pub(super) fn build(link: Link, stacks: [Stack; 2], wanted: Wanted) -> Result<Self, Failure> {
         let failed = |error: LabError| Failure::failed("setting up hosts", &error);
         let Wanted { packets, subflows, network } = wanted;
+        if link == Link::Packet && stacks[1] == Stack::Manypath {
+            let what = "--link packet: the listening end must be the kernel's";
+            return Err(Failure::Usage(what.to_owned()));
+        }
         let kind = if let Some((network, seed)) = network {
             network.build(seed).map(Box::new).map(Kind::Emulated)
-        } else if link == Link::Veth || stacks == [Stack::Linux; 2] {
+        } else if link != Link::Tun || stacks == [Stack::Linux; 2] {
             Self::veths(subflows, packets).map(Kind::Veths)
         } else {
             Self::one().map(Kind::One)
         };
-        Ok(Self { kind: kind.map_err(failed)?, packets, subflows })
+        Ok(Self { link, kind: kind.map_err(failed)?, packets, subflows })
     }
 
     fn veths(links: usize, packets: Packets) -> Result<Veths, LabError> {
@@ -122,9 +130,11 @@ impl Hosts {
         SocketAddr::new(addr, PORT)
     }
 
-    /// The TUN of an end that is manypath.
+    /// The device of an end that is manypath.
     pub(super) fn tun(&self, side: Side) -> TunSpec {
+        let beside = self.link == Link::Packet;
         let paths = match side {
+            Side::Connect if beside => (1..=self.subflows).map(beside_the_kernel).collect(),
             Side::Connect => (1..=self.subflows).map(client_path).collect(),
             Side::Listen => vec![Ipv4Addr::new(100, 65, 1, 1).into()],
         };
@@ -137,6 +147,11 @@ impl Hosts {
             kernel: (kernel_addr(side), 16),
             paths,
             offload: self.packets == Packets::SuperSegments,
+            sockets: if beside {
+                (0..self.subflows).map(Veths::interface).collect()
+            } else {
+                vec![]
+            },
         }
     }
 }
@@ -156,6 +171,12 @@ fn kernel_addr(side: Side) -> IpAddr {
         Side::Connect => Ipv4Addr::new(100, 64, 0, 254).into(),
         Side::Listen => Ipv4Addr::new(100, 65, 0, 254).into(),
     }
+}
+
+/// An address of a veth pair's network that neither kernel has.
+fn beside_the_kernel(number: usize) -> IpAddr {
+    let number = u8::try_from(number).expect("there are at most 8 subflows");
+    Ipv4Addr::new(10, number, 1, 3).into()
 }
 
 fn client_path(number: usize) -> IpAddr {

@@ -100,11 +100,9 @@ fn hold(
     connections: usize,
     subflows: usize,
 ) -> Result<Held, Failure> {
-    let hosts = Hosts::build(
-        way.link,
-        stacks,
-        Wanted { packets: Packets::SuperSegments, subflows, network: None },
-    )?;
+    let packets = Packets::SuperSegments;
+    let wanted = Wanted { packets, subflows, network: None };
+    let hosts = Hosts::build(way.link(packets), stacks, wanted)?;
     let before = machine::slab();
     let (addr, job) = (hosts.server_addr(stacks[1]), Job::Hold);
     let end = |side: Side, stack: Stack| {

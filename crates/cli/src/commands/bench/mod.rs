@@ -59,9 +59,10 @@ pub(crate) struct Args {
     /// Seconds of each round, after a warm-up of a fifth of it
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     seconds: Duration,
-    /// What is between manypath and its peer. The kernel's two ends have a veth pair
-    #[arg(long, value_enum, default_value_t = Link::Tun)]
-    link: Link,
+    /// What is between manypath and its peer; `packet` for packets of 1,500 bytes and `tun` else, if
+    /// not said. The kernel's two ends have veth pairs
+    #[arg(long, value_enum)]
+    link: Option<Link>,
     /// Idle connections to hold
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = connections)]
     connections: usize,
@@ -95,7 +96,6 @@ fn connections(text: &str) -> Result<usize, String> {
 struct Report {
     kernel: String,
     processors: usize,
-    link: &'static str,
     rounds: u32,
     seconds: f64,
     /// Why there are no cycles and instructions.
@@ -137,7 +137,6 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let report = Report {
         kernel: kernel(),
         processors: std::thread::available_parallelism().map_or(0, usize::from),
-        link: way.link.name(),
         rounds: way.rounds,
         seconds: args.seconds.as_secs_f64(),
         no_counters: end::Counters::start().err().map(|error| error.to_string()),
@@ -203,10 +202,10 @@ impl Measured {
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { kernel, processors, link, rounds, seconds, measured, .. } = self;
+        let Self { kernel, processors, rounds, seconds, measured, .. } = self;
         writeln!(
             f,
-            "{kernel}, {processors} processors, link {link}, medians of {rounds} rounds of \
+            "{kernel}, {processors} processors, medians of {rounds} rounds of \
              {seconds} s; Gbit/s, or answers a second"
         )?;
         let Measured { results, idle, sim } = measured;

@@ -72,10 +72,10 @@ pub(super) enum Side {
     Connect,
 }
 
-/// The TUN interface of an end that is manypath.
+/// The device of an end that is manypath.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TunSpec {
-    /// Name of the interface.
+    /// Name of the TUN interface.
     pub(super) name: String,
     /// The kernel's address on it, in whose network those of the stack are.
     pub(super) kernel: (IpAddr, u8),
@@ -83,6 +83,8 @@ pub(super) struct TunSpec {
     pub(super) paths: Vec<IpAddr>,
     /// Super-segments, or packets of the MTU's size.
     pub(super) offload: bool,
+    /// Interfaces that have packet sockets instead, one for each path.
+    pub(super) sockets: Vec<String>,
 }
 
 /// What an end is told.

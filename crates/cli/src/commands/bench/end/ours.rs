@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use manypath::device::{Tun, TunConfig};
-use manypath::{CongestionControl, ConnId, Endpoint, ListenOptions, Listener, Path, Stream};
+use manypath::device::{Mac, PacketConfig, PacketSocket, Tun, TunConfig};
+use manypath::{
+    CongestionControl, ConnId, Endpoint, EndpointBuilder, ListenOptions, Listener, Path, Stream,
+};
 use manypath_base::{len64, usize64};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
@@ -57,8 +59,29 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
 }
 
 fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
-    let missing = || Failure::Usage("--end: manypath needs a TUN".to_owned());
-    let TunSpec { name, kernel, paths, offload } = spec.tun.as_ref().ok_or_else(missing)?;
+    let missing = || Failure::Usage("--end: manypath needs a device".to_owned());
+    let tun = spec.tun.as_ref().ok_or_else(missing)?;
+    let busy_poll = match spec.job {
+        Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
+        Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {
+            Duration::ZERO
+        }
+    };
+    let _inside = runtime.enter();
+    let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll);
+    if let Some(name) = &spec.controller {
+        let controller = name.parse::<CongestionControl>();
+        let controller = controller.map_err(|error| Failure::failed("the endpoint", &error))?;
+        builder = builder.congestion_control(controller);
+    }
+    let builder =
+        if tun.sockets.is_empty() { on_tun(builder, tun)? } else { on_sockets(builder, tun)? };
+    let endpoint = builder.build_task();
+    endpoint.map_err(|error| Failure::failed("the endpoint", &error))
+}
+
+fn on_tun(builder: EndpointBuilder, spec: &TunSpec) -> Result<EndpointBuilder, Failure> {
+    let TunSpec { name, kernel, paths, offload, sockets: _ } = spec;
     let config = TunConfig {
         name: name.clone(),
         addresses: vec![*kernel],
@@ -71,21 +94,25 @@ fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
         off.map_err(|error| Failure::failed("the TUN", &error))?;
     }
     let paths = paths.iter().enumerate().map(|(n, addr)| Path::new(format!("path{n}"), *addr));
-    let busy_poll = match spec.job {
-        Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
-        Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {
-            Duration::ZERO
-        }
-    };
-    let _inside = runtime.enter();
-    let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll).paths(tun, paths);
-    if let Some(name) = &spec.controller {
-        let controller = name.parse::<CongestionControl>();
-        let controller = controller.map_err(|error| Failure::failed("the endpoint", &error))?;
-        builder = builder.congestion_control(controller);
+    Ok(builder.paths(tun, paths))
+}
+
+/// With segmentation left to the interface, as the kernel leaves it: one that does none has its
+/// packets cut where they leave the host.
+fn on_sockets(builder: EndpointBuilder, spec: &TunSpec) -> Result<EndpointBuilder, Failure> {
+    let mut builder = builder;
+    for (n, (interface, addr)) in (1..).zip(spec.sockets.iter().zip(&spec.paths)) {
+        let config = PacketConfig {
+            interface: interface.clone(),
+            addresses: vec![*addr],
+            offload: true,
+            mac: Some(Mac([2, 0, 0, 0, 1, n])),
+        };
+        let socket = PacketSocket::open(&config);
+        let socket = socket.map_err(|error| Failure::failed("the packet socket", &error))?;
+        builder = builder.path(socket, Path::new(interface, *addr));
     }
-    let endpoint = builder.build_task();
-    endpoint.map_err(|error| Failure::failed("the endpoint", &error))
+    Ok(builder)
 }
 
 async fn accept(listener: Listener, spec: Spec, tally: Arc<Tally>) {
