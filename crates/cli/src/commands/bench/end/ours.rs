@@ -260,8 +260,8 @@ async fn knock_once(endpoint: &Endpoint, addr: SocketAddr) -> io::Result<()> {
 }
 
 /// Holds a connection after its first byte until the end of the process. Nothing else is in this
-/// task, so that it is as small as that of an application that waits: a block, since a function
-/// would have its arguments twice.
+/// task, so that it is as small as that of an application that waits.
+#[expect(clippy::manual_async_fn, reason = "that would have its arguments twice")]
 fn hold_on(
     mut stream: Stream,
     side: Side,
