@@ -295,16 +295,22 @@ async fn knock_once(endpoint: &Endpoint, addr: SocketAddr) -> io::Result<()> {
 
 /// Holds a connection after its first byte until the end of the process. Nothing else is in this
 /// task, so that it is as small as that of an application that waits.
-async fn hold_on(mut stream: Stream, side: Side, tally: Arc<Tally>) {
-    let begun = match side {
-        Side::Connect => stream.write_owned(Bytes::from_static(b"!")).await,
-        Side::Listen => stream.read_chunk().await.map(drop),
-    };
-    match begun {
-        Ok(()) => tally.add(tally.next(), 1),
-        Err(error) => return tally.fail(&error),
+#[expect(clippy::manual_async_fn, reason = "that would have its arguments twice")]
+fn hold_on(
+    mut stream: Stream,
+    side: Side,
+    tally: Arc<Tally>,
+) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let begun = match side {
+            Side::Connect => stream.write_owned(Bytes::from_static(b"!")).await,
+            Side::Listen => stream.read_chunk().await.map(drop),
+        };
+        match begun {
+            Ok(()) => tally.add(tally.next(), 1),
+            Err(error) => return tally.fail(&error),
+        }
+        std::future::pending::<()>().await;
+        drop(stream);
     }
-    drop(tally);
-    std::future::pending::<()>().await;
-    drop(stream);
 }

@@ -6,36 +6,40 @@ use std::sync::{Mutex, PoisonError};
 /// Counters of a number of connections that is known before. Those that come after share the last.
 #[derive(Debug)]
 pub(super) struct Tally {
-    counts: Vec<Count>,
+    counts: Vec<AtomicU64>,
+    /// Places from one counter to the next.
+    stride: usize,
     taken: AtomicUsize,
     error: Mutex<Option<String>>,
 }
 
-/// A counter in a cache line of its own: two connections on two processors share none.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Count(AtomicU64);
+/// Counters in a cache line, which two connections on two processors do not share; but of many that
+/// only wait, the counters should not take more memory than need be.
+const APART: usize = 8;
+const MANY: usize = 1_024;
 
 impl Tally {
     /// Counters for `connections`, at least one.
     pub(super) fn new(connections: usize) -> Self {
-        let counts = (0..connections.max(1)).map(|_| Count::default()).collect();
-        Self { counts, taken: AtomicUsize::new(0), error: Mutex::new(None) }
+        let stride = if connections > MANY { 1 } else { APART };
+        let counts = (0..connections.max(1) * stride).map(|_| AtomicU64::default()).collect();
+        Self { counts, stride, taken: AtomicUsize::new(0), error: Mutex::new(None) }
     }
 
     /// The counter of the next connection.
     pub(super) fn next(&self) -> usize {
-        self.taken.fetch_add(1, Ordering::Relaxed).min(self.counts.len() - 1)
+        self.taken.fetch_add(1, Ordering::Relaxed).min(self.counts.len() / self.stride - 1)
     }
 
     /// Counts.
     pub(super) fn add(&self, connection: usize, n: u64) {
-        self.counts[connection].0.fetch_add(n, Ordering::Relaxed);
+        self.counts[connection * self.stride].fetch_add(n, Ordering::Relaxed);
     }
 
     /// All counters.
     pub(super) fn counts(&self) -> Vec<u64> {
-        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).collect()
+        let counts = self.counts.iter().step_by(self.stride);
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
     /// Takes down what went wrong; the first counts.
