@@ -52,13 +52,13 @@ fn a_connection_sends_a_few_large_packets_in_a_row_and_small_ones_by_turns() {
             let _full = client.write(now, id, &mut chunk);
         }
         orders.push(carry(now, &mut client, &mut server));
-        now = now + Duration::from_micros(50);
+        now += Duration::from_micros(50);
         accepted.extend(server.accept(listener));
         for &id in &accepted {
             while server.read(now, id).is_ok_and(|chunk| chunk.is_some()) {}
         }
         carry(now, &mut server, &mut client);
-        now = now + Duration::from_micros(50);
+        now += Duration::from_micros(50);
     }
     let first = orders.iter().find(|order| order.len() >= 8).expect("windows grew");
     let small: Vec<u16> = first[..4].iter().map(|&(port, _)| port).collect();
