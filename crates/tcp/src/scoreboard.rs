@@ -271,11 +271,11 @@ impl Scoreboard {
         self.sent.get(i).filter(|s| s.range.start <= place)
     }
 
-    /// The piece there went out once more on a path that it is not held for: its acknowledgment tells
-    /// neither the round trip of its own path nor what was passed over there.
-    pub(crate) fn note_copy(&mut self, place: SubflowOffset) {
-        let i = self.sent.partition_point(|s| s.range.end <= place);
-        if let Some(sent) = self.sent.get_mut(i) {
+    /// Pieces went out once more on a path that they are not held for: their acknowledgment tells
+    /// neither the round trip of their own path nor what was passed over there.
+    pub(crate) fn note_copy(&mut self, range: Range<SubflowOffset>) {
+        let first = self.sent.partition_point(|s| s.range.end <= range.start);
+        for sent in self.sent.range_mut(first..).take_while(|s| s.range.start < range.end) {
             sent.moved = true;
             sent.transmissions = sent.transmissions.max(2);
         }

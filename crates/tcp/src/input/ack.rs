@@ -125,7 +125,8 @@ impl Flow {
         self.send.dup_acks += u32::from(repeated);
         let duplicate = self.take_sack(now, ack, segment);
         let pong = duplicate.as_ref().is_some_and(|range| self.take_pong(now, range));
-        let copied = |range: &_| self.several.as_ref().is_some_and(|s| s.copied.explains(range));
+        let copies = self.several.iter().flat_map(|several| &several.copies);
+        let copied = |range: &_| copies.clone().any(|copies| copies.explain(range));
         let duplicate = duplicate.filter(|range| !pong && !copied(range));
         let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
@@ -211,6 +212,9 @@ impl Flow {
             let within = |b: &Range<_>| b.start <= first.start && first.end <= b.end;
             first.end <= ack || blocks.get(1).is_some_and(within)
         });
+        let ends = || core::iter::once(ack).chain(blocks.iter().map(|b| b.end));
+        let copies = self.several.iter_mut().flat_map(|several| &mut several.copies);
+        copies.for_each(|copies| ends().for_each(|end| copies.note(end)));
         self.take_early_pongs(now, &mut blocks);
         // In sequence order, so that what came in order does not look reordered.
         blocks.sort_unstable_by_key(|b| b.start);

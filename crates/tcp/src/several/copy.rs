@@ -1,16 +1,19 @@
 //! The first flight goes out once more on a further path, before that path is proven: the copies are of
-//! what is under way on the first path, so that nothing depends on them, and with the ping behind them
-//! answered that path has carried an initial window as the first one has. Without them the better path
-//! of two would be a round trip of slow start behind what it does alone wherever the handshake took
-//! the worse one.
+//! what is under way on the first path, so that nothing depends on them. They count as a flight of the
+//! path once the ping behind them is answered. Without them the better path of two would be a round
+//! trip of slow start behind what it does alone wherever the handshake took the worse one.
+//!
+//! Copies are cut elsewhere than the originals, for each path at places of its own: where an
+//! acknowledgment, a SACK or a D-SACK ends at one of them, that path has delivered so much.
 //!
 //! **Invariant**: a path gets no more copies than its initial window, once, before its first ping.
 //! **Leaves out** short transfers, which keep to the first path.
 
 use core::ops::Range;
 
-use manypath_base::{Instant, SubflowOffset};
-use manypath_cc::AckSample;
+use manypath_base::{Instant, PathId, SubflowOffset, len32, len64, usize64};
+use manypath_cc::{AckSample, Signal};
+use smallvec::SmallVec;
 
 use super::schedule::SHORT;
 use crate::flow::Transmit;
@@ -19,14 +22,35 @@ use crate::output::Draft;
 use crate::path::{Path, Standing};
 use crate::{Extension, Flow};
 
-/// What of the first flight went out again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Copied(Range<SubflowOffset>);
+/// Of copies that arrived in a smaller part than this, the rest was too much for the path.
+const ARRIVED: u32 = 2;
 
-impl Copied {
+/// What of the first flight went out again on a path.
+#[derive(Clone, Debug)]
+pub(crate) struct Copies {
+    path: PathId,
+    start: SubflowOffset,
+    /// Where each copy ends.
+    ends: SmallVec<[SubflowOffset; 10]>,
+    /// The last of these that the peer has named.
+    seen: SubflowOffset,
+}
+
+impl Copies {
+    fn end(&self) -> SubflowOffset {
+        self.ends.last().copied().unwrap_or(self.start)
+    }
+
     /// Whether these bytes reached the peer twice because of it.
-    pub(crate) fn explains(&self, range: &Range<SubflowOffset>) -> bool {
-        self.0.start <= range.start && range.end <= self.0.end
+    pub(crate) fn explain(&self, range: &Range<SubflowOffset>) -> bool {
+        self.start <= range.start && range.end <= self.end()
+    }
+
+    /// An acknowledgment or a block of one ends there.
+    pub(crate) fn note(&mut self, end: SubflowOffset) {
+        if end > self.seen && end <= self.end() && self.ends.contains(&end) {
+            self.seen = end;
+        }
     }
 }
 
@@ -50,33 +74,54 @@ impl Flow {
         if !first || self.send.buffer.end().0 <= SHORT {
             return None;
         }
-        let una = self.send.una;
-        let at = una + u64::from(path.ping.copied);
-        let end = (una + u64::from(path.controller.cwnd())).min(self.send.nxt);
-        let piece = self.board.at(at)?;
-        let range = at..end.min(piece.range.end).min(self.send.buffer.end());
-        if range.is_empty() {
+        let (una, id) = (self.send.una, path.id);
+        let packet = u64::from(self.paths[0].packet);
+        // The first one is shorter.
+        let part = packet * (len64(i) + 1) / (len64(self.paths.len()) + 1);
+        let copies = &self.several.as_ref()?.copies;
+        let before = copies.iter().find(|c| c.path == id).map(Copies::end);
+        let at = before.unwrap_or(una);
+        let stop = at + if before.is_none() { part } else { packet };
+        let limit = (una + u64::from(path.controller.cwnd())).min(self.send.nxt);
+        if stop > limit.min(self.send.buffer.end()) || at < una {
             return None;
         }
-        let tsval = Some(piece.tsval);
-        let transmit = self.finish(now, &Draft { tsval, ..self.draft_data(i, range, 1) }, ext);
+        // Older than its last byte's it could be dropped with what is new in it (RFC 7323 §5.3).
+        let tsval = Some(self.board.at(SubflowOffset(stop.0 - 1))?.tsval);
+        let draft = Draft { tsval, ..self.draft_data(i, at..stop, 1) };
+        let transmit = self.finish(now, &draft, ext);
         let len = transmit.segment.seq_len();
-        self.board.note_copy(at);
+        let end = at + u64::from(len);
+        self.board.note_copy(at..end);
         self.counters.bytes_retransmitted += u64::from(len);
-        self.paths[i].ping.copied += len;
-        let several = self.several.as_mut()?;
-        several.copied.0 =
-            several.copied.0.start.max(una)..several.copied.0.end.max(at + u64::from(len));
+        let copies = &mut self.several.as_mut()?.copies;
+        match copies.iter_mut().find(|c| c.path == id) {
+            Some(copies) => copies.ends.push(end),
+            None => {
+                let ends = core::iter::once(end).collect();
+                copies.push(Copies { path: id, start: at, ends, seen: at });
+            }
+        }
         Some(transmit)
     }
 
-    /// The ping that followed the copies was answered: they count as a flight of the path.
-    pub(crate) fn credit_copies(&mut self, now: Instant, i: usize, bytes: u32) {
+    /// The ping that followed the copies was answered, so that they have arrived or are lost: those
+    /// that arrived count as a flight of the path.
+    pub(crate) fn credit_copies(&mut self, now: Instant, i: usize) {
+        let id = self.paths[i].id;
+        let all = self.several.as_ref().map(|several| &several.copies);
+        let Some(copies) = all.and_then(|all| all.iter().find(|c| c.path == id)) else { return };
+        let arrived = len32(usize64(copies.seen - copies.start));
+        let sent = len32(usize64(copies.end() - copies.start));
         let views: OwnViews = self.views().collect();
         let path = &mut self.paths[i];
-        let sample =
-            AckSample { acked: bytes, cwnd_limited: true, ..path.ack_sample(now, None, false) };
-        path.controller.on_ack(&sample, &views);
+        if arrived * ARRIVED < sent {
+            path.reduce(now, Signal::Loss, arrived * 2, &views);
+        } else {
+            let sample = path.ack_sample(now, None, false);
+            let sample = AckSample { acked: arrived, cwnd_limited: true, ..sample };
+            path.controller.on_ack(&sample, &views);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use smallvec::SmallVec;
 
 use crate::path::{Path, Standing};
 use crate::{Event, Flow, PathConfig};
-use copy::Copied;
+use copy::Copies;
 use harm::Harm;
 pub(crate) use ping::Ping;
 use ping::{KEPT, Tail};
@@ -65,7 +65,8 @@ pub(crate) struct Several {
     tail: Tail,
     /// What pings repeated of what was under way, until it is acknowledged.
     early: SmallVec<[Range<SubflowOffset>; 2]>,
-    pub(crate) copied: Copied,
+    /// The first flight, as it went out again on paths that were not proven.
+    pub(crate) copies: SmallVec<[Copies; 1]>,
     /// What lies before was repeated on a faster path, or need not be.
     hurried: SubflowOffset,
     /// Bytes under way on a path that loses, repeated on one that does not.
@@ -106,7 +107,7 @@ impl Flow {
                 rng,
                 tail: Tail::default(),
                 early: SmallVec::new(),
-                copied: Copied::default(),
+                copies: SmallVec::new(),
                 hurried: SubflowOffset::ZERO,
                 insured: 0,
                 hurry_at: None,

@@ -84,8 +84,6 @@ pub(crate) struct Ping {
     tries: u32,
     /// Answers that named other bytes.
     guesses: u16,
-    /// Bytes of the first flight that were copied to the path before its first ping.
-    pub(super) copied: u32,
 }
 
 impl Ping {
@@ -232,13 +230,13 @@ impl Flow {
         if let Some((_, _, sent)) = path.ping.asked {
             path.rtt.sample(now.since(sent), now);
         }
-        let Ping { copied, tries, .. } = core::mem::take(&mut path.ping);
+        let Ping { tries, .. } = core::mem::take(&mut path.ping);
         path.last_heard = now;
         if path.standing == Standing::Unproven {
             path.standing = Standing::Proven;
             self.events.push_back(Event::PathProven(path.id));
-            if copied > 0 && tries == 1 {
-                self.credit_copies(now, i, copied);
+            if tries == 1 {
+                self.credit_copies(now, i);
             }
         }
         self.recover_path(now, i);

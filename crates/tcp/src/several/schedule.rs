@@ -10,7 +10,7 @@ use crate::{Extension, Flow};
 /// As long as all that there was to send is no longer than this it goes over one path, unless another
 /// is known to be better: a loss on a second, of which nothing is known yet, would cost more than it can
 /// gain.
-pub(super) const SHORT: u64 = 64 << 10;
+pub(super) const SHORT: u64 = 80 << 10;
 
 impl Flow {
     /// The path for new data; `None` where none has room, all wait for their pace, or the
