@@ -9,7 +9,9 @@ use manypath_device::{Device as _, MemoryPort, Offload, memory};
 use manypath_lab::{
     Direction, EmulatedLink, Emulator, Limit, LinkConfig, LinkHandle, Tap, TapPoint, Transmitter,
 };
-use manypath_wire::{Checksum, Datagram, Ecn, Flags, IpHeader, Options, Packet, Segment};
+use manypath_wire::{
+    Checksum, Datagram, Ecn, Flags, IpHeader, Options, Packet, Segment, Transport,
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Two hosts' ports and the link between them.
@@ -78,16 +80,13 @@ fn receive(port: &mut MemoryPort, count: usize) -> Vec<Datagram> {
 }
 
 #[test]
-fn a_link_that_joins_loses_packets_and_not_super_segments() {
-    // One that takes 10 ms a packet, so that none but the first has left when the last comes.
-    let transmitter = Transmitter::Constant(Rate::from_bits_per_sec(100_000_000));
-    let delay = std::time::Duration::from_millis(20);
-    let limit = Limit::Packets(6);
-    let config = LinkConfig { transmitter, limit, delay, ..LinkConfig::default() };
-    let (mut host_a, mut host_b, emulator) = lab_that(true, config, None);
+fn a_link_that_joins_carries_packets_and_hands_over_super_segments() {
+    let delay = std::time::Duration::from_millis(5);
+    let (mut host_a, mut host_b, emulator) =
+        lab_that(true, LinkConfig { delay, ..LinkConfig::default() }, None);
     host_a.send(&super_segment(10_000)).expect("the port works");
     let mut bytes = 0;
-    while bytes < 7 * 1_000 {
+    while bytes < 10_000 {
         let packet = receive(&mut host_b, 1).remove(0);
         let Ok(Packet { transport: Transport::Tcp(segment), .. }) = Packet::parse(&packet) else {
             panic!("{packet:?}");
@@ -96,9 +95,8 @@ fn a_link_that_joins_loses_packets_and_not_super_segments() {
         bytes += u32::try_from(segment.payload.len()).expect("a packet is short");
     }
     let stats = link(&emulator).stats(Direction::Up);
-    assert_eq!((stats.offered.packets, stats.delivered.packets), (10, 7));
-    assert_eq!(stats.dropped_queue_full.packets, 3);
-    assert_eq!(emulator.stats().delivered, 7);
+    assert_eq!((stats.offered.packets, stats.delivered.packets), (10, 10));
+    assert_eq!(emulator.stats().delivered, 10);
 }
 
 #[test]
