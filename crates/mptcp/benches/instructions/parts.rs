@@ -17,8 +17,8 @@ use manypath_wire::{
 const MSS: Mss = Mss(1_448);
 
 pub(crate) fn segment(times: u32) {
-    let mut options = Options::default();
-    options.timestamps = Some(Timestamps { value: 1_000, echo: 2_000 });
+    let timestamps = Some(Timestamps { value: 1_000, echo: 2_000 });
+    let mut options = Options { timestamps, ..Options::default() };
     let mapping = DssMapping { dsn: DssNumber::Four(5), ssn: 9, len: 1_400, checksum: None };
     let data_ack = Some(DssNumber::Four(7));
     options.mptcp.dss = Some(Dss { data_fin: false, data_ack, mapping: Some(mapping) });
