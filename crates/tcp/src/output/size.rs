@@ -54,7 +54,7 @@ impl Flow {
     /// acknowledged. Acknowledgments of small segments else admit small segments for ever, and a
     /// peer near by is woken for each.
     ///
-    /// **Choice:** only where the peer is [`near`], so that hosts and not links are what is slow.
+    /// **Choice:** only where the peer is beside this host, so that hosts and not links are what is slow.
     /// Linux holds back everywhere, for one burst (`tcp_tso_should_defer`).
     #[must_use]
     pub fn saves_room(&self, path: PathId) -> bool {
@@ -65,9 +65,7 @@ impl Flow {
             return false;
         }
         let room = path.room();
-        room < path.window() / 3
-            && near(path.rtt.min(), self.max_burst(i)) > 0
-            && room < TRAIN * self.burst(i)
+        room < path.window() / 3 && path.is_beside() && room < TRAIN * self.burst(i)
     }
 
     /// Payload bytes of the largest super-segment, or of one packet where that has more.

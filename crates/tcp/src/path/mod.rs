@@ -36,8 +36,10 @@ pub(crate) use timers::{TailProbe, TimerKind};
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
-/// Round trips shorter than this are those of hosts beside each other.
+/// Round trips shorter than this may be those of hosts beside each other.
 const NEAR: Duration = Duration::from_micros(512);
+/// What no link of 1 Gbit/s delivers, in bytes a second.
+const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
 /// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
 /// slower, as it does not last while a thread waits for a processor.
 const NEAR_FLIGHT: u32 = 2 << 20;
@@ -148,6 +150,8 @@ pub(crate) struct Path {
     rate: Rate,
     /// The best rate of late: what the path delivers when it is full.
     capacity: Rate,
+    /// The best that it ever was.
+    fastest: Rate,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
@@ -204,6 +208,7 @@ impl Path {
             resent_total: 0,
             rate: Rate::default(),
             capacity: Rate::default(),
+            fastest: Rate::default(),
             app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
@@ -232,12 +237,20 @@ impl Path {
         }
     }
 
+    /// Whether the peer is on this host, or on one beside it: what takes time then are hosts, whose
+    /// threads are woken for packets, and not a queue before a link. A short round trip alone does not
+    /// tell, since a slow link may be as near.
+    pub(crate) fn is_beside(&self) -> bool {
+        let min = self.rtt.min();
+        !min.is_zero() && min < NEAR && self.fastest > BEYOND_LINKS
+    }
+
     /// Bytes that may be in flight: the congestion window, and no more than fills the path where the
     /// peer is near. Beyond that bytes wait in the peer's buffer, which is a slow place to read them
     /// from once it is larger than a cache, and no loss ever ends the window's growth.
     pub(crate) fn window(&self) -> u32 {
         let (cwnd, min) = (self.controller.cwnd(), self.rtt.min());
-        if cwnd <= NEAR_FLIGHT || min.is_zero() || min >= NEAR {
+        if cwnd <= NEAR_FLIGHT || !self.is_beside() {
             return cwnd;
         }
         let fills = self.capacity.bytes_in(2 * min);
@@ -425,6 +438,7 @@ mod tests {
             PathConfig { id: PathId(0), mss: Mss(1_000), controller: Algorithm::NewReno.build(cc) };
         let mut path = Path::new(init, &Config::default(), false, Instant::ZERO);
         path.rtt.sample(rtt, Instant::ZERO);
+        path.fastest = Rate::from_bytes_per_sec(BEYOND_LINKS.bytes_per_sec() + 1);
         path
     }
 
@@ -434,6 +448,8 @@ mod tests {
         assert_eq!(path(near).window(), NEAR_FLIGHT);
         assert_eq!(path(near).room(), NEAR_FLIGHT);
         assert_eq!(path(NEAR).window(), 64 << 20);
+        let slow = Path { fastest: BEYOND_LINKS, ..path(near) };
+        assert_eq!(slow.window(), 64 << 20, "a link as near");
         let mut fast = path(near);
         fast.capacity = Rate::from_bytes_per_sec(20 << 30);
         assert_eq!(fast.window(), 4_294_967, "twice what is delivered in a round trip");

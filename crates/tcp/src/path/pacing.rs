@@ -12,8 +12,8 @@ use manypath_base::{Instant, Rate};
 
 use super::Path;
 
-/// Paths that were ever faster than this are not paced: their timers would be finer than a host
-/// keeps. Where their round trips are longer, mostly a host has much to do, and timers are more.
+/// Paths faster than this are not paced: their timers would be finer than a host keeps. Nor are those
+/// to a peer beside this host, whose round trips are long only where hosts have much to do.
 const MIN_RTT: Duration = Duration::from_millis(2);
 
 impl Path {
@@ -22,7 +22,7 @@ impl Path {
     /// window doubles within the round, and a quarter more after it.
     fn pace(&self) -> Option<Rate> {
         self.controller.pacing_rate().or_else(|| {
-            let srtt = self.rtt.srtt().filter(|_| self.rtt.min() >= MIN_RTT)?;
+            let srtt = self.rtt.srtt().filter(|&srtt| srtt >= MIN_RTT && !self.is_beside())?;
             let cwnd = u64::from(self.controller.cwnd());
             if cwnd <= u64::from(self.initial_window()) {
                 return None;

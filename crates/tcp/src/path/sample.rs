@@ -75,6 +75,7 @@ impl Path {
         let sustained = Rate::from_transfer(bytes, span.max(self.rtt.min()));
         let round_start = before >= self.round_end;
         self.capacity = self.capacity.max(sustained);
+        self.fastest = self.fastest.max(sustained);
         if round_start {
             let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
             self.capacity = sustained.max(Rate::from_bytes_per_sec(worn));

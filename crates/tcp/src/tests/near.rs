@@ -1,53 +1,64 @@
-//! Sending to a peer near by: room is saved until it is worth a train of bursts.
+//! Sending to a peer beside this host: room is saved until it is worth a train of bursts.
 
 use core::time::Duration;
 
 use crate::testing::Script;
 
-fn bursts(rtt: Duration) -> Script {
-    Script::established().cwnd(600).rtt(rtt).config(|c| c.max_burst = 60_000)
+/// Windows of six packets that have 10 KB each, so that a round trip of 50 us delivers more than
+/// a link of 1 Gbit/s does, and one of 450 us does not.
+fn big(rtt: Duration) -> Script {
+    Script::established()
+        .mss(10_000)
+        .cwnd(60_000)
+        .window(65_000)
+        .rtt(rtt)
+        .config(|c| c.max_burst = 60_000)
 }
 
 #[test]
-fn a_near_peer_is_sent_nothing_for_less_than_a_third_of_the_window() {
-    bursts(Duration::from_millis(1)).run(
+fn a_peer_beside_us_is_sent_nothing_for_less_than_a_third_of_the_window() {
+    big(Duration::from_micros(50)).run(
         "
-        0ms   write 900
-        0ms   > 1:101
-        0ms   > 101:201
-        0ms   > 201:301
-        0ms   > 301:401
-        0ms   > 401:501
-        0ms   > 501:601
-        1ms   < ack 101
-        1ms   < ack 201
-        1ms   > 601:701
-        1ms   > 701:801
-        1ms   < ack 301         // what is left is all there is
-        1ms   > P 801:901
-        2ms   < ack 901
+        0us   write 100000
+        0us   > 1:10001
+        0us   > 10001:20001
+        0us   > 20001:30001
+        0us   > 30001:40001
+        0us   > 40001:50001
+        0us   > 50001:60001
+        50us  < ack 10001 win 65000
+        50us  < ack 20001 win 65000
+        50us  > 60001:70001
+        50us  > 70001:80001
+        50us  < ack 30001 win 65000     // as much as is left has room only with the next
+        50us  < ack 40001 win 65000
+        50us  > 80001:90001
+        50us  > P 90001:100001
+        100us < ack 100001 win 65000
         ",
     );
 }
 
 #[test]
-fn a_far_one_is_sent_what_each_acknowledgment_admits() {
-    bursts(Duration::from_millis(40)).run(
+fn a_slow_link_is_sent_what_each_acknowledgment_admits() {
+    big(Duration::from_micros(450)).run(
         "
-        0ms   write 900
-        0ms   > 1:101
-        0ms   > 101:201
-        0ms   > 201:301
-        0ms   > 301:401
-        0ms   > 401:501
-        0ms   > 501:601
-        40ms  < ack 101
-        40ms  > 601:701
-        40ms  < ack 201
-        40ms  > 701:801
-        40ms  < ack 301
-        40ms  > P 801:901
-        80ms  < ack 901
+        0us   write 100000
+        0us   > 1:10001
+        0us   > 10001:20001
+        0us   > 20001:30001
+        0us   > 30001:40001
+        0us   > 40001:50001
+        0us   > 50001:60001
+        450us < ack 10001 win 65000
+        450us > 60001:70001
+        450us < ack 20001 win 65000
+        450us > 70001:80001
+        450us < ack 30001 win 65000
+        450us > 80001:90001
+        450us < ack 40001 win 65000
+        450us > P 90001:100001
+        900us < ack 100001 win 65000
         ",
     );
 }
