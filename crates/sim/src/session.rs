@@ -1,10 +1,10 @@
 //! One connection as its two applications see it.
 
 use manypath_base::Instant;
-use manypath_mptcp::ConnId;
+use manypath_mptcp::{ConnId, ConnectionInfo};
 
 /// What one application has to do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Side {
     pub(crate) conn: Option<ConnId>,
     /// Bytes that may be written, counted from the start.
@@ -14,6 +14,8 @@ pub(crate) struct Side {
     /// Nothing follows what is allowed.
     pub(crate) closing: bool,
     pub(crate) shut: bool,
+    /// What was known of the connection when it ended; its endpoint forgets it then.
+    pub(crate) last: Option<Box<ConnectionInfo>>,
 }
 
 /// A connection of a flow. Side 0 is the client.

@@ -205,7 +205,9 @@ impl World {
             Event::Readable(conn) => self.for_session(host, conn, Self::read),
             Event::Closed(conn, error) => {
                 self.for_session(host, conn, |world, number, side| {
+                    let info = world.hosts[usize32(host)].endpoint.info(conn);
                     let session = &mut world.sessions[usize32(number)];
+                    session.sides[side].last = info.map(Box::new);
                     let first = !std::mem::replace(&mut session.ended, true);
                     if error.is_some() && side == 0 && first {
                         world.flows[session.flow].stats.failed += 1;

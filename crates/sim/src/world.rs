@@ -15,7 +15,7 @@ use crate::frame::{Carriage, Content, Frame, frames};
 use crate::graph::{Graph, Way};
 use crate::host::Host;
 use crate::network::{Arrival, Network, NetworkCounters};
-use crate::session::Session;
+use crate::session::{Session, Side};
 use crate::traffic::{Flow, FlowStats};
 use crate::workload::{FlowConfig, Pattern};
 use crate::{EventQueue, LinkStats, Loss, Transmitter};
@@ -328,13 +328,15 @@ impl World {
         }
     }
 
-    /// The living connections of a flow, as the client (0) or the server (1) sees them.
+    /// The connections of a flow, as the client (0) or the server (1) sees them; those that ended, as
+    /// they were then.
     #[must_use]
     pub fn connections(&self, flow: usize, side: usize) -> Vec<ConnectionInfo> {
         let of_flow = self.sessions.iter().filter(|s| s.flow == flow);
         let info = |s: &Session| {
+            let Side { conn, last, .. } = &s.sides[side];
             let endpoint = &self.hosts[usize32(s.hosts[side])].endpoint;
-            endpoint.info(s.sides[side].conn?)
+            last.as_deref().cloned().or_else(|| endpoint.info((*conn)?))
         };
         of_flow.filter_map(info).collect()
     }
