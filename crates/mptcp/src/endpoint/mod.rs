@@ -218,7 +218,7 @@ impl Endpoint {
         }
     }
 
-    /// The next packet to send. Connections take turns, of a packet or of [`TURN`] large ones.
+    /// The next packet to send. Connections take turns, of a packet or of four large ones.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.poll_packet(now).map(Transmit::from)
     }

@@ -50,7 +50,7 @@ impl Flow {
     }
 
     /// Whether what a path has room for had better wait until acknowledgments make it more: it is
-    /// less than a third of the window and than [`TRAIN`] bursts, and what is in flight will be
+    /// less than a third of the window and than four bursts, and what is in flight will be
     /// acknowledged. Acknowledgments of small segments else admit small segments for ever, and a
     /// peer near by is woken for each.
     ///

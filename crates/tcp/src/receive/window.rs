@@ -72,7 +72,7 @@ where
         }
     }
 
-    /// Has a large buffer grow to [`ROUNDS`] times what was read in a round trip (dynamic
+    /// Has a large buffer grow to four times what was read in a round trip (dynamic
     /// right-sizing, Fisk and Feng 2001). To be called as time goes by; `rtt` is the longest of the
     /// paths, without which nothing happens.
     pub fn adapt(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
