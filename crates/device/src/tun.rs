@@ -3,7 +3,8 @@
 //! With offload every packet has a virtio-net header, so that 64 KB cross the kernel's border in
 //! one call and nobody touches their checksums. **Invariants**: sending copies nothing in this
 //! process (`writev` of the header and of the payload's slices); a received packet pins at most
-//! four times its own length. Without offload, packets that arrive are joined (`joiner`). **Leaves out** routes and rules: see `paths`.
+//! four times its own length. Without offload, packets that arrive are joined (`joiner`). **Leaves
+//! out** routes and rules: see `paths`.
 //!
 //! **Choice:** own code instead of a crate: those that know the virtio-net header cut received
 //! super-segments in userspace, which is what is to be avoided here.

@@ -73,28 +73,29 @@ impl Rounds {
     /// One round: reads what the devices that are ready have, takes it in, acts on deadlines. Until
     /// when to wait afterwards; `None` is without end.
     fn round(&mut self, core: &Core) -> Result<(Round, Option<Instant>), Stopped> {
-        core.note_driver_awake();
-        let read_at = core.clock().now();
-        for source in &mut self.sources {
-            source.fetch();
-        }
+        let read_at = self.fetch(core);
         core.drive(|state, now| self.serve(state, now, read_at), Round::sleep)
     }
 
     /// One round of a driver that is a task: where somebody was woken, the others of the runtime have
     /// their turn before it sends, so that what they say takes acknowledgments along.
     async fn round_by_turns(&mut self, core: &Core) -> Result<(Round, Option<Instant>), Stopped> {
+        let read_at = self.fetch(core);
+        let (round, woke) = core.take_in(|state, now| self.serve(state, now, read_at))?;
+        if woke {
+            task::yield_now().await;
+        }
+        core.drive(|_, _| round, Round::sleep)
+    }
+
+    /// Reads what the devices that are ready have; from when on.
+    fn fetch(&mut self, core: &Core) -> Instant {
         core.note_driver_awake();
         let read_at = core.clock().now();
         for source in &mut self.sources {
             source.fetch();
         }
-        let (round, woke) = core.take_in(|state, now| self.serve(state, now, read_at))?;
-        if woke {
-            task::yield_now().await;
-        }
-        let (round, until) = core.drive(|_, _| round, Round::sleep)?;
-        Ok((round, until))
+        read_at
     }
 
     /// Takes in what was read, from `read_at` on, and acts on the deadlines that had passed by then.

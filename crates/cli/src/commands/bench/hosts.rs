@@ -5,7 +5,6 @@
 //! out** making hosts (`manypath_lab`) and what emulated links do (`network`).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use std::time::Duration;
 
 use manypath_lab::{Host, LabError, Namespace, Packets, Topology, Veths};
