@@ -126,6 +126,10 @@ impl Peer {
 }
 
 /// Does this side's part of a task while `meanwhile` goes on, and waits for both ends to finish.
+///
+/// This side closes its half once `meanwhile` is done, however long the machine takes over it: Linux
+/// takes no further subflow afterwards. What is to happen to addresses therefore wants a task in
+/// which this side sends.
 pub(crate) async fn play(
     endpoint: &Endpoint,
     (stream, peer): (Stream, Peer),
@@ -134,13 +138,13 @@ pub(crate) async fn play(
 ) -> Moved {
     let id = stream.conn_id();
     let (mut read, mut write) = stream.into_split();
-    let at_end = Notify::new();
+    let (at_end, done) = (Notify::new(), Notify::new());
     let sending = async {
-        // Linux takes no further subflow once this side has closed its half, and one may be due.
         if task.waits_for_the_peer() {
             at_end.notified().await;
         }
         let sum = send(&mut write, task.sends(bytes)).await?;
+        done.notified().await;
         write.shutdown().await?;
         Ok::<_, io::Error>(sum)
     };
@@ -148,6 +152,10 @@ pub(crate) async fn play(
         let sum = receive(&mut read).await;
         at_end.notify_one();
         sum
+    };
+    let meanwhile = async {
+        meanwhile.await;
+        done.notify_one();
     };
     let both = async { tokio::join!(sending, receiving, meanwhile) };
     let snapshot = || endpoint.connection_info(id).expect("the endpoint runs");
