@@ -8,6 +8,9 @@ use manypath_wire::Timestamps;
 /// TS.Recent older than this is no longer trusted by PAWS (RFC 7323 §5.5).
 const OUTDATED: Duration = Duration::from_secs(24 * 24 * 3600);
 
+/// Nanoseconds between two values of the clock (RFC 7323 §5.4).
+const TICK: u64 = 1_000_000;
+
 /// This side's timestamp clock and what the peer's said last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimestampState {
@@ -29,9 +32,20 @@ impl TimestampState {
 
     /// TSval at `now`: one tick a millisecond (RFC 7323 §5.4).
     pub(crate) fn value(&self, now: Instant) -> u32 {
-        let millis = now.as_nanos() / 1_000_000;
+        let millis = now.as_nanos() / TICK;
         let [a, b, c, d, ..] = millis.to_le_bytes();
         u32::from_le_bytes([a, b, c, d]).wrapping_add(self.offset)
+    }
+
+    /// When a segment with this TSval was sent at the latest; one that is yet to come excludes
+    /// nothing.
+    pub(crate) fn sent_by(&self, value: u32, now: Instant) -> Instant {
+        let ticks = self.value(now).wrapping_sub(value);
+        if ticks > i32::MAX.unsigned_abs() {
+            return now;
+        }
+        let tick = (now.as_nanos() / TICK).saturating_sub(ticks.into());
+        Instant::from_nanos(tick * TICK + (TICK - 1))
     }
 
     pub(crate) fn option(&self, now: Instant) -> Timestamps {

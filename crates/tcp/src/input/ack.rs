@@ -169,12 +169,22 @@ impl Flow {
         }
     }
 
-    fn advance_una(&mut self, now: Instant, ack: SubflowOffset) {
+    /// When what `segment` answers was sent at the latest, by its TSecr. **Choice:** asked only of a
+    /// segment that advances SND.UNA. RFC 8985 §6.2 would ask of all, but a selective acknowledgment
+    /// echoes what came before the hole (RFC 7323 §4.3) and would speak against each retransmission
+    /// behind it. Of several paths TSval tells the sequence and not the time.
+    fn answers(&self, now: Instant, segment: &Segment) -> Option<Instant> {
+        let echo = segment.options.timestamps.filter(|_| self.agreed.timestamps)?.echo;
+        self.several.is_none().then(|| self.timestamps.sent_by(echo, now))
+    }
+
+    fn advance_una(&mut self, now: Instant, ack: SubflowOffset, segment: &Segment) {
+        let answers = self.answers(now, segment);
         self.keep_tail(ack);
         let Self { board, paths, .. } = self;
         board.acknowledge(ack, |piece| {
             if let Some(path) = find(paths, piece.path) {
-                path.on_delivered(piece, now);
+                path.on_delivered(piece, now, answers);
             }
         });
         for path in paths {

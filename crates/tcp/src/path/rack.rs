@@ -30,16 +30,24 @@ pub(crate) struct Rack {
 }
 
 impl Rack {
-    /// RACK_update and RACK_detect_reordering (RFC 8985 §6.2, steps 1 to 3).
-    pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant, min_rtt: Duration) {
+    /// RACK_update and RACK_detect_reordering (RFC 8985 §6.2, steps 1 to 3). `answers` is when the
+    /// acknowledgment's echo says that what it answers was sent at the latest, if it says so.
+    pub(crate) fn on_delivered(
+        &mut self,
+        piece: &Sent,
+        now: Instant,
+        min_rtt: Duration,
+        answers: Option<Instant>,
+    ) {
         if piece.range.end > self.fack {
             self.fack = piece.range.end;
         } else if piece.transmissions == 1 && piece.range.end < self.fack {
             self.reordering_seen = true;
         }
         let rtt = now.since(piece.sent_at);
-        if piece.transmissions > 1 && rtt < min_rtt {
-            return; // Most likely the acknowledgment of the first copy.
+        let too_soon = rtt < min_rtt || answers.is_some_and(|at| at < piece.sent_at);
+        if piece.transmissions > 1 && too_soon {
+            return; // The acknowledgment of an earlier copy.
         }
         let order = (piece.index, piece.range.end);
         if self.newest.is_none_or(|(index, end, _)| order >= (index, end)) {

@@ -23,8 +23,9 @@ impl Path {
         };
     }
 
-    /// A piece was acknowledged, cumulatively or selectively; `piece` is as it was before.
-    pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant) {
+    /// A piece was acknowledged, cumulatively or selectively; `piece` is as it was before. `answers`
+    /// is when what the acknowledgment answers was sent at the latest, if that is known.
+    pub(crate) fn on_delivered(&mut self, piece: &Sent, now: Instant, answers: Option<Instant>) {
         let bytes = piece.len();
         match piece.status {
             Status::Sacked => {
@@ -50,7 +51,7 @@ impl Path {
             self.tally.newest_before = Some((before, at, piece.sent_at));
         }
         if !piece.moved {
-            self.rack.on_delivered(piece, now, self.rtt.min());
+            self.rack.on_delivered(piece, now, self.rtt.min(), answers);
         }
     }
 

@@ -26,6 +26,28 @@ fn a_timeout_is_undone_by_the_echo_of_an_original() {
     );
 }
 
+/// RFC 8985 §6.2 step 2: an original that comes later than a round trip after the retransmission is
+/// not the delivery of the retransmission, behind which everything else would be lost.
+#[test]
+fn a_late_original_does_not_make_those_behind_it_lost() {
+    Script::established().mss(112).timestamps().run(
+        "
+        0ms   write 300
+        0ms   > 1:101 ts 0 0
+        0ms   > 101:201
+        0ms   > 201:301
+        80ms  > 201:301
+        280ms > 1:101 ts 280 0
+        330ms < ack 101 ts 330 0
+        330ms check spurious 1
+        330ms check in_flight 200
+        340ms < ack 201 ts 340 0
+        350ms < ack 301 ts 350 0
+        350ms check in_flight 0
+        ",
+    );
+}
+
 /// RFC 4015 §3.2 (ECN): an acknowledgment that echoes a mark reverses nothing.
 #[test]
 fn a_marked_acknowledgment_undoes_nothing() {
