@@ -60,7 +60,9 @@ impl Path {
         }
         let cause = match signal {
             Signal::Timeout => Cause::Timeout,
-            Signal::Loss | Signal::Ecn => Cause::Loss(Prr::new(flight, self.mss.bytes())),
+            Signal::Loss | Signal::Ecn => {
+                Cause::Loss(Prr::new(self.tally.prior_undelivered, self.mss.bytes()))
+            }
         };
         let before = (point, self.last_index());
         let follows = self.episode.is_some() || answered;

@@ -73,6 +73,10 @@ pub(crate) struct Tally {
     pub(crate) prior_in_flight: u32,
     /// FlightSize of RFC 5681 §2 before this acknowledgment: delivered out of order counts.
     pub(crate) prior_outstanding: u32,
+    /// The same without what was delivered out of order.
+    pub(crate) prior_undelivered: u32,
+    /// Least flight in which something was sent that is now found lost.
+    lost_flight: Option<u32>,
     /// Bytes that a duplicate acknowledgment without SACK stands for.
     pub(crate) repeated: u32,
     /// Something was delivered that was sent once, before the episode began.

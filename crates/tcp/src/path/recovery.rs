@@ -8,7 +8,9 @@ use manypath_base::{RangeSet, SubflowOffset};
 /// Proportional rate reduction: how much recovery may send for what is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prr {
-    /// Bytes outstanding when recovery began: RecoverFS.
+    /// Bytes not delivered when recovery began: RecoverFS. **Choice:** RFC 6937 §3 has FlightSize,
+    /// but what is acknowledged selectively by then is not delivered in this recovery; where one
+    /// follows on another that is most of a flight, and less would be sent than asked for.
     flight: u64,
     delivered: u64,
     out: u64,

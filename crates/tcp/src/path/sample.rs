@@ -19,6 +19,7 @@ impl Path {
         self.tally = Tally {
             prior_in_flight: self.in_flight,
             prior_outstanding: self.outstanding(),
+            prior_undelivered: self.in_flight + self.lost,
             ..Tally::default()
         };
     }
