@@ -36,6 +36,9 @@ pub struct AckSample {
     pub delivered: u64,
     /// Bytes found lost on the path so far.
     pub lost: u64,
+    /// Bytes that were in flight when the first of what is newly found lost was sent, itself
+    /// included.
+    pub lost_flight: Option<u32>,
     /// Bytes in flight on the path before this acknowledgment.
     pub prior_in_flight: u32,
     /// Bytes in flight on the path after it.

@@ -18,6 +18,7 @@ pub(crate) fn ack(acked: u32, rtt_ms: u64) -> AckSample {
         acked,
         delivered: 0,
         lost: 0,
+        lost_flight: None,
         prior_in_flight: 0,
         in_flight: 0,
         rtt: Some(rtt),

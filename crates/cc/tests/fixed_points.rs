@@ -78,6 +78,7 @@ fn ack(path: usize, round_start: bool, now: Instant, flight: u32) -> AckSample {
         acked: MSS,
         delivered: 0,
         lost: 0,
+        lost_flight: None,
         prior_in_flight: flight * MSS,
         in_flight: (flight - 1) * MSS,
         rtt: Some(RTT),

@@ -41,6 +41,8 @@ pub(crate) struct Sent {
     pub(crate) status: Status,
     /// Bytes that the path had delivered when this was sent, and when the last of them was.
     pub(crate) delivered_before: (u64, Instant),
+    /// Bytes of the path in flight when this was sent, itself included.
+    pub(crate) flight: u32,
 }
 
 impl Sent {
@@ -292,7 +294,7 @@ impl Scoreboard {
         path: PathId,
         index: u64,
         now: Instant,
-        before: (u64, Instant),
+        (before, flight): ((u64, Instant), u32),
     ) {
         let sent = &mut self.sent[i];
         sent.moved |= sent.path != path;
@@ -302,6 +304,7 @@ impl Scoreboard {
         sent.transmissions = sent.transmissions.saturating_add(1);
         sent.status = Status::InFlight;
         sent.delivered_before = before;
+        sent.flight = flight;
     }
 
     #[cfg(test)]
@@ -352,6 +355,7 @@ mod tests {
             tsval: 0,
             status: Status::InFlight,
             delivered_before: (0, Instant::ZERO),
+            flight: 0,
         }
     }
 

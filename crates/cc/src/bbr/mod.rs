@@ -191,7 +191,7 @@ impl Bbr {
         let lossy = self.model.loses_too_much() && self.model.round_lost() >= many;
         if self.state == State::Startup && !self.full.ever && ack.round_start && lossy {
             self.full.ever = true;
-            self.model.bound_flight(self.cwnd);
+            self.model.bound_startup(ack);
         }
     }
 
@@ -281,7 +281,7 @@ impl Bbr {
             if self.cycle.probing {
                 self.cycle.probing = false;
                 if !ack.app_limited {
-                    self.model.bound_flight(self.cwnd);
+                    self.model.bound_flight(ack, self.cwnd);
                 }
                 if matches!(self.state, State::Up { .. }) {
                     self.go_down(ack);

@@ -220,10 +220,21 @@ impl Model {
         MIN_SEGMENTS * self.mss
     }
 
-    /// Where this round's flight was too long: what to stay below (`BBRHandleInflightTooHigh`).
-    pub(super) fn bound_flight(&mut self, cwnd: u32) {
+    /// A flight was too long: what to stay below is the one in which the first of what is now lost
+    /// was sent (`BBRHandleInflightTooHigh`).
+    pub(super) fn bound_flight(&mut self, ack: &AckSample, cwnd: u32) {
         let target = self.bdp(100).map_or(cwnd, |bdp| bdp.min(cwnd));
-        self.inflight_hi = Some(self.flight().max(scale(target, BETA, 100)).max(self.least()));
+        let flight = ack.lost_flight.unwrap_or(self.flight());
+        self.inflight_hi = Some(flight.max(scale(target, BETA, 100)).max(self.least()));
+    }
+
+    /// Startup lost too much: what to stay below is what the last round delivered
+    /// (`BBRCheckStartupHighLoss`).
+    pub(super) fn bound_startup(&mut self, ack: &AckSample) {
+        let delivered = ack.delivered.saturating_sub(self.round.began);
+        let delivered = u32::try_from(delivered).unwrap_or(u32::MAX);
+        let bound = delivered.max(self.bdp(100).unwrap_or_default());
+        self.inflight_hi = Some(bound.max(self.least()));
     }
 
     /// Halves what the path may hold until the next probe.

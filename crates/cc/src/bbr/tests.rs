@@ -8,6 +8,18 @@ use proptest::prelude::*;
 
 const MSS: u32 = 1000;
 
+/// One that is under way.
+#[derive(Clone, Copy)]
+struct Packet {
+    arrives: Instant,
+    sent: Instant,
+    /// Delivered before it was sent, and since when.
+    before: (u64, Instant),
+    /// Bytes in flight with it.
+    flight: u32,
+    lost: bool,
+}
+
 /// A link of `rate` bytes a second and `delay`, with a queue that drops what is beyond `buffer`.
 struct Path {
     bbr: Bbr,
@@ -19,12 +31,12 @@ struct Path {
     lose_one_of: u64,
     sent: u64,
     busy_until: Instant,
-    /// Arrival, sent at, delivered before and since when, lost.
-    wire: VecDeque<(Instant, Instant, u64, Instant, bool)>,
+    wire: VecDeque<Packet>,
     next_send: Instant,
     delivered: u64,
     delivered_at: Instant,
     lost: u64,
+    lost_flight: Option<u32>,
     in_flight: u32,
     round_end: u64,
     states: Vec<State>,
@@ -46,6 +58,7 @@ impl Path {
             delivered: 0,
             delivered_at: Instant::ZERO,
             lost: 0,
+            lost_flight: None,
             in_flight: 0,
             round_end: 0,
             states: Vec::new(),
@@ -56,13 +69,13 @@ impl Path {
         let end = self.now + time;
         while self.now < end {
             let may_send = self.in_flight + MSS <= self.bbr.cwnd();
-            let arrival = self.wire.front().map(|w| w.0);
+            let arrival = self.wire.front().map(|w| w.arrives);
             if may_send && arrival.is_none_or(|at| self.next_send <= at) {
                 self.now = self.now.max(self.next_send);
                 self.send();
             } else {
                 let next = self.wire.pop_front().expect("a full window is in flight");
-                self.now = next.0;
+                self.now = next.arrives;
                 self.arrive(next);
             }
         }
@@ -77,18 +90,25 @@ impl Path {
             self.busy_until = self.busy_until.max(self.now) + self.rate.time_for(u64::from(MSS));
         }
         let since = if self.in_flight == 0 { self.now } else { self.delivered_at };
-        let at = self.busy_until.max(self.now) + self.delay;
-        self.wire.push_back((at, self.now, self.delivered, since, lost));
         self.in_flight += MSS;
+        self.wire.push_back(Packet {
+            arrives: self.busy_until.max(self.now) + self.delay,
+            sent: self.now,
+            before: (self.delivered, since),
+            flight: self.in_flight,
+            lost,
+        });
         let pace = self.bbr.pacing_rate().unwrap_or(Rate::from_bytes_per_sec(u64::MAX));
         self.next_send = self.now + pace.time_for(u64::from(MSS));
     }
 
-    fn arrive(&mut self, (at, sent, before, since, lost): (Instant, Instant, u64, Instant, bool)) {
+    fn arrive(&mut self, packet: Packet) {
+        let Packet { arrives: at, sent, before: (before, since), flight, lost } = packet;
         let prior_in_flight = self.in_flight;
         self.in_flight -= MSS;
         if lost {
             self.lost += u64::from(MSS);
+            self.lost_flight.get_or_insert(flight);
             self.bbr.on_signal(at, Signal::Loss, prior_in_flight, &[]);
             return;
         }
@@ -102,6 +122,7 @@ impl Path {
             now: at,
             delivered: self.delivered,
             lost: self.lost,
+            lost_flight: self.lost_flight.take(),
             prior_in_flight,
             in_flight: self.in_flight,
             rtt: Some(at.since(sent)),
@@ -247,6 +268,7 @@ proptest! {
                         acked: n,
                         delivered: wide,
                         lost: rate,
+                        lost_flight: round_start.then_some(n),
                         prior_in_flight: n,
                         in_flight: n / 2,
                         rtt: Some(Duration::from_nanos(wide)),

@@ -240,6 +240,7 @@ impl World {
             acked: MSS,
             delivered: flow.delivered,
             lost: flow.lost,
+            lost_flight: None,
             prior_in_flight: flow.in_flight,
             in_flight: flow.in_flight - MSS,
             rtt: Some(rtt),

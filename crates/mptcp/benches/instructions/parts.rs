@@ -95,6 +95,7 @@ pub(crate) fn lia(times: u32) {
             acked: 2_896,
             delivered: 2_896 * n,
             lost: 0,
+            lost_flight: None,
             prior_in_flight: 90_000,
             in_flight: 87_104,
             rtt: Some(Duration::from_millis(10)),

@@ -184,11 +184,12 @@ impl Flow {
             old.rearm(now);
         }
         let path = &mut self.paths[to];
+        path.on_resent_paced(bytes, now);
         let (index, mark) = (path.on_sent(range, now), path.delivered_mark());
         path.note_resent(bytes);
-        let id = path.id;
+        let (id, flight) = (path.id, path.in_flight);
         path.rearm(now);
-        self.board.resent(i, id, index, now, mark);
+        self.board.resent(i, id, index, now, (mark, flight));
     }
 
     /// What of the queue the peer's window admits; `None` in a state that sends no new data.
@@ -309,6 +310,7 @@ impl Flow {
             tsval: transmit.segment.options.timestamps.map_or(0, |ts| ts.value),
             status: Status::InFlight,
             delivered_before,
+            flight: p.in_flight,
         });
         p.rearm(now);
         transmit

@@ -261,10 +261,14 @@ impl Path {
         cwnd.min(NEAR_FLIGHT.max(u32::try_from(fills).unwrap_or(u32::MAX)))
     }
 
-    /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows. Less
+    /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows, or the
+    /// first retransmission where the controller governs that. Less
     /// than a packet counts as nothing, unless nothing is in flight.
     pub(crate) fn room(&self) -> u32 {
         let room = match self.episode.as_deref() {
+            Some(Episode { cause: Cause::Loss(prr), .. }) if self.controller.governs_recovery() => {
+                self.window().saturating_sub(self.in_flight).max(prr.allowance())
+            }
             Some(Episode { cause: Cause::Loss(prr), .. }) => prr.allowance(),
             Some(Episode { cause: Cause::Timeout, .. }) | None => {
                 self.window().saturating_sub(self.in_flight)
@@ -372,7 +376,10 @@ impl Path {
     }
 
     /// A piece was taken for lost.
-    pub(crate) fn on_lost(&mut self, bytes: u32) {
+    pub(crate) fn on_lost(&mut self, piece: &Sent) {
+        let bytes = piece.len();
+        let least = self.tally.lost_flight.map_or(piece.flight, |least| least.min(piece.flight));
+        self.tally.lost_flight = Some(least);
         self.in_flight -= bytes;
         self.lost += bytes;
         self.lost_total += u64::from(bytes);

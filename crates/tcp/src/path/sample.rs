@@ -121,6 +121,7 @@ impl Path {
             acked: self.tally.delivered,
             delivered: self.delivered,
             lost: self.lost_total,
+            lost_flight: self.tally.lost_flight,
             prior_in_flight: self.tally.prior_in_flight,
             in_flight: self.in_flight,
             rtt,

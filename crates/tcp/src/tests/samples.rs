@@ -12,8 +12,8 @@ use manypath_cc::{AckSample, Controller, FlowView, Signal};
 
 use crate::testing::{FixedWindow, Script};
 
-/// Bytes delivered, lost and in flight; limited by the application; in recovery.
-type Seen = Arc<Mutex<Vec<(u64, u64, u32, bool, bool)>>>;
+/// Bytes delivered, lost and in flight; limited by the application.
+type Seen = Arc<Mutex<Vec<(u64, u64, u32, bool)>>>;
 
 /// A fixed window that writes down what it is told.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn note(&self, ack: &AckSample, recovery: bool) {
-        let row = (ack.delivered, ack.lost, ack.in_flight, ack.app_limited, recovery);
+    fn note(&self, ack: &AckSample) {
+        let row = (ack.delivered, ack.lost, ack.in_flight, ack.app_limited);
         self.seen.lock().expect("one thread").push(row);
     }
 }
