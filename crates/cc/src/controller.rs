@@ -94,13 +94,17 @@ pub trait Controller: fmt::Debug + Send {
     /// The name users select it by, as in `--cc`.
     fn name(&self) -> &'static str;
 
-    /// New data was acknowledged, outside of loss recovery. `flows` is a read-only view of every
+    /// New data was acknowledged, outside of loss recovery or where
+    /// [`Controller::governs_recovery`]. `flows` is a read-only view of every
     /// path, this one included, so a coupled algorithm (RFC 6356) needs no shared mutable state.
     fn on_ack(&mut self, ack: &AckSample, flows: &[FlowView]);
 
-    /// The same within loss recovery, where the sender meters itself by what is delivered: for
-    /// algorithms that measure.
-    fn on_recovery_ack(&mut self, _ack: &AckSample, _flows: &[FlowView]) {}
+    /// Whether window and pace hold within loss recovery too, and [`Controller::on_ack`] hears of what
+    /// is acknowledged there: for algorithms that measure, and answer to each loss by themselves. For
+    /// others recovery is metered by what is delivered (RFC 6937).
+    fn governs_recovery(&self) -> bool {
+        false
+    }
 
     /// Congestion. `in_flight` are the bytes outstanding when it was found. After it returns,
     /// [`Controller::ssthresh`] is the new target; after [`Signal::Timeout`] the window is one

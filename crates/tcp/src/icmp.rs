@@ -49,7 +49,7 @@ impl Flow {
         }
         // What was sent in larger packets is gone, but that is no sign of congestion.
         let large = |s: &Sent| s.path == path && s.range.end > at && s.len() > mss.bytes();
-        self.board.mark_lost(large, |s| p.on_lost(s.len()));
+        self.board.mark_lost(large, |s| p.on_lost(s));
         p.rearm(now);
     }
 }

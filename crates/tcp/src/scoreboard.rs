@@ -405,7 +405,7 @@ mod tests {
                         prop_assert_eq!(found.map(|i| at(board.get(i).range.start.0)), expected.map(|n| at(una) + n));
                         if let Some(i) = found {
                             let r = board.get(i).range.clone();
-                            board.resent(i, PathId(0), index, Instant::ZERO, (0, Instant::ZERO));
+                            board.resent(i, PathId(0), index, Instant::ZERO, ((0, Instant::ZERO), 0));
                             model[at(r.start.0)..at(r.end.0)].fill(Status::InFlight);
                         }
                     }

@@ -4,8 +4,7 @@
 //! **Owns** the state machine and the pace; [`model`] has what is known of the path. Names of the
 //! draft are given where they differ. **Invariants**: outside of Startup and probes no more than
 //! `inflight_hi` less a headroom is in flight; a probe that loses more than 2 % of a flight ends at
-//! once. **Leaves out** which segments recovery sends: it keeps its window there, and the sender
-//! meters by what is delivered. Also left out: the filter for aggregated acknowledgments
+//! once. Window and pace hold in loss recovery too. **Leaves out** the filter for aggregated acknowledgments
 //! (`extra_acked`), for which the window has room for three bursts instead. **Differs** in that the
 //! bytes lost are compared with the longest flight of the last two rounds, not with the flight at
 //! the sending of each packet, and that the wait between probes takes its jitter from the bytes
@@ -386,8 +385,8 @@ impl Controller for Bbr {
         self.update(ack);
     }
 
-    fn on_recovery_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
-        self.update(ack);
+    fn governs_recovery(&self) -> bool {
+        true
     }
 
     /// A loss does not move the window: how much was lost in its round does. A timeout leaves one

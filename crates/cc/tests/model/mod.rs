@@ -251,10 +251,8 @@ impl World {
             app_limited: false,
             delivery_rate: Some(rate),
         };
-        if arrival.number >= flow.recovered_at {
+        if arrival.number >= flow.recovered_at || flow.cc.governs_recovery() {
             flow.cc.on_ack(&ack, &views);
-        } else {
-            flow.cc.on_recovery_ack(&ack, &views);
         }
         flow.in_flight -= MSS;
     }

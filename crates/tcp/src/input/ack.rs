@@ -119,7 +119,7 @@ impl Flow {
         let advanced = ack > self.send.una;
         if advanced {
             self.send.dup_acks = 0;
-            self.advance_una(now, ack);
+            self.advance_una(now, ack, segment);
         }
         let repeated = is_bare_repeat && !self.agreed.sack && !self.board.is_empty();
         self.send.dup_acks += u32::from(repeated);
@@ -232,7 +232,7 @@ impl Flow {
             let Self { board, paths, .. } = self;
             board.sack(&(block.start.max(una)..block.end), |piece| {
                 if let Some(path) = find(paths, piece.path) {
-                    path.on_delivered(piece, now);
+                    path.on_delivered(piece, now, None);
                     path.sacked += piece.len();
                 }
             });

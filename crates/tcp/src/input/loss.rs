@@ -145,7 +145,7 @@ pub(super) fn detect_losses(
             break;
         }
         let Some((index, range)) = path.order.front() else { break };
-        board.lose((id, index), &range, |s| rack.passed_over(s), |s| path.on_lost(s.len()));
+        board.lose((id, index), &range, |s| rack.passed_over(s), |s| path.on_lost(s));
     }
     if path.lost > lost_before && path.episode.is_none() {
         path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
@@ -170,14 +170,15 @@ fn count_duplicates(
         return false;
     }
     let packet = u64::from(path.packet);
-    board.lose_first(packet, |s| path.on_lost(s.len()));
+    board.lose_first(packet, |s| path.on_lost(s));
     if third {
         path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
     }
     true
 }
 
-/// Congestion control: growth outside of fast recovery, PRR within it.
+/// Congestion control: growth outside of fast recovery; PRR within it, unless the controller governs
+/// that as well.
 fn grow(
     path: &mut Path,
     now: Instant,
@@ -187,16 +188,13 @@ fn grow(
 ) {
     let repeated = path.tally.repeated;
     let (delivered, in_flight) = (path.tally.delivered, path.in_flight);
+    let governs = path.controller.governs_recovery();
     let (ssthresh, mss) = (path.controller.ssthresh(), path.mss.bytes());
     match path.episode.as_deref_mut() {
-        Some(Episode { cause: Cause::Loss(prr), .. }) => {
+        Some(Episode { cause: Cause::Loss(prr), .. }) if !governs => {
             prr.on_delivered(delivered + repeated, in_flight, ssthresh, mss);
-            if delivered > 0 {
-                let sample = path.ack_sample(now, rtt, round_start);
-                path.controller.on_recovery_ack(&sample, views);
-            }
         }
-        Some(Episode { cause: Cause::Timeout, .. }) | None => {
+        _ => {
             if delivered > 0 {
                 let sample = path.ack_sample(now, rtt, round_start);
                 path.controller.on_ack(&sample, views);

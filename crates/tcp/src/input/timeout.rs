@@ -130,7 +130,7 @@ fn retransmission_timeout(
 ) {
     let (id, flight) = (path.id, path.outstanding());
     path.confirm_claim(board, now);
-    board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+    board.mark_lost(|s| s.path == id, |s| path.on_lost(s));
     path.order.clear();
     let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);
     if let Some(first) = first {

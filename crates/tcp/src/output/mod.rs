@@ -48,6 +48,7 @@ impl Flow {
             return None;
         }
         if self.state.may_send() || self.may_send_early() {
+            self.pace_at = None;
             if let Some(sent) = self.retransmit(now, ext) {
                 return Some(sent);
             }
@@ -125,6 +126,10 @@ impl Flow {
         let piece = self.board.first_lost()?;
         let id = self.board.get(piece).path;
         let path = self.path_with_room(id)?;
+        self.pace_at = self.paths[path].resends_at(now);
+        if self.pace_at.is_some() {
+            return None;
+        }
         let limit = self.burst(path).min(self.paths[path].room());
         let limit = limit.min(self.paths[path].trial_limit());
         Some(self.resend(now, piece, path, limit, ext))
@@ -202,7 +207,6 @@ impl Flow {
     }
 
     fn send_new(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        self.pace_at = None;
         let Some(range) = self.sendable(ext) else {
             self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
             self.note_nothing_to_send();
@@ -238,7 +242,7 @@ impl Flow {
     fn path_for_new(&mut self, now: Instant) -> Option<usize> {
         let roomy = self.paths.iter().enumerate().filter(|(_, p)| p.room() > 0);
         let (path, at) = roomy.map(|(i, p)| (i, p.paced_until(now))).min_by_key(|&(_, at)| at)?;
-        self.pace_at = at;
+        self.pace_at = self.pace_at.into_iter().chain(at).min();
         at.is_none().then_some(path)
     }
 

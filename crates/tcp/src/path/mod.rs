@@ -33,6 +33,7 @@ pub(crate) use rtt::{MAX_RTO, RttEstimator};
 pub(crate) use runs::Runs;
 pub(crate) use timers::{TailProbe, TimerKind};
 
+use crate::scoreboard::Sent;
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 

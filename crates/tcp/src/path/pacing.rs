@@ -4,7 +4,8 @@
 //! used to that (RFC 6928), short answers are not to wait for a pace, and a pair of packets that
 //! is drawn apart is acknowledged later, which a window of a few packets feels.
 //!
-//! **Leaves out** retransmissions: recovery meters itself by what is delivered.
+//! Retransmissions are paced where the controller governs recovery, and else metered by what is
+//! delivered.
 
 use core::time::Duration;
 
@@ -34,6 +35,18 @@ impl Path {
 
     fn initial_window(&self) -> u32 {
         manypath_cc::Config::new(self.mss).initial_window
+    }
+
+    /// Something lost goes out again.
+    pub(crate) fn on_resent_paced(&mut self, bytes: u32, now: Instant) {
+        if self.controller.governs_recovery() {
+            self.on_paced(bytes, now);
+        }
+    }
+
+    /// When something lost may go out again, if that is not now.
+    pub(crate) fn resends_at(&self, now: Instant) -> Option<Instant> {
+        self.paced_until(now).filter(|_| self.controller.governs_recovery())
     }
 
     /// New data goes out: when the next may. A timer that ran late is made good by as much as the

@@ -47,7 +47,7 @@ impl Flow {
         let Self { board, paths, .. } = self;
         let path = &mut paths[i];
         let id = path.id;
-        board.mark_lost(|s| s.path == id, |s| path.on_lost(s.len()));
+        board.mark_lost(|s| s.path == id, |s| path.on_lost(s));
         path.order.clear();
         path.tail_probe = None;
         path.reorder_at = None;

@@ -35,11 +35,11 @@ impl Controller for Recorder {
     }
 
     fn on_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
-        self.note(ack, false);
+        self.note(ack);
     }
 
-    fn on_recovery_ack(&mut self, ack: &AckSample, _: &[FlowView]) {
-        self.note(ack, true);
+    fn governs_recovery(&self) -> bool {
+        true
     }
 
     fn on_signal(&mut self, now: Instant, signal: Signal, in_flight: u32, flows: &[FlowView]) {
@@ -64,7 +64,7 @@ impl Controller for Recorder {
 }
 
 /// Runs a script with a window of `cwnd` bytes and returns what the controller was told.
-fn told(cwnd: u32, script: &str) -> Vec<(u64, u64, u32, bool, bool)> {
+fn told(cwnd: u32, script: &str) -> Vec<(u64, u64, u32, bool)> {
     let seen = Seen::default();
     let window = FixedWindow::new(cwnd, Mss(100));
     let recorder = Recorder { window, seen: seen.clone() };
@@ -86,13 +86,12 @@ fn what_is_sent_while_nothing_waits_is_limited_by_the_application() {
         80ms  < ack 301
         ",
     );
-    let expected =
-        [(100, 0, 100, false, false), (200, 0, 100, false, false), (300, 0, 0, true, false)];
+    let expected = [(100, 0, 100, false), (200, 0, 100, false), (300, 0, 0, true)];
     assert_eq!(rows, expected);
 }
 
 #[test]
-fn recovery_is_told_as_well_with_what_was_lost() {
+fn who_governs_recovery_hears_of_it_with_what_was_lost() {
     let rows = told(
         400,
         "
@@ -106,6 +105,6 @@ fn recovery_is_told_as_well_with_what_was_lost() {
         80ms  < ack 401
         ",
     );
-    assert_eq!(rows[0], (300, 100, 0, false, true));
-    assert_eq!((rows[1].0, rows[1].1, rows[1].4), (400, 100, false), "recovery has ended");
+    assert_eq!(rows[0], (300, 100, 0, false));
+    assert_eq!((rows[1].0, rows[1].1), (400, 100), "recovery has ended");
 }
