@@ -73,14 +73,16 @@ impl Flow {
         if self.several.as_ref()?.insured >= budget {
             return None;
         }
-        let (piece, to) = self.board.iter().enumerate().find_map(|(n, sent)| {
+        let pieces = self.board.iter().enumerate();
+        let mut under_way = pieces.filter(|(_, sent)| sent.status == Status::InFlight);
+        let (piece, to) = under_way.find_map(|(n, sent)| {
             let path = self.paths.iter().find(|p| p.id == sent.path)?;
             let no_slower = |p: &Path| p.expected_rtt() * 4 <= path.expected_rtt() * 5;
             let usable = |p: &Path| p.is_well() && p.room() > 0 && no_slower(p);
             let safer = |p: &Path| usable(p) && p.is_safer_than(path);
             let others = self.paths.iter().enumerate().filter(|(_, p)| safer(p));
             let (to, _) = others.min_by_key(|(_, p)| p.rtt.srtt())?;
-            (sent.status == Status::InFlight).then_some((n, to))
+            Some((n, to))
         })?;
         let limit = self.burst(to).min(self.paths[to].room());
         let transmit = self.resend(now, piece, to, limit, ext);
