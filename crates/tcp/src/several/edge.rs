@@ -33,6 +33,11 @@ impl Flow {
         let outstanding = self.send.nxt - self.send.una;
         let several = self.several.as_mut()?;
         several.hurry_at = None;
+        if outstanding == 0 {
+            several.window.on_unread();
+            several.harm.on_nothing_to_send();
+            return None;
+        }
         several.window.on_closed(now, outstanding);
         several.harm.on_blocked();
         let held = self.held_up(0)?;
