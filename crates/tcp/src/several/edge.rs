@@ -78,9 +78,10 @@ impl Flow {
         if self.several.as_ref()?.insured >= budget {
             return None;
         }
-        let pieces = self.board.iter().enumerate();
-        let mut under_way = pieces.filter(|(_, sent)| sent.status == Status::InFlight);
-        let (piece, to) = under_way.find_map(|(n, sent)| {
+        let (piece, to) = self.board.iter().enumerate().find_map(|(n, sent)| {
+            if sent.status != Status::InFlight {
+                return None;
+            }
             let path = self.paths.iter().find(|p| p.id == sent.path)?;
             let no_slower = |p: &Path| p.expected_rtt() * 4 <= path.expected_rtt() * 5;
             let usable = |p: &Path| p.is_well() && p.room() > 0 && no_slower(p);
