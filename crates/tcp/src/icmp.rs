@@ -36,10 +36,11 @@ impl Flow {
         let v6 = self.remote.is_ipv6();
         let (headers, floor) = (if v6 { 60 } else { 40 }, min_mss(v6));
         let mss = Mss(u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX).max(floor));
-        let (path, left) = match self.board.at(at) {
-            Some(piece) if piece.status == Status::Sacked => return,
-            Some(piece) => (piece.path, piece.range.end - at),
-            None => return,
+        let (path, left) = match (self.copy_at(at), self.board.at(at)) {
+            (Some(copy), _) => copy,
+            (None, Some(piece)) if piece.status == Status::Sacked => return,
+            (None, Some(piece)) => (piece.path, piece.range.end - at),
+            (None, None) => return,
         };
         let Some(p) = self.paths.iter_mut().find(|p| p.id == path) else { return };
         p.settle_claim(&self.board);

@@ -36,6 +36,12 @@ impl Flow {
         self.remote
     }
 
+    /// Whether its SYN or SYN/ACK is to go out again, since nobody answered in time.
+    #[must_use]
+    pub fn repeats_handshake(&self) -> bool {
+        self.handshake.is_some_and(|h| h.due && h.attempts > 0)
+    }
+
     /// What was counted so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

@@ -19,6 +19,8 @@ use crate::{Event, Protocol};
 /// What it takes to spread a connection.
 #[derive(Debug)]
 pub(crate) struct Spreading {
+    /// The interface that it would have begun on, had another not been the better one before.
+    pub(crate) usual: Option<IfaceId>,
     /// Which path takes what.
     pub(crate) scheduler: Algorithm,
     /// Of the numbers that only the paths' ends may know.
@@ -37,11 +39,14 @@ pub(crate) struct OneEnded {
     paths: Vec<(PathId, IfaceId)>,
     /// The destination bears one path only.
     harmed: bool,
+    /// Where the handshake goes if the path that it began on does not answer.
+    usual: Option<IfaceId>,
 }
 
 impl OneEnded {
     pub(crate) fn new(spreading: Option<Spreading>) -> Self {
-        Self { spreading, stale: true, ..Self::default() }
+        let usual = spreading.as_ref().and_then(|spreading| spreading.usual);
+        Self { spreading, stale: true, usual, ..Self::default() }
     }
 
     /// The interface of a further path.
@@ -69,6 +74,24 @@ impl Connection {
         core::mem::take(&mut self.one_ended.harmed)
     }
 
+    /// The interface that the next connections to this destination had best begin on, as far as is known.
+    pub(crate) fn best_to_begin(&self) -> Option<IfaceId> {
+        if !self.one_ended.is_used() {
+            return None;
+        }
+        let first = self.subflows.first()?;
+        let path = first.flow.best_to_begin()?;
+        Some(self.one_ended.iface(path).unwrap_or(first.iface))
+    }
+
+    /// The handshake got no answer on a path that was chosen for its merits: it goes on where it would
+    /// have begun without them, by the interface that this gives.
+    pub(crate) fn begin_as_usual(&mut self) -> Option<IfaceId> {
+        let first = self.subflows.first_mut().filter(|first| first.flow.repeats_handshake())?;
+        first.iface = self.one_ended.usual.take()?;
+        Some(first.iface)
+    }
+
     /// The interface that a packet of a path leaves by, where that is not the subflow's.
     pub(crate) fn iface_of(&self, path: PathId) -> Option<IfaceId> {
         self.one_ended.iface(path)
@@ -89,7 +112,7 @@ impl Connection {
     /// Returns whether the flow takes further paths.
     fn prepare(&mut self, now: Instant) -> bool {
         let Self { one_ended, subflows, .. } = self;
-        if let Some(Spreading { scheduler, seed }) = one_ended.spreading.take() {
+        if let Some(Spreading { scheduler, seed, .. }) = one_ended.spreading.take() {
             let (scheduler, rng) = (scheduler.build(), Rng::from_seed(seed));
             match subflows[0].flow.use_several_paths(now, scheduler, rng) {
                 Ok(()) => one_ended.ready = true,

@@ -83,6 +83,13 @@ impl Endpoint {
         found.map(|i| i.id)
     }
 
+    /// The same address on another interface, if that has it.
+    pub(super) fn on_iface(&self, local: &LocalEntry, iface: IfaceId) -> Option<LocalEntry> {
+        let there = self.interfaces.get(&iface)?;
+        let has = there.addresses.iter().any(|a| a.addr == local.addr);
+        has.then_some(LocalEntry { iface, mtu: there.mtu, ..*local })
+    }
+
     /// The source address for a connection: the one asked for, or the first regular one of the
     /// right family.
     pub(super) fn source_for(

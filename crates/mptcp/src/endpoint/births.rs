@@ -43,7 +43,8 @@ impl Endpoint {
         {
             return Err(ConnectError::NotUnicast(many));
         }
-        let local = self.source_for(remote, options.local)?;
+        let usual = self.source_for(remote, options.local)?;
+        let (spreading, local) = self.spreading(now, remote, options.mode, usual);
         let port = self.port_towards(now, local.addr, remote, options.local_port)?;
         let tuple = FourTuple { local: SocketAddr::new(local.addr, port.number), remote };
         let cc = options.congestion_control.unwrap_or(self.config.congestion_control);
@@ -66,7 +67,7 @@ impl Endpoint {
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: scheduler.build(),
-            spreading: self.spreading(now, remote, options.mode),
+            spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths,
@@ -95,6 +96,7 @@ impl Endpoint {
         let key = self.unique_key();
         let early = self.early(now, arrival, syn);
         let Some(mut birth) = self.birth_at_listener(now, arrival, key) else { return };
+        let iface = birth.iface;
         let conn = match early {
             Early::Take => {
                 let listening = self.listeners.get_mut(&arrival.listener);
@@ -107,7 +109,7 @@ impl Endpoint {
             }
             Early::No => Connection::accept(now, birth, syn),
         };
-        self.insert(now, conn, arrival.tuple, arrival.iface, Some(arrival.listener));
+        self.insert(now, conn, arrival.tuple, iface, Some(arrival.listener));
     }
 
     /// What a connection that comes to a listener is made from; `None` where the address is gone.
@@ -122,7 +124,9 @@ impl Endpoint {
         let kept = options.mode;
         let mut locals = self.local_entries(tuple.local.ip());
         locals.extend(self.foreign(tuple.local.ip(), iface));
-        let mtu = locals.iter().find(|l| l.addr == tuple.local.ip())?.mtu;
+        let usual = *locals.iter().find(|l| l.addr == tuple.local.ip())?;
+        let usual = self.on_iface(&usual, iface).unwrap_or(LocalEntry { iface, ..usual });
+        let (spreading, local) = self.spreading(now, tuple.remote, kept, usual);
         let cc = self.config.congestion_control;
         Some(Birth {
             id: self.next_id(),
@@ -134,29 +138,40 @@ impl Endpoint {
             deny_join_id0: self.config.deny_join_initial,
             fastclose_by_ack: self.config.fastclose_by_ack,
             scheduler: self.config.scheduler.build(),
-            spreading: self.spreading(now, tuple.remote, kept),
+            spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
             paths: PathManager::new(locals, self.config.limits),
-            iface,
-            opening: self.opening(now, tuple, mtu, cc),
+            iface: local.iface,
+            opening: self.opening(now, tuple, local.mtu, cc),
         })
     }
 
-    /// How a connection is spread over paths of which the peer knows nothing, if it may be.
+    /// How a connection is spread over paths of which the peer knows nothing, if it may be, and what it
+    /// begins from: `usual`, or the same address on the interface that did better before.
     fn spreading(
         &mut self,
         now: Instant,
         remote: SocketAddr,
         mode: ConnectionMode,
-    ) -> Option<Spreading> {
+        usual: LocalEntry,
+    ) -> (Option<Spreading>, LocalEntry) {
         let wanted = match mode {
             ConnectionMode::Automatic => self.config.one_ended,
             ConnectionMode::OneEnded => true,
             ConnectionMode::PlainTcp => false,
         };
-        let bears = !self.single_paths.has(now, remote.ip());
-        (wanted && bears).then(|| Spreading { scheduler: ONE_ENDED, seed: self.path_rng.bytes() })
+        if !wanted || self.single_paths.has(now, remote.ip()) {
+            return (None, usual);
+        }
+        let better = self.first_paths.of(now, remote.ip()).filter(|&iface| iface != usual.iface);
+        let better = better.and_then(|iface| self.on_iface(&usual, iface));
+        let spreading = Spreading {
+            usual: better.map(|_| usual.iface),
+            scheduler: ONE_ENDED,
+            seed: self.path_rng.bytes(),
+        };
+        (Some(spreading), better.unwrap_or(usual))
     }
 
     pub(super) fn insert(

@@ -13,6 +13,7 @@ mod cookie;
 mod demux;
 mod ends;
 mod fast_open;
+mod first_path;
 mod flow_config;
 mod isn;
 mod listeners;
@@ -40,6 +41,7 @@ use blackholes::Blackholes;
 use cookie::Cookies;
 use ends::{Ends, FourTuple};
 use fast_open::{Granter, Servers};
+use first_path::FirstPaths;
 use flow_config::FlowConfigs;
 use isn::IsnClock;
 use listeners::Listener;
@@ -137,6 +139,7 @@ pub struct Endpoint {
     next_listener: u32,
     blackholes: Blackholes,
     single_paths: SinglePaths,
+    first_paths: FirstPaths,
     /// For what only the ends of a connection's paths may know.
     path_rng: Rng,
     timers: TimerQueue<ConnId>,
@@ -176,6 +179,7 @@ impl Endpoint {
             next_listener: 0,
             blackholes: Blackholes::default(),
             single_paths: SinglePaths::default(),
+            first_paths: FirstPaths::default(),
             path_rng,
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
@@ -213,6 +217,10 @@ impl Endpoint {
         while let Some(id) = self.timers.pop_expired(now) {
             if let Some(entry) = self.connections.get_mut(&id) {
                 entry.conn.handle_timeout(now);
+                if let Some(iface) = entry.conn.begin_as_usual() {
+                    entry.subflows.iter_mut().for_each(|(.., on)| *on = iface);
+                    self.first_paths.forget(entry.conn.remote_addr().ip());
+                }
                 self.settle(now, id);
             }
         }
@@ -353,6 +361,9 @@ impl Endpoint {
         let Some(entry) = self.connections.get_mut(&id) else { return };
         entry.conn.watch_rest(now);
         let Some(entry) = self.connections.get(&id) else { return };
+        if let Some(iface) = entry.conn.best_to_begin() {
+            self.first_paths.learn(now, entry.conn.remote_addr().ip(), iface);
+        }
         let unaccepted_end = entry.listener.is_some() && entry.conn.has_ended();
         if entry.conn.is_forgotten() || (unaccepted_end && !self.is_waiting(id)) {
             return self.forget(id);

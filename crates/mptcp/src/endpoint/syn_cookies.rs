@@ -96,10 +96,10 @@ impl Endpoint {
         ack: &Segment,
         ecn: Ecn,
     ) {
-        let Arrival { listener, iface, tuple, .. } = arrival;
+        let Arrival { listener, tuple, .. } = arrival;
         let Some(mut birth) = self.birth_at_listener(now, arrival, remembered.key) else { return };
         birth.opening.isn = isn;
-        let path = birth.opening.path.id;
+        let (iface, path) = (birth.iface, birth.opening.path.id);
         let received = Received { path, segment: Box::new(ack.clone()), ecn };
         let offer = offer(remembered.mss, ack);
         if let Some(conn) = Connection::resume(now, birth, &offer, received) {

@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) packets: u64,
     /// Where the client connects to.
     pub(crate) to: IpAddr,
+    /// The server's interfaces share an address: what it sends takes the link of the interface.
+    pub(crate) server_shares: bool,
 }
 
 /// The link of an address, counted from 0.
@@ -88,7 +90,17 @@ impl World {
         let listener = server.endpoint.listen(any, ListenOptions::default()).unwrap();
         let links =
             links.iter().map(|c| [(); 2].map(|()| Link::new(c.clone(), rng.fork()))).collect();
-        Self { now, client, server, listener, links, middlebox: None, packets: 0, to: addr(0, 2) }
+        Self {
+            now,
+            client,
+            server,
+            listener,
+            links,
+            middlebox: None,
+            packets: 0,
+            to: addr(0, 2),
+            server_shares: false,
+        }
     }
 
     /// Connects and plans a transfer of so many bytes each way.
@@ -239,6 +251,7 @@ impl World {
                 // The client's interface, or its address, decides.
                 let link = match direction {
                     0 => out.iface.0 as usize,
+                    _ if self.server_shares => out.iface.0 as usize,
                     _ => link_of(packet.ip.dst),
                 };
                 if std::env::var_os("TRACE").is_some() {

@@ -9,6 +9,13 @@ use manypath_cc::FlowView;
 use super::Path;
 use crate::input::OwnViews;
 
+/// **Choice:** the transfer by which paths are compared: what is much longer goes over all paths in any
+/// case, and what is much shorter takes no more than round trips.
+const SHORT: u64 = 128 << 10;
+/// Round trips that slow start takes for it, that of the handshake among them.
+const ROUNDS: u32 = 4;
+/// Bytes that a path has delivered before it is known what it carries.
+const KNOWN: u64 = 14 << 10;
 /// A new measure counts for this part.
 const WEIGHT: u32 = 4;
 
@@ -90,5 +97,12 @@ impl Path {
         let by_losses =
             Rate::from_transfer(u64::from(self.mss.bytes()) * thousandths / 1_000, srtt);
         self.capacity.min(by_window).min(by_losses)
+    }
+
+    /// How long a short transfer would take on this path alone, from the handshake on, if enough is
+    /// known of it. Losses are left out: a short connection has those of its own slow start.
+    pub(crate) fn short_time(&self) -> Option<Duration> {
+        let known = self.delivered >= KNOWN && self.capacity.bytes_per_sec() > 0;
+        known.then(|| self.rtt.min() * ROUNDS + self.capacity.time_for(SHORT))
     }
 }

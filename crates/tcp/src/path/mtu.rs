@@ -148,6 +148,16 @@ impl Path {
         }
     }
 
+    /// The path takes what is short and loses the rest, as far as can be seen: packets become smaller, by
+    /// one step (RFC 4821 §7.7 has a full stop count as a sign of that). What came through before says nothing
+    /// against it, since no error that somebody may have forged is believed here.
+    pub(crate) fn doubt_size(&mut self, now: Instant) {
+        let smaller = self.mtu.step_below(self.mss);
+        if self.mss == self.mtu.ceiling && smaller < self.mss {
+            self.lower_mss(smaller, now);
+        }
+    }
+
     /// The time of small packets is over: what caused them may be.
     pub(crate) fn raise_mss(&mut self, now: Instant) {
         if self.mtu.raise_at.is_some_and(|at| at <= now) {

@@ -22,7 +22,8 @@ use crate::output::Draft;
 use crate::path::{Path, Standing};
 use crate::{Extension, Flow};
 
-/// Of copies that arrived in a smaller part than this, the rest was too much for the path.
+/// Of copies that arrived in a smaller part than this, the rest was too much for the path, unless it
+/// was too long.
 const ARRIVED: u32 = 2;
 
 /// What of the first flight went out again on a path.
@@ -44,6 +45,17 @@ impl Copies {
     /// Whether these bytes reached the peer twice because of it.
     pub(crate) fn explain(&self, range: &Range<SubflowOffset>) -> bool {
         self.start <= range.start && range.end <= self.end()
+    }
+
+    /// The bytes of the copy that begins there; the first begins where an original does, and is not
+    /// told from it.
+    fn len_at(&self, at: SubflowOffset) -> Option<u64> {
+        let after = self.ends.iter().skip(1);
+        self.ends
+            .iter()
+            .zip(after)
+            .find(|(start, _)| **start == at)
+            .map(|(&start, &end)| end - start)
     }
 
     /// An acknowledgment or a block of one ends there.
@@ -105,6 +117,12 @@ impl Flow {
         Some(transmit)
     }
 
+    /// The path of the copy that began there, and its bytes.
+    pub(crate) fn copy_at(&self, at: SubflowOffset) -> Option<(PathId, u64)> {
+        let copies = &self.several.as_ref()?.copies;
+        copies.iter().find_map(|c| c.len_at(at).map(|len| (c.path, len)))
+    }
+
     /// The ping that followed the copies was answered, so that they have arrived or are lost: those
     /// that arrived count as a flight of the path.
     pub(crate) fn credit_copies(&mut self, now: Instant, i: usize) {
@@ -115,7 +133,8 @@ impl Flow {
         let sent = len32(usize64(copies.end() - copies.start));
         let views: OwnViews = self.views().collect();
         let path = &mut self.paths[i];
-        if arrived * ARRIVED < sent {
+        let too_long = path.mss < path.agreed_mss();
+        if arrived * ARRIVED < sent && !too_long {
             path.reduce(now, Signal::Loss, arrived * 2, &views);
         } else {
             let sample = path.ack_sample(now, None, false);

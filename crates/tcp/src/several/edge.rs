@@ -33,6 +33,11 @@ impl Flow {
         let outstanding = self.send.nxt - self.send.una;
         let several = self.several.as_mut()?;
         several.hurry_at = None;
+        if outstanding == 0 {
+            several.window.on_unread();
+            several.harm.on_nothing_to_send();
+            return None;
+        }
         several.window.on_closed(now, outstanding);
         several.harm.on_blocked();
         let held = self.held_up(0)?;
@@ -74,13 +79,16 @@ impl Flow {
             return None;
         }
         let (piece, to) = self.board.iter().enumerate().find_map(|(n, sent)| {
+            if sent.status != Status::InFlight {
+                return None;
+            }
             let path = self.paths.iter().find(|p| p.id == sent.path)?;
             let no_slower = |p: &Path| p.expected_rtt() * 4 <= path.expected_rtt() * 5;
             let usable = |p: &Path| p.is_well() && p.room() > 0 && no_slower(p);
             let safer = |p: &Path| usable(p) && p.is_safer_than(path);
             let others = self.paths.iter().enumerate().filter(|(_, p)| safer(p));
             let (to, _) = others.min_by_key(|(_, p)| p.rtt.srtt())?;
-            (sent.status == Status::InFlight).then_some((n, to))
+            Some((n, to))
         })?;
         let limit = self.burst(to).min(self.paths[to].room());
         let transmit = self.resend(now, piece, to, limit, ext);

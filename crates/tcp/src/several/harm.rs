@@ -72,7 +72,8 @@ impl Harm {
         }
     }
 
-    /// The sender has nothing to send: how much arrives says nothing of the paths.
+    /// The sender has nothing to send, or the peer does not read: how much arrives says nothing of the
+    /// paths.
     pub(crate) fn on_nothing_to_send(&mut self) {
         self.moot = true;
     }

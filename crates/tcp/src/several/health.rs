@@ -11,6 +11,8 @@ use super::Barred;
 
 /// A path that failed so often without delivering this much between takes pings and loses data.
 const STRIKES: u8 = 4;
+/// Of so many the packets may be too long for it.
+const TOO_LONG: u8 = 2;
 const DELIVERED: u64 = 64 << 10;
 
 impl Path {
@@ -67,6 +69,9 @@ impl Flow {
             path.strike.0 = 0;
         }
         path.strike = (path.strike.0 + 1, delivered);
+        if path.strike.0 == TOO_LONG {
+            path.doubt_size(now);
+        }
         if self.paths[i].strike.0 >= STRIKES && self.has_well_beside(i) {
             self.bar(now, i, Barred::Swallows);
         }

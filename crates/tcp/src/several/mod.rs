@@ -8,6 +8,7 @@
 //! peer that has no SACK gets one path. **Leaves out** where paths come from, and what is
 //! remembered of a destination: the owner's.
 
+mod best;
 mod copy;
 mod edge;
 mod harm;

@@ -25,6 +25,12 @@ impl UsableWindow {
         self.learned = Some((before.min(outstanding), now));
     }
 
+    /// It closed and nothing is outstanding: the peer does not read, and what was learned as it closed
+    /// says nothing of what it can hold.
+    pub(crate) fn on_unread(&mut self) {
+        self.learned = None;
+    }
+
     /// How much may be outstanding, as far as known; `round` is the longest round trip.
     pub(crate) fn bytes(&mut self, now: Instant, round: Duration) -> u64 {
         match &mut self.learned {
@@ -54,5 +60,7 @@ mod tests {
         assert_eq!(window.bytes(at(109), ms(100)), 160_000);
         assert_eq!(window.bytes(at(110), ms(100)), 165_000);
         assert_eq!(window.bytes(at(120), ms(100)), 165_000);
+        window.on_unread();
+        assert_eq!(window.bytes(at(121), ms(100)), u64::MAX);
     }
 }

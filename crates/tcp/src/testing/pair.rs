@@ -89,6 +89,15 @@ struct App {
     paused: bool,
 }
 
+/// A path of the client that drops what is longer.
+#[derive(Clone, Copy, Debug)]
+struct Narrow {
+    path: PathId,
+    mtu: u32,
+    /// A router says so (RFC 1191).
+    tells: bool,
+}
+
 /// How a transfer went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
@@ -107,6 +116,7 @@ pub struct Pair {
     /// Further paths of the client, away from it.
     further: Vec<(PathId, Link)>,
     swallows: Option<PathId>,
+    narrow: Option<Narrow>,
     apps: [App; 2],
     wire: BTreeMap<(Instant, u64), (Side, Segment, Ecn)>,
     packets: u64,
@@ -151,6 +161,7 @@ impl Pair {
             links,
             further: Vec::new(),
             swallows: None,
+            narrow: None,
             apps: Default::default(),
             wire: BTreeMap::new(),
             packets: 0,
@@ -252,6 +263,12 @@ impl Pair {
         self.swallows = Some(id);
     }
 
+    /// A path of the client takes packets no longer than this from now on; what is longer is dropped,
+    /// with an error or without.
+    pub fn narrow(&mut self, path: PathId, mtu: u32, tells: bool) {
+        self.narrow = Some(Narrow { path, mtu, tells });
+    }
+
     /// A RST that fits comes to `side`, on a path.
     pub fn reset(&mut self, side: Side, path: PathId) {
         let mut segment = self.bare_ack(side);
@@ -271,12 +288,30 @@ impl Pair {
     /// An error comes to `side` that says a packet was too big, the one that begins so many bytes
     /// after the first that is not acknowledged.
     pub fn too_big(&mut self, side: Side, ahead: u32, mtu: u32) {
+        let flow = self.flow(side);
+        let seq = flow.send.una.seq(flow.send.isn).wrapping_add(ahead);
+        self.quote(side, seq, mtu);
+        self.drain();
+    }
+
+    /// An error says that the packet which began there was longer than `mtu`.
+    fn quote(&mut self, side: Side, seq: SeqNum, mtu: u32) {
         let flow = &mut self.flows[side.index()];
         let (local, remote) = (flow.local, flow.remote);
-        let seq = flow.send.una.seq(flow.send.isn).wrapping_add(ahead);
         let kind = IcmpKind::PacketTooBig { mtu };
         flow.handle_icmp(self.now, &IcmpError { kind, local, remote, seq });
-        self.drain();
+    }
+
+    /// An acknowledgment comes to `side` that reports everything under way as received
+    /// (RFC 2018) but for the first `hole` bytes.
+    pub fn forge_sack(&mut self, side: Side, hole: u32) {
+        let mut segment = self.bare_ack(side);
+        let flow = self.flow(side);
+        let (start, end) = (segment.ack.wrapping_add(hole), flow.send.nxt.seq(flow.send.isn));
+        if start.before(end) {
+            segment.options.sack.push(start..end);
+            self.deliver(side, PATH, segment);
+        }
     }
 
     /// What the peer of `side` might have sent last.
@@ -400,6 +435,13 @@ impl Pair {
     fn post(&mut self, (from, path): (Side, PathId), packet: &Segment, ecn: Ecn) {
         self.check_promise(from, packet);
         if self.swallows == Some(path) && from == Side::Client && packet.payload.len() > 64 {
+            return;
+        }
+        let narrow = self.narrow.filter(|n| n.path == path && from == Side::Client);
+        if let Some(narrow) = narrow.filter(|n| wire_len(packet) > n.mtu.into()) {
+            if narrow.tells {
+                self.quote(from, packet.seq, narrow.mtu);
+            }
             return;
         }
         let further = self.further.iter_mut().find(|(id, _)| *id == path && from == Side::Client);
