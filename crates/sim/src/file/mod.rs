@@ -18,7 +18,7 @@ mod topology;
 mod units;
 mod vary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -221,6 +221,26 @@ impl Experiment {
         self.cases.keys().map(String::as_str).collect()
     }
 
+    /// The cases of which something is expected, by name: the others are there to be looked at.
+    #[must_use]
+    pub fn judged_cases(&self) -> Vec<&str> {
+        let read = self.base.expect.iter().flat_map(|expect| self.read_by(expect));
+        let read: BTreeSet<String> = read.collect();
+        self.cases().into_iter().filter(|&case| read.contains(case)).collect()
+    }
+
+    /// The case that an expectation is of where it names none.
+    fn case_of<'a>(&'a self, expect: &'a Expect) -> &'a str {
+        let first = self.cases.keys().next().map_or("base", String::as_str);
+        expect.case.as_deref().unwrap_or(first)
+    }
+
+    /// The cases whose values an expectation reads.
+    fn read_by(&self, expect: &Expect) -> Vec<String> {
+        let own = expression::needs_a_case(&expect.value).then(|| self.case_of(expect).to_owned());
+        expression::cases(&expect.value).into_iter().chain(own).collect()
+    }
+
     /// A guess at how much work a run of the case is, to begin with those that take longest: the
     /// bits that its links could carry.
     ///
@@ -277,11 +297,8 @@ impl Experiment {
         failures: &BTreeMap<String, String>,
     ) -> Verdict {
         let (min, max) = bounds(expect);
-        let first = self.cases.keys().next().map_or("base", String::as_str);
-        let case = expect.case.as_deref().unwrap_or(first);
-        let own = expression::needs_a_case(&expect.value).then(|| case.to_owned());
-        let needed = expression::cases(&expect.value).into_iter().chain(own);
-        let failed = needed.into_iter().find_map(|case| failures.get(&case).cloned());
+        let case = self.case_of(expect);
+        let failed = self.read_by(expect).into_iter().find_map(|case| failures.get(&case).cloned());
         let mut seeds: BTreeMap<u64, BTreeMap<String, _>> = BTreeMap::new();
         for outcome in outcomes {
             let seed = seeds.entry(outcome.seed).or_default();

@@ -68,6 +68,15 @@ fn an_experiment_is_run_and_judged() {
 }
 
 #[test]
+fn a_case_of_which_nothing_is_expected_is_not_judged() {
+    let named = parse(&GOOD.replace("[case.both]", "[case.both]\n[case.aside]")).unwrap();
+    assert_eq!(named.cases(), ["aside", "both", "one"]);
+    assert_eq!(named.judged_cases(), ["both", "one"]);
+    let unnamed = parse(&GOOD.replace("case = \"one\"\n", "")).unwrap();
+    assert_eq!(unnamed.judged_cases(), ["both", "one"], "the first where none is named");
+}
+
+#[test]
 fn more_links_and_more_time_are_more_work() {
     let work = |text: &str, case| parse(text).unwrap().work(case);
     let both = work(GOOD, "both");

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::progress;
 
 /// Options of `sim check`.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct Args {
 /// One simulation: experiment, case and seed.
 type Job<'a> = (usize, &'a str, u64);
 
-/// Runs the experiments on all cores and prints the verdicts.
+/// Runs what something is expected of on all cores and prints the verdicts.
 ///
 /// # Errors
 /// When an expectation does not hold.
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let experiments = chosen(&args.names)?;
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (i, (_, experiment)) in experiments.iter().enumerate() {
-        for case in experiment.cases() {
+        for case in experiment.judged_cases() {
             jobs.extend(experiment.seeds().iter().map(|&seed| (i, case, seed)));
         }
     }
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         let verdicts = experiment.judge(&outcomes, &failures);
         rows.extend(verdicts.into_iter().map(|verdict| (*name, verdict)));
     }
-    print(&rows, &results, json)?;
+    print(&rows, &costs(&experiments, &jobs, &results), json)?;
     let failed = rows.iter().filter(|(_, verdict)| !verdict.holds()).count();
     match failed {
         0 => Ok(()),
@@ -78,6 +79,7 @@ fn run_all(
 ) -> Vec<Result<Outcome, FileError>> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(BTreeMap::new());
+    let bar = progress::steps(u64::try_from(jobs.len()).unwrap_or(u64::MAX));
     let work = || {
         while let Some((i, &(experiment, case, seed))) = {
             let i = next.fetch_add(1, Ordering::Relaxed);
@@ -85,6 +87,7 @@ fn run_all(
         } {
             let result = experiments[experiment].1.run(case, seed, &Overrides::default());
             results.lock().expect("no job panics while it holds the lock").insert(i, result);
+            bar.inc(1);
         }
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -93,19 +96,32 @@ fn run_all(
             scope.spawn(work);
         }
     });
+    bar.finish_and_clear();
     let results = results.into_inner().expect("no job panics while it holds the lock");
     results.into_values().collect()
 }
 
-fn print(
-    rows: &[(&str, Verdict)],
+/// Events of all runs of an experiment.
+fn costs<'a>(
+    experiments: &[(&'a str, Experiment)],
+    jobs: &[Job<'_>],
     results: &[Result<Outcome, FileError>],
-    json: bool,
-) -> Result<(), Failure> {
-    let events: u64 = results.iter().flatten().map(|o| o.events).sum();
+) -> BTreeMap<&'a str, u64> {
+    let mut costs = BTreeMap::new();
+    for ((i, ..), outcome) in jobs.iter().zip(results) {
+        let events = outcome.as_ref().map_or(0, |outcome| outcome.events);
+        *costs.entry(experiments[*i].0).or_default() += events;
+    }
+    costs
+}
+
+fn print(rows: &[(&str, Verdict)], costs: &BTreeMap<&str, u64>, json: bool) -> Result<(), Failure> {
     if json {
         let rows: Vec<Value> = rows.iter().map(|(name, verdict)| as_json(name, verdict)).collect();
-        return output::json(&json!({ "checks": rows, "events": events }));
+        let events: u64 = costs.values().sum();
+        return output::json(
+            &json!({ "checks": rows, "events": events, "events_of_experiments": costs }),
+        );
     }
     let mut out = Output::new();
     for (name, verdict) in rows {
