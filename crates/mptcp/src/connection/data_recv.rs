@@ -78,7 +78,7 @@ impl DataRecv {
 
     /// DATA_FIN was announced; the first one decides where the stream ends.
     pub(crate) fn finish_at(&mut self, fin: DataOffset) {
-        let beyond = self.data.ranges().last().is_some_and(|held| held.end > fin);
+        let beyond = self.data.ranges().next_back().is_some_and(|held| held.end > fin);
         if self.fin.is_none() && fin >= self.data.next() && !beyond {
             self.fin = Some(fin);
         }

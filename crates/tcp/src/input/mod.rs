@@ -304,7 +304,7 @@ impl Flow {
         let next = self.recv.data.next();
         if start < next {
             self.note_duplicate(start..end.min(next));
-        } else if let Some(held) = self.recv.data.range_at(start).cloned() {
+        } else if let Some(held) = self.recv.data.range_at(start) {
             self.note_duplicate(start..end.min(held.end));
         }
     }
@@ -317,7 +317,7 @@ impl Flow {
 
     /// The first FIN decides where the peer's data ends.
     fn note_fin(&mut self, end: SubflowOffset) {
-        let held_beyond = self.recv.data.ranges().last().is_some_and(|r| r.end > end);
+        let held_beyond = self.recv.data.ranges().next_back().is_some_and(|r| r.end > end);
         if self.recv.fin.is_none() && !held_beyond && end >= self.recv.data.next() {
             self.recv.fin = Some(end);
             self.recv.acks.at_once();

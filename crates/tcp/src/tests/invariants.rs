@@ -19,9 +19,9 @@ impl Flow {
             assert_eq!(self.send.una, self.send.nxt);
         }
         self.paths.iter().for_each(|path| self.check_path(path));
-        let held: u64 = self.recv.data.ranges().iter().map(|r| r.end - r.start).sum();
+        let held: u64 = self.recv.data.ranges().map(|r| r.end - r.start).sum();
         assert_eq!(held, self.recv.data.held_bytes());
-        assert!(self.recv.data.ranges().iter().all(|r| r.start > self.recv.data.next()));
+        assert!(self.recv.data.ranges().all(|r| r.start > self.recv.data.next()));
         assert!(self.send.buffer.start() <= self.send.una.max(SubflowOffset(1)));
     }
 
