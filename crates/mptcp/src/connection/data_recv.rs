@@ -113,6 +113,11 @@ impl DataRecv {
         self.queue.shrink_to_fit();
     }
 
+    /// Bytes that the buffer may hold now.
+    pub(crate) fn buffer(&self) -> u64 {
+        self.window.buffer()
+    }
+
     /// Bytes held because something before them is missing.
     pub(crate) fn held(&self) -> u64 {
         self.data.held_bytes()

@@ -147,13 +147,11 @@ impl Flow {
         Some(Arrival { start: data, fin, segment, ecn: Ecn::NotEct })
     }
 
-    /// A shared window is a limit at the connection's level only: then this flow takes what may
-    /// lie within it and as much again, for data that was sent on another flow before.
+    /// A shared window is a limit at the connection's level only: then this flow takes as much as
+    /// fits the buffer behind it and as much again, for data that was sent on another flow before.
     fn acceptable_edge(&self, ext: &dyn Extension) -> SubflowOffset {
-        match ext.shared_window() {
-            Some(shared) => {
-                self.recv.nxt() + u64::from(shared.max(self.config.recv_buffer_max)) * 2
-            }
+        match ext.shared_buffer() {
+            Some(buffer) => self.recv.nxt() + 2 * buffer,
             None => self.recv.window.edge(),
         }
     }

@@ -88,6 +88,10 @@ impl Extension for Seam<'_> {
         self.shared.is_multipath().then(|| self.shared.recv.window())
     }
 
+    fn shared_buffer(&self) -> Option<u64> {
+        self.shared.is_multipath().then(|| self.shared.recv.buffer())
+    }
+
     fn flow_views(&self) -> Option<&[FlowView]> {
         self.shared.is_multipath().then_some(&self.shared.views)
     }
