@@ -26,20 +26,20 @@ impl Flow {
 
     /// This side's address and port.
     #[must_use]
-    pub const fn local(&self) -> SocketAddr {
-        self.local
+    pub fn local(&self) -> SocketAddr {
+        self.ends.local()
     }
 
     /// The peer's address and port.
     #[must_use]
-    pub const fn remote(&self) -> SocketAddr {
-        self.remote
+    pub fn remote(&self) -> SocketAddr {
+        self.ends.remote()
     }
 
     /// What was counted so far.
     #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        self.counts.counters()
     }
 
     /// Bytes written that were not acknowledged.

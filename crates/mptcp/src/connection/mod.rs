@@ -40,7 +40,9 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, SubflowId, len64, usize64};
+use manypath_base::{
+    AddrId, DataOffset, Ends, FourTuple, IfaceId, Instant, Key, SubflowId, len64, usize64,
+};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, Transmit};
@@ -116,8 +118,8 @@ pub(crate) struct Connection {
     stranded: Option<(Instant, ConnectionError)>,
     /// The peer has shown once that it has the keys.
     confirmed: bool,
-    local: SocketAddr,
-    remote: SocketAddr,
+    /// Of the first subflow.
+    ends: Ends,
     paths: PathManager,
     one_ended: OneEnded,
     events: VecDeque<Event>,
@@ -180,8 +182,7 @@ impl Connection {
             linger_until: None,
             stranded: None,
             confirmed: false,
-            local: birth.opening.local,
-            remote: birth.opening.remote,
+            ends: FourTuple { local: birth.opening.local, remote: birth.opening.remote }.into(),
             paths: core::mem::take(&mut birth.paths),
             one_ended: OneEnded::new(birth.spreading.take()),
             events: VecDeque::new(),
@@ -315,11 +316,11 @@ impl Connection {
     }
 
     pub(crate) fn remote_addr(&self) -> SocketAddr {
-        self.remote
+        self.ends.remote()
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.ends.local()
     }
 
     /// Ends the subflows that were marked for it.
@@ -346,4 +347,19 @@ impl Connection {
 /// Length of a chunk in data-level sequence space.
 fn data_len(chunk: &Bytes) -> u64 {
     len64(chunk.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host has a hundred thousand of them that do nothing: what only few need is in boxes.
+    #[test]
+    fn a_connection_is_small() {
+        for (name, size, most) in
+            [("Connection", size_of::<Connection>(), 940), ("Subflow", size_of::<Subflow>(), 1_400)]
+        {
+            assert!(size <= most, "{name}: {size} bytes");
+        }
+    }
 }

@@ -5,12 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::net::SocketAddr;
 
-use manypath_base::{AddrId, IfaceId, Instant, Key, PathId, SubflowId, Token};
+use manypath_base::{AddrId, FourTuple, IfaceId, Instant, Key, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
-use super::ends::FourTuple;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
@@ -48,7 +47,8 @@ impl Endpoint {
         let tuple = FourTuple { local: SocketAddr::new(local.addr, port.number), remote };
         let cc = options.congestion_control.unwrap_or(self.config.congestion_control);
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
-        let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
+        let locals = self.local_entries(local.addr);
+        let mut paths = PathManager::new(self.share(locals), self.config.limits);
         paths.know_remotes(&options.remotes);
         let plain = options.mode != ConnectionMode::Automatic;
         let mode = match (plain, self.blackholes.is_black(now, remote.ip())) {
@@ -137,7 +137,7 @@ impl Endpoint {
             spreading: self.spreading(now, tuple.remote, kept),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            paths: PathManager::new(locals, self.config.limits),
+            paths: PathManager::new(self.share(locals), self.config.limits),
             iface,
             opening: self.opening(now, tuple, mtu, cc),
         })

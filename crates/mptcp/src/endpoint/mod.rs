@@ -11,7 +11,6 @@ mod births;
 mod blackholes;
 mod cookie;
 mod demux;
-mod ends;
 mod fast_open;
 mod flow_config;
 mod isn;
@@ -27,18 +26,20 @@ mod transparent;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
-use manypath_base::{AddrId, IfaceId, Instant, Mss, Rng, SubflowId, TimerQueue, Token};
+use manypath_base::{
+    AddrId, Ends, FourTuple, IfaceId, Instant, Mss, Rng, SubflowId, TimerQueue, Token,
+};
 use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
-use ends::{Ends, FourTuple};
 use fast_open::{Granter, Servers};
 use flow_config::FlowConfigs;
 use isn::IsnClock;
@@ -127,6 +128,8 @@ pub struct Endpoint {
     interfaces: BTreeMap<IfaceId, Interface>,
     /// Identifiers of addresses, of those too that are on no interface now.
     addr_ids: BTreeMap<IpAddr, AddrId>,
+    /// The local addresses of the connection that was looked at last.
+    locals: Arc<[LocalEntry]>,
     /// Each in a box: a table has many empty places.
     connections: HashMap<ConnId, Box<Entry>>,
     next_conn: u64,
@@ -167,6 +170,7 @@ impl Endpoint {
             rng,
             interfaces: BTreeMap::new(),
             addr_ids: BTreeMap::new(),
+            locals: Arc::default(),
             connections: HashMap::new(),
             next_conn: 0,
             tuples: HashMap::new(),

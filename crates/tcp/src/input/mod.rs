@@ -33,7 +33,7 @@ impl Flow {
     /// Takes a segment in that belongs to this flow.
     pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
         self.stir();
-        self.counters.segments_received += 1;
+        self.counts.segments_received += 1;
         match self.state {
             State::Closed => {}
             State::SynSent => self.syn_sent(now, &received, ext),
@@ -113,7 +113,7 @@ impl Flow {
         let old =
             segment.options.timestamps.is_some_and(|ts| self.timestamps.is_old(ts.value, now));
         if self.agreed.timestamps && old && !rst {
-            self.counters.paws_dropped += 1;
+            self.counts.seldom().paws_dropped += 1;
             let start = SubflowOffset::from_seq(segment.seq, self.recv.isn, nxt);
             self.note_old(start, &segment);
             self.answer_unacceptable(now, &segment);
@@ -131,7 +131,7 @@ impl Flow {
             touches && (start < edge || start == edge && (len == 0 || start == nxt))
         });
         let Some(start) = acceptable else {
-            self.counters.out_of_window += 1;
+            self.counts.seldom().out_of_window += 1;
             self.unacceptable(now, start, &segment);
             return None;
         };
@@ -274,8 +274,8 @@ impl Flow {
         let mss = self.paths[0].mss.bytes();
         let newly = self.recv.insert(start, payload);
         if newly > 0 {
-            self.counters.bytes_received += newly;
-            self.recv.acks.on_data(now, newly, mss);
+            self.counts.bytes_received += newly;
+            self.recv.acks.on_data(now, newly, mss, self.config.delayed_ack);
             self.events.push_back(Event::Received);
         } else if self.agreed.sack {
             self.recv.sack.on_held(start, &self.recv.data);
@@ -294,7 +294,9 @@ impl Flow {
         if self.ecn.on_data(flags, ecn) {
             self.recv.acks.at_once();
         }
-        self.counters.ce_received += u64::from(ecn == Ecn::Ce);
+        if ecn == Ecn::Ce {
+            self.counts.seldom().ce_received += 1;
+        }
     }
 
     /// Remembers the first range of a segment that had come before, for the D-SACK.
@@ -358,7 +360,7 @@ impl Flow {
     pub(crate) fn challenge(&mut self, now: Instant) {
         if self.challenge_at.is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL) {
             self.challenge_at = Some(now);
-            self.counters.challenge_acks += 1;
+            self.counts.seldom().challenge_acks += 1;
             self.recv.acks.at_once();
         }
     }

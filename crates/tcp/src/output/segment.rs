@@ -69,8 +69,8 @@ impl Flow {
         let payload = if len > 0 { self.send.buffer.slice(start, end) } else { Default::default() };
         let packet = self.packet_payload(path, options_len);
         let segment = Box::new(Segment {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
+            src_port: self.ends.local().port(),
+            dst_port: self.ends.remote().port(),
             seq: start.seq(self.send.isn),
             ack: if flags.has(Flags::ACK) {
                 self.recv.nxt().seq(self.recv.isn)

@@ -60,7 +60,7 @@ impl Flow {
     pub fn saves_room(&self, path: PathId) -> bool {
         let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
         let path = &self.paths[i];
-        let steady = path.episode.is_none() && path.frto.is_none();
+        let steady = path.episode.is_none() && path.work.frto.is_none();
         if !steady || path.in_flight <= 2 * path.mss.bytes() {
             return false;
         }

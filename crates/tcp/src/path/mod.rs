@@ -14,6 +14,7 @@ mod rtt;
 mod runs;
 mod sample;
 mod timers;
+mod work;
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -32,6 +33,7 @@ pub(crate) use recovery::{Cause, Episode, Prr};
 pub(crate) use rtt::{MAX_RTO, RttEstimator};
 pub(crate) use runs::Runs;
 pub(crate) use timers::{TailProbe, TimerKind};
+use work::Working;
 
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
@@ -67,7 +69,7 @@ pub(crate) enum Standing {
 }
 
 /// What one acknowledgment says of one path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Tally {
     pub(crate) delivered: u32,
     pub(crate) prior_in_flight: u32,
@@ -85,6 +87,19 @@ pub(crate) struct Tally {
     newest_before: Option<(u64, Instant, Instant)>,
 }
 
+impl Tally {
+    const NEW: Self = Self {
+        delivered: 0,
+        prior_in_flight: 0,
+        prior_outstanding: 0,
+        repeated: 0,
+        original: false,
+        resent: false,
+        newest_sent: None,
+        newest_before: None,
+    };
+}
+
 /// One path.
 #[derive(Debug)]
 pub(crate) struct Path {
@@ -95,11 +110,9 @@ pub(crate) struct Path {
     pub(crate) mtu: Mtu,
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
-    pub(crate) rack: Rack,
+    pub(crate) work: Working,
     /// In a box, as most paths have none most of the time.
     pub(crate) episode: Option<Box<Episode>>,
-    /// Finds out whether the timeout of the present episode was needless.
-    pub(crate) frto: Option<Frto>,
     /// The last episode that ended: that it was spurious may show only afterwards.
     pub(crate) recovered: Option<Box<Episode>>,
     pub(crate) health: Health,
@@ -113,14 +126,9 @@ pub(crate) struct Path {
     pub(crate) in_flight: u32,
     pub(crate) lost: u32,
     pub(crate) sacked: u32,
-    /// What is in flight, in the order of sending.
-    pub(crate) order: SendOrder,
     pub(crate) timer: Option<(Instant, TimerKind)>,
-    /// When the next piece that was passed over counts as lost.
-    pub(crate) reorder_at: Option<Instant>,
     /// When the retransmission timer was (re)started.
     pub(crate) rto_base: Instant,
-    pub(crate) tail_probe: Option<TailProbe>,
     /// Whether a round-trip time was measured since the last tail loss probe.
     sampled_since_probe: bool,
     /// Payload of one packet, options taken off, as last sent.
@@ -129,16 +137,11 @@ pub(crate) struct Path {
     pub(crate) probe_due: bool,
     /// When something was last delivered, or sent into an empty path.
     pub(crate) last_heard: Instant,
-    pub(crate) tally: Tally,
     pacing: bool,
     /// The window was reduced, and no new data has said so (CWR, RFC 3168 §6.1.2).
     pub(crate) reduction_untold: bool,
     /// SND.NXT when a mark was last answered, until that is acknowledged.
     marked_until: Option<SubflowOffset>,
-    /// New data waits until then.
-    paced_until: Instant,
-    /// Bytes that may leave before the pace counts.
-    unpaced: u32,
     ack_delay: Duration,
     next_index: u64,
     last_sent: Instant,
@@ -171,9 +174,8 @@ impl Path {
             mtu: Mtu::new(init.mss, v6),
             controller: init.controller,
             rtt: RttEstimator::new(config.min_rto),
-            rack: Rack::default(),
+            work: Working::default(),
             episode: None,
-            frto: None,
             recovered: None,
             health: Health::Alive,
             standing: Standing::Proven,
@@ -183,21 +185,15 @@ impl Path {
             in_flight: 0,
             lost: 0,
             sacked: 0,
-            order: SendOrder::default(),
             timer: None,
-            reorder_at: None,
             rto_base: now,
-            tail_probe: None,
             sampled_since_probe: false,
             packet: init.mss.bytes(),
             probe_due: false,
             last_heard: now,
-            tally: Tally::default(),
             pacing: config.pacing,
             reduction_untold: false,
             marked_until: None,
-            paced_until: now,
-            unpaced: 0,
             ack_delay: config.delayed_ack,
             next_index: 0,
             last_sent: now,
@@ -266,7 +262,7 @@ impl Path {
                 self.window().saturating_sub(self.in_flight)
             }
         };
-        let room = match self.frto {
+        let room = match self.work.frto {
             Some(Frto::Probing { left, .. }) => room.min(left),
             Some(Frto::Repeated) | None => room,
         };
@@ -336,7 +332,7 @@ impl Path {
             prr.on_sent(bytes);
         }
         self.next_index += 1;
-        self.order.push(self.next_index, range);
+        self.work.order.push(self.next_index, range);
         self.next_index
     }
 

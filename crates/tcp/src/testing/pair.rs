@@ -272,7 +272,7 @@ impl Pair {
     /// after the first that is not acknowledged.
     pub fn too_big(&mut self, side: Side, ahead: u32, mtu: u32) {
         let flow = &mut self.flows[side.index()];
-        let (local, remote) = (flow.local, flow.remote);
+        let (local, remote) = (flow.local(), flow.remote());
         let seq = flow.send.una.seq(flow.send.isn).wrapping_add(ahead);
         let kind = IcmpKind::PacketTooBig { mtu };
         flow.handle_icmp(self.now, &IcmpError { kind, local, remote, seq });
@@ -283,8 +283,8 @@ impl Pair {
     fn bare_ack(&self, side: Side) -> Segment {
         let flow = &self.flows[side.index()];
         Segment {
-            src_port: flow.remote.port(),
-            dst_port: flow.local.port(),
+            src_port: flow.remote().port(),
+            dst_port: flow.local().port(),
             seq: flow.recv.nxt().seq(flow.recv.isn),
             ack: flow.send.una.seq(flow.send.isn),
             flags: manypath_wire::Flags::ACK,

@@ -66,7 +66,7 @@ impl Extension for Seam<'_> {
         self.sub.reset_reason = options.reset;
         let own_key = self.shared.local.key;
         if options.fastclose.is_some_and(|close| close.receiver_key == own_key) {
-            self.sub.said.push(Said::FastClose);
+            self.sub.hear(Said::FastClose);
         }
     }
 
@@ -78,7 +78,7 @@ impl Extension for Seam<'_> {
     }
 
     fn wants_ack(&self) -> bool {
-        !self.sub.to_say.is_empty()
+        self.sub.to_say().is_some()
             && self.sub.may_signal_alone()
             && self.sub.stage == Stage::Confirmed
             && self.shared.is_multipath()
