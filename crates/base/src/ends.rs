@@ -60,6 +60,15 @@ impl Ends {
         }
     }
 
+    /// The ports of this side and of the peer.
+    #[must_use]
+    pub fn ports(&self) -> (u16, u16) {
+        match &self.0 {
+            Kept::V4(local, remote) => (local.port(), remote.port()),
+            Kept::Other(tuple) => (tuple.local.port(), tuple.remote.port()),
+        }
+    }
+
     /// The peer.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {

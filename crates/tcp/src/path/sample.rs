@@ -8,6 +8,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Rate};
 use manypath_cc::AckSample;
 
+use super::work::Work;
 use super::{Path, Tally};
 use crate::scoreboard::{Sent, Status};
 
@@ -35,22 +36,22 @@ impl Path {
             Status::Lost => self.lost -= bytes,
         }
         self.note_size(bytes);
-        self.work.tally.delivered += bytes;
         self.delivered += u64::from(bytes);
         self.runs.on_delivered(bytes);
+        let Work { tally, rack, .. } = &mut *self.work;
+        tally.delivered += bytes;
         if piece.transmissions == 1 {
-            self.work.tally.original |=
-                self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
-            self.work.tally.newest_sent = self.work.tally.newest_sent.max(Some(piece.sent_at));
+            tally.original |= self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
+            tally.newest_sent = tally.newest_sent.max(Some(piece.sent_at));
         } else {
-            self.work.tally.resent = true;
+            tally.resent = true;
         }
         let (before, at) = piece.delivered_before;
-        if self.work.tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
-            self.work.tally.newest_before = Some((before, at, piece.sent_at));
+        if tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
+            tally.newest_before = Some((before, at, piece.sent_at));
         }
         if !piece.moved {
-            self.work.rack.on_delivered(piece, now, self.rtt.min());
+            rack.on_delivered(piece, now, self.rtt.min());
         }
     }
 
@@ -59,16 +60,17 @@ impl Path {
     pub(crate) fn finish_ack(&mut self, now: Instant) -> (Option<Duration>, bool) {
         self.last_heard = now;
         self.delivered_at = now;
-        let unambiguous = self.work.tally.newest_sent.filter(|_| !self.work.tally.resent);
+        let Tally { delivered, resent, newest_sent, newest_before, .. } = self.work.tally;
+        let unambiguous = newest_sent.filter(|_| !resent);
         let rtt = unambiguous.map(|sent| now.since(sent));
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt, now);
             self.sampled_since_probe = true;
         }
         if self.is_cwnd_limited() {
-            self.note_limited(self.work.tally.delivered);
+            self.note_limited(delivered);
         }
-        let Some((before, since, _)) = self.work.tally.newest_before else { return (rtt, false) };
+        let Some((before, since, _)) = newest_before else { return (rtt, false) };
         let (bytes, span) = (self.delivered - before, now.since(since));
         self.rate = Rate::from_transfer(bytes, span);
         // What takes less than a round trip was acknowledged for something else that was sent.
