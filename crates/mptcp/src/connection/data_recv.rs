@@ -84,10 +84,11 @@ impl DataRecv {
         }
     }
 
-    pub(crate) fn read(&mut self) -> Option<Bytes> {
+    /// The next chunk in order; see [`ReceiveWindow::on_read`] for `freely`.
+    pub(crate) fn read(&mut self, freely: u64) -> Option<Bytes> {
         let chunk = self.queue.pop_front()?;
         self.queued -= len64(chunk.len());
-        self.window.on_read(len64(chunk.len()), self.queued);
+        self.window.on_read(len64(chunk.len()), self.queued, freely);
         Some(chunk)
     }
 
@@ -124,8 +125,13 @@ impl DataRecv {
     }
 
     /// Has the buffer grow with what a round trip brings, see [`ReceiveWindow::adapt`].
-    pub(crate) fn adapt_buffer(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
-        self.window.adapt(now, rtt);
+    pub(crate) fn adapt_buffer(
+        &mut self,
+        now: Instant,
+        freely: u64,
+        rtt: impl FnOnce() -> Duration,
+    ) {
+        self.window.adapt(now, freely, rtt);
     }
 
     /// Moves the right edge where that is worth telling; called before a segment is made.

@@ -10,6 +10,7 @@ mod birth;
 mod checksum;
 mod close;
 mod copies;
+mod crowd;
 mod data_recv;
 mod data_send;
 mod fast_open;
@@ -48,6 +49,7 @@ use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, Transmit};
 use manypath_wire::MpTcpRst;
 
+pub(crate) use crowd::first_buffer;
 pub(crate) use one_ended::{OneEnded, Spreading};
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
@@ -85,6 +87,8 @@ pub(crate) struct Birth {
     pub(crate) spreading: Option<Spreading>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
+    /// Bytes of the receive buffer at first.
+    pub(crate) recv_buffer: u32,
     pub(crate) paths: PathManager,
     pub(crate) iface: IfaceId,
     pub(crate) opening: Opening,
@@ -108,6 +112,8 @@ pub(crate) struct Connection {
     shared: Shared,
     subflows: Vec<Subflow>,
     next_subflow: u32,
+    /// Connections of the host that are busy at once, about.
+    crowd: u32,
     scheduler: Box<dyn Scheduler>,
     congestion_control: CongestionControl,
     send_buffer_max: u64,
@@ -159,7 +165,7 @@ impl Connection {
                 deny_join_id0: false,
                 denies_join_id0: birth.deny_join_id0,
                 send: DataSend::new(),
-                recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
+                recv: DataRecv::new(birth.recv_buffer, config.recv_buffer_max),
                 views: Vec::new(),
                 fastclosing: false,
                 telling_failure: None,
@@ -172,6 +178,7 @@ impl Connection {
             },
             subflows: Vec::new(),
             next_subflow: 0,
+            crowd: 1,
             scheduler: core::mem::replace(
                 &mut birth.scheduler,
                 manypath_sched::Algorithm::LowestRtt.build(),
@@ -224,7 +231,7 @@ impl Connection {
 
     /// The next bytes in order; an empty chunk is the end.
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, NotOpen> {
-        let chunk = self.shared.recv.read();
+        let chunk = self.shared.recv.read(crowd::buffer(self.crowd));
         if chunk.is_some() {
             self.after_read();
             return Ok(chunk);

@@ -15,7 +15,7 @@ use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
 use crate::address::{self, is_unicast};
 use crate::connection::{
-    Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading,
+    Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading, first_buffer,
 };
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions, ConnectionMode, FallbackReason};
@@ -69,6 +69,7 @@ impl Endpoint {
             spreading: self.spreading(now, remote, options.mode),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
+            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
             paths,
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
@@ -137,6 +138,7 @@ impl Endpoint {
             spreading: self.spreading(now, tuple.remote, kept),
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
+            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
             paths: PathManager::new(self.share(locals), self.config.limits),
             iface,
             opening: self.opening(now, tuple, mtu, cc),
@@ -175,7 +177,8 @@ impl Endpoint {
             listening.half_open.insert(id);
         }
         let foreign = self.foreign(tuple.local.ip(), iface);
-        let entry = Entry { conn, queued: false, listener, fast_open: None, foreign, subflows };
+        let (queued, seen, fast_open) = (false, 0, None);
+        let entry = Entry { conn, queued, seen, listener, fast_open, foreign, subflows };
         self.connections.insert(id, Box::new(entry));
         self.settle(now, id);
     }

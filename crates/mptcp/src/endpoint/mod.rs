@@ -10,6 +10,7 @@ mod api;
 mod births;
 mod blackholes;
 mod cookie;
+mod crowd;
 mod demux;
 mod fast_open;
 mod flow_config;
@@ -40,6 +41,7 @@ use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
+use crowd::Crowd;
 use fast_open::{Granter, Servers};
 use flow_config::FlowConfigs;
 use isn::IsnClock;
@@ -98,6 +100,8 @@ struct Entry {
     conn: Connection,
     /// It waits in the queue of those that may have something to send.
     queued: bool,
+    /// The round in which it was counted among the busy.
+    seen: u32,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
     /// This host and the server, while it has not answered an attempt at Fast Open.
@@ -147,6 +151,7 @@ pub struct Endpoint {
     sending: VecDeque<ConnId>,
     /// Packets that the connection whose turn it is has sent in a row.
     turn: u32,
+    crowd: Crowd,
     /// Answers that belong to no connection.
     answers: VecDeque<Departure>,
     events: VecDeque<Event>,
@@ -184,6 +189,7 @@ impl Endpoint {
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
             turn: 0,
+            crowd: Crowd::default(),
             answers: VecDeque::new(),
             events: VecDeque::new(),
             drops: DropCounters::default(),
@@ -315,6 +321,7 @@ impl Endpoint {
     fn settle(&mut self, now: Instant, id: ConnId) {
         self.open_joins(now, id);
         let Some(entry) = self.connections.get_mut(&id) else { return };
+        entry.conn.note_crowd(self.crowd.note(now, &mut entry.seen));
         self.drops.bad_hmac += entry.conn.take_bad_hmac();
         if let Some(answered) = entry.conn.take_capable_answer() {
             let dest = entry.conn.remote_addr().ip();
