@@ -47,7 +47,7 @@ const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
 const NEAR_FLIGHT: u32 = 2 << 20;
 /// And where many transfers share the processors and caches of both hosts: so much for all of them,
 /// and for each two of the largest super-segments at least.
-const NEAR_FLIGHTS: u32 = 8 << 20;
+const NEAR_FLIGHTS: u32 = 16 << 20;
 const LEAST_NEAR_FLIGHT: u32 = 128 << 10;
 
 /// How well a path answers.
@@ -465,7 +465,7 @@ mod tests {
         fast.capacity = Rate::from_bytes_per_sec(20 << 30);
         assert_eq!(fast.window(), 4_294_967, "twice what is delivered in a round trip");
         let mut shared = path(near);
-        for (crowd, most) in [(4, NEAR_FLIGHT), (16, 512 << 10), (1_000, LEAST_NEAR_FLIGHT)] {
+        for (crowd, most) in [(8, NEAR_FLIGHT), (64, 256 << 10), (1_000, LEAST_NEAR_FLIGHT)] {
             shared.share_with(crowd);
             assert_eq!(shared.window(), most, "{crowd} transfers at once");
         }
