@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod ends;
 mod id;
 mod name;
 mod payload;
@@ -19,6 +20,7 @@ mod size;
 mod time;
 mod timers;
 
+pub use ends::{Ends, FourTuple};
 pub use id::{AddrId, IfaceId, Key, PathId, SubflowId, Token};
 pub use name::{UnknownName, by_name};
 pub use payload::Payload;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use manypath_base::{Instant, SubflowId};
+use manypath_base::{Ends, FourTuple, Instant, SubflowId};
 use manypath_mptcp::{ConnId, ConnectionError, Endpoint, NotOpen};
 
 use crate::error::{Stopped, connection_error};
@@ -21,8 +21,7 @@ use crate::{ConnectError, ConnectionInfo};
 pub(crate) struct Handle {
     hold: Arc<Hold>,
     id: ConnId,
-    local: SocketAddr,
-    peer: SocketAddr,
+    ends: Ends,
 }
 
 /// What came of fetching.
@@ -36,7 +35,7 @@ pub(crate) enum Fetched {
 impl Handle {
     /// Holds `id`, which has its [`Conn`] already.
     pub(crate) fn new(hold: Arc<Hold>, id: ConnId, local: SocketAddr, peer: SocketAddr) -> Self {
-        Self { hold, id, local, peer }
+        Self { hold, id, ends: FourTuple { local, remote: peer }.into() }
     }
 
     pub(crate) fn id(&self) -> ConnId {
@@ -44,11 +43,11 @@ impl Handle {
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
-        self.local
+        self.ends.local()
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
-        self.peer
+        self.ends.remote()
     }
 
     /// Waits for the handshake.
@@ -221,6 +220,6 @@ impl Drop for Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}, {} to {}", self.id, self.local, self.peer)
+        write!(f, "{:?}, {} to {}", self.id, self.local(), self.peer())
     }
 }

@@ -54,6 +54,24 @@ fn the_same_data_on_two_subflows_is_taken_once() {
     assert_eq!(raw.read(), "somemore");
 }
 
+/// What a peer can make a subflow hold is bound by the buffer as it is, not as it may become.
+#[test]
+fn a_subflow_takes_twice_the_buffer_out_of_order() {
+    let mut raw = Raw::with(|config| {
+        (config.tcp.recv_buffer, config.tcp.recv_buffer_max) = (4_000, 1 << 20);
+    });
+    let sub = raw.accepted();
+    for seq in [8_000, 8_001] {
+        raw.send(Sub { seq, ..sub }, Flags::ACK, MptcpOptions::default(), b"x");
+    }
+    raw.said();
+    let map = raw.dss(Some(1), Some((1, 1, 7_999)), false);
+    raw.send(sub, Flags::ACK, map, &[b'x'; 7_999]);
+    raw.pass(100);
+    let said = raw.said();
+    assert!(said.concat().contains("ack 8001 "), "the first of both and no more: {said:?}");
+}
+
 #[test]
 fn a_mapping_holds_for_segments_behind_it() {
     let mut raw = Raw::new();

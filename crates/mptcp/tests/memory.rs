@@ -18,7 +18,7 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Connections of a measurement; their tables are as full as they are with 100,000.
 const CONNECTIONS: u32 = 200;
 /// Bytes that each may take, by its number of subflows.
-const MOST: [(usize, usize); 2] = [(1, 3_400), (2, 5_500)];
+const MOST: [(usize, usize); 2] = [(1, 2_900), (2, 4_600)];
 /// Bytes that each subflow in TIME-WAIT may take, with tables that had place for connections.
 const MOST_WAITING: usize = 450;
 

@@ -98,6 +98,11 @@ pub trait Extension {
         None
     }
 
+    /// Bytes of the buffer behind the shared window: the most that was ever offered.
+    fn shared_buffer(&self) -> Option<u64> {
+        None
+    }
+
     /// Every path of the connection, where it has more than this flow's.
     fn flow_views(&self) -> Option<&[FlowView]> {
         None

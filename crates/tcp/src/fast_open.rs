@@ -82,7 +82,7 @@ impl Flow {
         let (first, mut payload) = (SubflowOffset(1), syn.payload);
         payload.truncate(usize64(flow.recv.window.edge() - first).min(payload.len()));
         if !payload.is_empty() {
-            flow.counters.bytes_received += flow.recv.insert(first, payload);
+            flow.counts.bytes_received += flow.recv.insert(first, payload);
             flow.events.push_back(Event::Received);
         }
         flow
@@ -129,7 +129,7 @@ impl Flow {
     /// Payload bytes that a SYN may carry beside `options` bytes of options.
     fn syn_room(&self, options: usize) -> u64 {
         let &FastOpen::Use { peer_mss, .. } = self.fast_open.plan() else { return 0 };
-        let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
+        let default = if self.ends.remote().is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
         let mss = peer_mss.unwrap_or(default).min(self.paths[0].mss);
         u64::from(mss.bytes()).saturating_sub(len64(options))
     }
@@ -141,7 +141,7 @@ impl Flow {
         let len = self.send.buffer.len().min(room);
         syn.payload = self.send.buffer.slice(first, first + len);
         self.fast_open.on_syn = u32::try_from(len).expect("it fits a packet");
-        self.counters.bytes_sent += len;
+        self.counts.bytes_sent += len;
     }
 
     /// The SYN/ACK came and acknowledges everything before `acked`.

@@ -6,13 +6,14 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use manypath_base::{Instant, Mss, PathId, Payload, SeqNum, SubflowOffset};
+use manypath_base::{Ends, FourTuple, Instant, Mss, PathId, Payload, SeqNum, SubflowOffset};
 use manypath_wire::{Ecn, IcmpKind, MpTcpRst, Segment};
 use smallvec::SmallVec;
 
 use crate::cork::Cork;
 use crate::ecn::EcnState;
 use crate::fast_open::FastOpenState;
+use crate::info::Counts;
 use crate::keepalive::Silence;
 use crate::path::{Health, Path};
 use crate::persist::Persist;
@@ -21,9 +22,7 @@ use crate::scoreboard::Scoreboard;
 use crate::several::{Ping, Several};
 use crate::timestamps::TimestampState;
 use crate::user_timeout::UserTimeout;
-use crate::{
-    CloseReason, Config, Counters, Event, Extension, FastOpen, PathConfig, SendBuffer, State,
-};
+use crate::{CloseReason, Config, Event, Extension, FastOpen, PathConfig, SendBuffer, State};
 
 /// What makes a flow: addresses, and the random numbers that it must not draw itself.
 #[derive(Debug)]
@@ -134,8 +133,7 @@ pub(crate) struct Handshake {
 /// [`Flow::read`], [`Flow::close`], [`Flow::abort`]) are mutations like any other.
 #[derive(Debug)]
 pub struct Flow {
-    pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) ends: Ends,
     pub(crate) config: Arc<Config>,
     pub(crate) state: State,
     pub(crate) agreed: Agreed,
@@ -166,7 +164,7 @@ pub struct Flow {
     /// The last believable ICMP error.
     pub(crate) last_error: Option<IcmpKind>,
     pub(crate) events: VecDeque<Event>,
-    pub(crate) counters: Counters,
+    pub(crate) counts: Counts,
     /// What is known since it last had nothing to send, until something is done to it.
     pub(crate) rest: Option<Rest>,
     /// What may have changed what it tells of itself.
@@ -210,8 +208,7 @@ impl Flow {
             own_mss: path.mss,
         };
         Self {
-            local,
-            remote,
+            ends: FourTuple { local, remote }.into(),
             state,
             agreed,
             handshake: Some(Handshake { due: true, attempts: 0, sent_at: now, timer: None }),
@@ -230,7 +227,7 @@ impl Flow {
             recv: RecvSpace::new(
                 SeqNum(0),
                 ReceiveWindow::new(SubflowOffset(1), config.recv_buffer, config.recv_buffer_max),
-                AckPolicy::new(config.delayed_ack),
+                AckPolicy::new(),
             ),
             paths: SmallVec::from_iter([Path::new(path, &config, remote.is_ipv6(), now)]),
             ecn: EcnState::new(config.ecn),
@@ -250,7 +247,7 @@ impl Flow {
             challenge_at: None,
             last_error: None,
             events: VecDeque::new(),
-            counters: Counters::default(),
+            counts: Counts::default(),
             rest: None,
             changes: 0,
         }
@@ -432,4 +429,19 @@ impl Flow {
 /// The smallest shift with which 16 bits reach `buffer` (RFC 7323 §2.3); at most 14.
 fn window_shift(buffer: u32) -> u8 {
     (0..14u8).find(|shift| u64::from(buffer) <= 0xffff_u64 << shift).unwrap_or(14)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host has a hundred thousand of them that do nothing: what only a busy flow needs is in boxes.
+    #[test]
+    fn a_flow_is_small() {
+        for (name, size, most) in
+            [("Flow", size_of::<Flow>(), 1_144), ("Path", size_of::<Path>(), 472)]
+        {
+            assert!(size <= most, "{name}: {size} bytes");
+        }
+    }
 }

@@ -33,7 +33,7 @@ impl Flow {
     }
 
     fn lower_mtu(&mut self, now: Instant, at: SubflowOffset, mtu: u32) {
-        let v6 = self.remote.is_ipv6();
+        let v6 = self.ends.remote().is_ipv6();
         let (headers, floor) = (if v6 { 60 } else { 40 }, min_mss(v6));
         let mss = Mss(u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX).max(floor));
         let (path, left) = match (self.copy_at(at), self.board.at(at)) {

@@ -1,5 +1,6 @@
 //! A snapshot of a path, and what a flow counts.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use manypath_base::{Mss, PathId, Rate};
@@ -42,6 +43,59 @@ pub struct PathInfo {
     /// Whether it may carry data: of several paths of one flow each must be proven first, and may
     /// be barred later.
     pub usable: bool,
+}
+
+/// [`Counters`] as a flow keeps them: what hardly ever happens is counted in a box.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) segments_sent: u64,
+    pub(crate) segments_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    seldom: Option<Box<Seldom>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seldom {
+    pub(crate) bytes_retransmitted: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) tail_probes: u64,
+    pub(crate) pings_sent: u64,
+    pub(crate) spurious_recoveries: u64,
+    pub(crate) paws_dropped: u64,
+    pub(crate) out_of_window: u64,
+    pub(crate) ce_received: u64,
+    pub(crate) ecn_reductions: u64,
+    pub(crate) challenge_acks: u64,
+}
+
+impl Counts {
+    /// What hardly ever happens, to be counted.
+    pub(crate) fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let Self { segments_sent, segments_received, bytes_sent, bytes_received, seldom } = self;
+        let none = Seldom::default();
+        let seldom = seldom.as_deref().unwrap_or(&none);
+        Counters {
+            segments_sent: *segments_sent,
+            segments_received: *segments_received,
+            bytes_sent: *bytes_sent,
+            bytes_received: *bytes_received,
+            bytes_retransmitted: seldom.bytes_retransmitted,
+            timeouts: seldom.timeouts,
+            tail_probes: seldom.tail_probes,
+            pings_sent: seldom.pings_sent,
+            spurious_recoveries: seldom.spurious_recoveries,
+            paws_dropped: seldom.paws_dropped,
+            out_of_window: seldom.out_of_window,
+            ce_received: seldom.ce_received,
+            ecn_reductions: seldom.ecn_reductions,
+            challenge_acks: seldom.challenge_acks,
+        }
+    }
 }
 
 /// What a flow counts over its life.

@@ -53,7 +53,7 @@ pub use flow::{Flow, Opening, Received, Transmit};
 pub use info::{Counters, PathInfo};
 pub use keepalive::Keepalive;
 pub use reassembly::Reassembly;
-pub use receive::ReceiveWindow;
+pub use receive::{FREELY, ReceiveWindow};
 pub use resume::SynOffer;
 pub use send_buffer::SendBuffer;
 pub use several::{Barred, SinglePath};

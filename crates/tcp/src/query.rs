@@ -26,14 +26,14 @@ impl Flow {
 
     /// This side's address and port.
     #[must_use]
-    pub const fn local(&self) -> SocketAddr {
-        self.local
+    pub fn local(&self) -> SocketAddr {
+        self.ends.local()
     }
 
     /// The peer's address and port.
     #[must_use]
-    pub const fn remote(&self) -> SocketAddr {
-        self.remote
+    pub fn remote(&self) -> SocketAddr {
+        self.ends.remote()
     }
 
     /// Whether its SYN or SYN/ACK is to go out again, since nobody answered in time.
@@ -44,8 +44,8 @@ impl Flow {
 
     /// What was counted so far.
     #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        self.counts.counters()
     }
 
     /// Bytes written that were not acknowledged.

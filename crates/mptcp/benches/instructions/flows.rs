@@ -70,8 +70,8 @@ impl Pair {
                 self.received += payload.len();
             }
             // Each is answered, as one that comes alone.
-            let answers = self.sent_by(side);
-            if side == 1 && !answers.is_empty() {
+            if side == 1 {
+                let answers = self.sent_by(1);
                 self.deliver(0, answers);
             }
         }

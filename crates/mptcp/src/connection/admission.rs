@@ -1,9 +1,8 @@
 //! What the endpoint asks before subflows come and go: joins of the peer, 4-tuples that are wanted
 //! anew, and the host's own addresses.
 
+use alloc::sync::Arc;
 use core::net::SocketAddr;
-
-use alloc::vec::Vec;
 
 use manypath_base::{Instant, SeqNum, SubflowId, usize64};
 use manypath_tcp::TimeWait;
@@ -25,7 +24,7 @@ impl Connection {
         let prohibited =
             |transient| MpTcpRst { transient, reason: ResetReason::AdministrativelyProhibited };
         let able = self.shared.may_join() && self.shared.remote.is_some();
-        let denied = self.shared.denies_join_id0 && to == self.local;
+        let denied = self.shared.denies_join_id0 && to == self.ends.local();
         if !able || self.ended.is_some() || denied {
             return Err(prohibited(false));
         }
@@ -77,9 +76,9 @@ impl Connection {
 
     /// The host's addresses changed: subflows of those that are gone end, and the peer hears of it
     /// (RFC 8684 §3.4.2).
-    pub(crate) fn set_addresses(&mut self, now: Instant, locals: Vec<LocalEntry>) {
-        let initial = self.local.ip();
-        let before = self.paths.locals().to_vec();
+    pub(crate) fn set_addresses(&mut self, now: Instant, locals: Arc<[LocalEntry]>) {
+        let initial = self.ends.local().ip();
+        let before = Arc::clone(self.paths.locals());
         let mut gone = self.paths.set_locals(now, locals, initial);
         self.one_ended.interfaces_changed();
         self.spread(now);

@@ -78,16 +78,17 @@ impl DataRecv {
 
     /// DATA_FIN was announced; the first one decides where the stream ends.
     pub(crate) fn finish_at(&mut self, fin: DataOffset) {
-        let beyond = self.data.ranges().last().is_some_and(|held| held.end > fin);
+        let beyond = self.data.ranges().next_back().is_some_and(|held| held.end > fin);
         if self.fin.is_none() && fin >= self.data.next() && !beyond {
             self.fin = Some(fin);
         }
     }
 
-    pub(crate) fn read(&mut self) -> Option<Bytes> {
+    /// The next chunk in order; see [`ReceiveWindow::on_read`] for `freely`.
+    pub(crate) fn read(&mut self, freely: u64) -> Option<Bytes> {
         let chunk = self.queue.pop_front()?;
         self.queued -= len64(chunk.len());
-        self.window.on_read(len64(chunk.len()), self.queued);
+        self.window.on_read(len64(chunk.len()), self.queued, freely);
         Some(chunk)
     }
 
@@ -113,14 +114,24 @@ impl DataRecv {
         self.queue.shrink_to_fit();
     }
 
+    /// Bytes that the buffer may hold now.
+    pub(crate) fn buffer(&self) -> u64 {
+        self.window.buffer()
+    }
+
     /// Bytes held because something before them is missing.
     pub(crate) fn held(&self) -> u64 {
         self.data.held_bytes()
     }
 
     /// Has the buffer grow with what a round trip brings, see [`ReceiveWindow::adapt`].
-    pub(crate) fn adapt_buffer(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
-        self.window.adapt(now, rtt);
+    pub(crate) fn adapt_buffer(
+        &mut self,
+        now: Instant,
+        freely: u64,
+        rtt: impl FnOnce() -> Duration,
+    ) {
+        self.window.adapt(now, freely, rtt);
     }
 
     /// Moves the right edge where that is worth telling; called before a segment is made.

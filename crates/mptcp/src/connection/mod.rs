@@ -10,6 +10,7 @@ mod birth;
 mod checksum;
 mod close;
 mod copies;
+mod crowd;
 mod data_recv;
 mod data_send;
 mod fast_open;
@@ -40,12 +41,15 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use manypath_base::{AddrId, DataOffset, IfaceId, Instant, Key, SubflowId, len64, usize64};
+use manypath_base::{
+    AddrId, DataOffset, Ends, FourTuple, IfaceId, Instant, Key, SubflowId, len64, usize64,
+};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_sched::Scheduler;
 use manypath_tcp::{Flow, Opening, Transmit};
 use manypath_wire::MpTcpRst;
 
+pub(crate) use crowd::first_buffer;
 pub(crate) use one_ended::{OneEnded, Spreading};
 pub(crate) use path_manager::{Join, LocalEntry, PathManager};
 pub(crate) use shared::{Mode, Role};
@@ -83,6 +87,8 @@ pub(crate) struct Birth {
     pub(crate) spreading: Option<Spreading>,
     pub(crate) congestion_control: CongestionControl,
     pub(crate) send_buffer_max: u64,
+    /// Bytes of the receive buffer at first.
+    pub(crate) recv_buffer: u32,
     pub(crate) paths: PathManager,
     pub(crate) iface: IfaceId,
     pub(crate) opening: Opening,
@@ -106,6 +112,8 @@ pub(crate) struct Connection {
     shared: Shared,
     subflows: Vec<Subflow>,
     next_subflow: u32,
+    /// Connections of the host that are busy at once, about.
+    crowd: u32,
     scheduler: Box<dyn Scheduler>,
     congestion_control: CongestionControl,
     send_buffer_max: u64,
@@ -116,8 +124,8 @@ pub(crate) struct Connection {
     stranded: Option<(Instant, ConnectionError)>,
     /// The peer has shown once that it has the keys.
     confirmed: bool,
-    local: SocketAddr,
-    remote: SocketAddr,
+    /// Of the first subflow.
+    ends: Ends,
     paths: PathManager,
     one_ended: OneEnded,
     events: VecDeque<Event>,
@@ -157,7 +165,7 @@ impl Connection {
                 deny_join_id0: false,
                 denies_join_id0: birth.deny_join_id0,
                 send: DataSend::new(),
-                recv: DataRecv::new(config.recv_buffer, config.recv_buffer_max),
+                recv: DataRecv::new(birth.recv_buffer, config.recv_buffer_max),
                 views: Vec::new(),
                 fastclosing: false,
                 telling_failure: None,
@@ -170,6 +178,7 @@ impl Connection {
             },
             subflows: Vec::new(),
             next_subflow: 0,
+            crowd: 1,
             scheduler: core::mem::replace(
                 &mut birth.scheduler,
                 manypath_sched::Algorithm::LowestRtt.build(),
@@ -180,8 +189,7 @@ impl Connection {
             linger_until: None,
             stranded: None,
             confirmed: false,
-            local: birth.opening.local,
-            remote: birth.opening.remote,
+            ends: FourTuple { local: birth.opening.local, remote: birth.opening.remote }.into(),
             paths: core::mem::take(&mut birth.paths),
             one_ended: OneEnded::new(birth.spreading.take()),
             events: VecDeque::new(),
@@ -223,7 +231,7 @@ impl Connection {
 
     /// The next bytes in order; an empty chunk is the end.
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, NotOpen> {
-        let chunk = self.shared.recv.read();
+        let chunk = self.shared.recv.read(crowd::buffer(self.crowd));
         if chunk.is_some() {
             self.after_read();
             return Ok(chunk);
@@ -315,11 +323,11 @@ impl Connection {
     }
 
     pub(crate) fn remote_addr(&self) -> SocketAddr {
-        self.remote
+        self.ends.remote()
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.ends.local()
     }
 
     /// Ends the subflows that were marked for it.
@@ -346,4 +354,19 @@ impl Connection {
 /// Length of a chunk in data-level sequence space.
 fn data_len(chunk: &Bytes) -> u64 {
     len64(chunk.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host has a hundred thousand of them that do nothing: what only few need is in boxes.
+    #[test]
+    fn a_connection_is_small() {
+        for (name, size, most) in
+            [("Connection", size_of::<Connection>(), 960), ("Subflow", size_of::<Subflow>(), 1_440)]
+        {
+            assert!(size <= most, "{name}: {size} bytes");
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl Connection {
 
     /// A path for each interface that has the local address; none for those that have it no more.
     fn follow_interfaces(&mut self, now: Instant) {
-        let (local, first) = (self.local.ip(), self.subflows[0].iface);
+        let (local, first) = (self.ends.local().ip(), self.subflows[0].iface);
         let here = |l: &&LocalEntry| l.addr == local && l.iface != first;
         let there: Vec<LocalEntry> = self.paths.locals().iter().filter(here).copied().collect();
         let gone = |iface: IfaceId| !there.iter().any(|l| l.iface == iface);
@@ -162,7 +162,7 @@ impl Connection {
     /// A further path carries data from now on.
     pub(super) fn on_path_proven(&mut self, path: PathId) {
         let subflow = SubflowId::from(path);
-        let (local, remote) = (self.local, self.remote);
+        let (local, remote) = (self.ends.local(), self.ends.remote());
         self.events.push_back(Event::PathUp { conn: self.id, subflow, local, remote });
     }
 

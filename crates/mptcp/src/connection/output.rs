@@ -6,6 +6,7 @@ use manypath_base::{DataOffset, Instant, PathId, SubflowId, usize64};
 use manypath_sched::{Demand, PathView};
 use manypath_tcp::Transmit;
 
+use super::crowd;
 use super::mapping::Mapping;
 use super::seam::CAPABLE_DATA_LEN;
 use super::subflow::Stage;
@@ -24,7 +25,8 @@ impl Connection {
         }
         let mss = self.typical_mss();
         let srtts = self.shared.views.iter().map(|view| view.srtt);
-        self.shared.recv.adapt_buffer(now, || srtts.max().unwrap_or_default());
+        let freely = crowd::buffer(self.crowd);
+        self.shared.recv.adapt_buffer(now, freely, || srtts.max().unwrap_or_default());
         self.shared.recv.advance_window(mss);
         loop {
             let fed = self.feed(now);
@@ -49,7 +51,7 @@ impl Connection {
     /// Whether data overtook the segment with the peer's key: nothing can be acknowledged before
     /// that comes. An ACK could have no DSS, and then the peer would fall back (RFC 8684 §3.7).
     fn lacks_keys(&self, i: usize) -> bool {
-        self.shared.mode == Mode::Negotiating && !self.subflows[i].state.early.is_empty()
+        self.shared.mode == Mode::Negotiating && self.subflows[i].state.has_early()
     }
 
     /// Gives bytes to a subflow, if there are any and one has room. Returns which.

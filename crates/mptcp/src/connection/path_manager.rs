@@ -4,6 +4,7 @@
 //! **Invariant**: an identifier stands for one address at a time; of a pair there is at most one
 //! record of attempts. **Leaves out** which subflows follow from it: `plan`.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -94,7 +95,8 @@ struct Pending {
 /// The paths of one connection as they should be.
 #[derive(Debug, Default)]
 pub(crate) struct PathManager {
-    locals: Vec<LocalEntry>,
+    /// Connections that have the same share them.
+    locals: Arc<[LocalEntry]>,
     remotes: Vec<RemoteEntry>,
     attempts: Vec<Attempt>,
     /// Announcements that were not echoed yet.
@@ -116,7 +118,7 @@ pub(crate) struct PathManager {
 }
 
 impl PathManager {
-    pub(crate) fn new(locals: Vec<LocalEntry>, limits: PathLimits) -> Self {
+    pub(crate) fn new(locals: Arc<[LocalEntry]>, limits: PathLimits) -> Self {
         Self { locals, limits, ..Self::default() }
     }
 
@@ -134,7 +136,7 @@ impl PathManager {
     pub(crate) fn set_locals(
         &mut self,
         now: Instant,
-        locals: Vec<LocalEntry>,
+        locals: Arc<[LocalEntry]>,
         initial: IpAddr,
     ) -> Vec<AddrId> {
         self.locals = locals;
@@ -155,8 +157,7 @@ impl PathManager {
     }
 
     pub(super) fn release_spare(&mut self) {
-        let Self { locals, remotes, attempts, announcements, announced, plan, .. } = self;
-        locals.shrink_to_fit();
+        let Self { remotes, attempts, announcements, announced, plan, .. } = self;
         remotes.shrink_to_fit();
         attempts.shrink_to_fit();
         announcements.shrink_to_fit();
@@ -164,7 +165,7 @@ impl PathManager {
         plan.shrink_to_fit();
     }
 
-    pub(super) fn locals(&self) -> &[LocalEntry] {
+    pub(super) fn locals(&self) -> &Arc<[LocalEntry]> {
         &self.locals
     }
 

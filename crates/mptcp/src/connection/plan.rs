@@ -70,13 +70,14 @@ impl Connection {
     /// Pairs that should have a subflow and have none.
     fn missing(&self) -> Vec<Join> {
         let usable = !self.shared.deny_join_id0 && !self.paths.is_initial_gone();
-        let initial = RemoteEntry { id: None, addr: self.remote };
+        let initial = RemoteEntry { id: None, addr: self.ends.remote() };
         let initial = Some(initial).filter(|_| usable);
-        let further = self.paths.usable_remotes().filter(|r| usable || r.addr != self.remote);
+        let further =
+            self.paths.usable_remotes().filter(|r| usable || r.addr != self.ends.remote());
         let remotes: Vec<RemoteEntry> = initial.into_iter().chain(further).collect();
         let mut out: Vec<Join> = Vec::new();
-        for local in self.paths.locals() {
-            if local.flags.subflow || local.addr == self.local.ip() {
+        for local in self.paths.locals().iter() {
+            if local.flags.subflow || local.addr == self.ends.local().ip() {
                 self.missing_from(local, &remotes, &mut out);
             }
         }
@@ -109,7 +110,7 @@ impl Connection {
 
     /// To each announced address at least one subflow, from the first local address that fits.
     fn missing_to(&self, remotes: &[RemoteEntry], out: &mut Vec<Join>) {
-        for remote in remotes.iter().filter(|r| r.addr != self.remote) {
+        for remote in remotes.iter().filter(|r| r.addr != self.ends.remote()) {
             let reached = self.subflows.iter().any(|s| s.flow.remote() == remote.addr)
                 || out.iter().any(|j| j.remote == remote.addr);
             let fits = |l: &&LocalEntry| {

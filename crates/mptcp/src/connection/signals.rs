@@ -15,7 +15,7 @@ use crate::{ConnectionError, Event, NotOpen};
 
 impl Connection {
     pub(super) fn act_on_said(&mut self, now: Instant, i: usize) {
-        for said in core::mem::take(&mut self.subflows[i].state.said) {
+        for said in self.subflows[i].state.take_said() {
             match said {
                 Said::Confirmed => self.on_confirmed(now, i),
                 Said::Repeated => self.subflows[i].flow.request_ack(),
@@ -49,7 +49,7 @@ impl Connection {
             self.tell_initial_priority();
         }
         self.paths.is_stale = true;
-        self.paths.start_announcing(now, self.local.ip());
+        self.paths.start_announcing(now, self.ends.local().ip());
         self.announce_timeout(now);
     }
 
@@ -91,7 +91,7 @@ impl Connection {
     fn tell_initial_priority(&mut self) {
         let initial = self.subflows.iter().find(|s| s.state.kind == Kind::Initial);
         let told = initial.is_none_or(|s| s.state.backup_local);
-        if !told && self.paths.is_backup(self.local.ip()) {
+        if !told && self.paths.is_backup(self.ends.local().ip()) {
             let id = initial.expect("there is one, or it was told").id;
             self.set_backup(id, true).expect("it exists, and MPTCP was agreed");
         }
@@ -116,7 +116,7 @@ impl Connection {
         let state = &mut self.subflows[i].state;
         state.backup_local = backup;
         // The last word counts.
-        state.to_say.retain(|signal| !matches!(signal, Signal::Prio(_)));
+        state.unsay_priority();
         state.say(Signal::Prio(MpPrio { backup, addr_id: None }));
         Ok(())
     }

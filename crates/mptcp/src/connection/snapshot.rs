@@ -14,8 +14,8 @@ impl Connection {
         let first = DataOffset(1);
         ConnectionInfo {
             protocol: self.protocol(),
-            local: self.local,
-            remote: self.remote,
+            local: self.ends.local(),
+            remote: self.ends.remote(),
             bytes_written: send.buffer.end().saturating_sub(first),
             bytes_acknowledged: send.una.min(send.buffer.end()).saturating_sub(first),
             bytes_received: self.shared.recv.received(),

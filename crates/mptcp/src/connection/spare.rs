@@ -42,7 +42,7 @@ impl Connection {
         self.spare.at = None;
         let changes = self.changes();
         if self.spare.seen == changes {
-            self.release_spare();
+            self.release_spare(now);
         } else {
             self.spare = Spare { at: Some(now + REST), seen: changes };
         }
@@ -53,10 +53,10 @@ impl Connection {
         self.subflows.iter().fold(0, |sum, sub| sum.wrapping_add(sub.flow.changes()))
     }
 
-    fn release_spare(&mut self) {
+    fn release_spare(&mut self, now: Instant) {
         let Self { shared, subflows, paths, events, last_words, .. } = self;
         for sub in subflows.iter_mut() {
-            sub.flow.release_spare();
+            sub.flow.release_spare(now);
             sub.state.release_spare();
             sub.views.release_spare();
         }

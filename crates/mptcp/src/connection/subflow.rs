@@ -73,6 +73,22 @@ pub(crate) enum Said {
     BadHmac,
 }
 
+/// What is yet to be said, or acted on: nothing, most of the time.
+#[derive(Debug, Default)]
+struct Words {
+    to_say: VecDeque<Signal>,
+    said: Vec<Said>,
+    /// Segments that came before the one with the peer's key, with their DSS.
+    early: Vec<(Incoming, Dss)>,
+}
+
+impl Words {
+    fn is_empty(&self) -> bool {
+        let Self { to_say, said, early } = self;
+        to_say.is_empty() && said.is_empty() && early.is_empty()
+    }
+}
+
 /// What the seam needs of a subflow beside its flow.
 #[derive(Debug)]
 pub(crate) struct SubflowState {
@@ -90,8 +106,7 @@ pub(crate) struct SubflowState {
     pub(crate) tx: Mappings,
     pub(crate) rx: Mappings,
     pub(crate) on_syn: OnSyn,
-    pub(crate) to_say: VecDeque<Signal>,
-    pub(crate) said: Vec<Said>,
+    words: Option<Box<Words>>,
     /// Acknowledgments in a row that were sent for signals alone.
     pub(crate) alone: u8,
     /// When a signal may go out alone again, where nothing came or went meanwhile.
@@ -103,8 +118,6 @@ pub(crate) struct SubflowState {
     pub(crate) unverified: Option<Box<Unverified>>,
     /// Data whose mapping has not come yet.
     pub(crate) unmapped: Unmapped,
-    /// Segments that came before the one with the peer's key, with their DSS.
-    pub(crate) early: Vec<(Incoming, Dss)>,
     /// SYNs without MP_CAPABLE that were sent.
     pub(crate) plain_syns: u8,
     /// The last segment of this side repeated the keys.
@@ -135,15 +148,13 @@ impl SubflowState {
             tx: Mappings::default(),
             rx: Mappings::default(),
             on_syn: OnSyn::default(),
-            to_say: VecDeque::new(),
-            said: Vec::new(),
+            words: None,
             alone: 0,
             alone_again: None,
             confirm_timer: None,
             confirm_attempts: 0,
             unverified: None,
             unmapped: Unmapped::default(),
-            early: Vec::new(),
             plain_syns: 0,
             keys_told: false,
             heard_data_ack: false,
@@ -161,6 +172,9 @@ const MAX_ALONE: u8 = 2;
 /// After this time without any segment a row is over: nobody takes it for congestion.
 const ALONE_PAUSE: Duration = Duration::from_millis(100);
 
+/// Segments with a mapping that are remembered until the third ACK, which they overtook, brings
+/// the peer's key: about a first window.
+const MAX_EARLY: usize = 64;
 /// Signals that wait on one subflow, at most: a peer decides how many echoes it asks for.
 const MAX_SIGNALS: usize = 32;
 
@@ -182,20 +196,66 @@ impl SubflowState {
     }
 
     pub(crate) fn release_spare(&mut self) {
-        let Self { tx, rx, to_say, said, early, unverified, .. } = self;
+        let Self { tx, rx, words, unverified, .. } = self;
         tx.release_spare();
         rx.release_spare();
-        to_say.shrink_to_fit();
-        said.shrink_to_fit();
-        early.shrink_to_fit();
+        words.take_if(|words| words.is_empty());
         unverified.take_if(|unverified| unverified.is_empty());
     }
 
     /// Says something once, as soon as there is room for it.
     pub(crate) fn say(&mut self, signal: Signal) {
-        if self.to_say.len() < MAX_SIGNALS && !self.to_say.contains(&signal) {
-            self.to_say.push_back(signal);
+        let to_say = &mut self.words.get_or_insert_default().to_say;
+        if to_say.len() < MAX_SIGNALS && !to_say.contains(&signal) {
+            to_say.push_back(signal);
         }
+    }
+
+    /// The next thing to say.
+    pub(crate) fn to_say(&self) -> Option<&Signal> {
+        self.words.as_deref()?.to_say.front()
+    }
+
+    /// It is being said.
+    pub(crate) fn take_to_say(&mut self) -> Option<Signal> {
+        self.words.as_deref_mut()?.to_say.pop_front()
+    }
+
+    /// What is to be said of the subflow's priority is said no more.
+    pub(crate) fn unsay_priority(&mut self) {
+        if let Some(words) = &mut self.words {
+            words.to_say.retain(|signal| !matches!(signal, Signal::Prio(_)));
+        }
+    }
+
+    /// The peer said something.
+    pub(crate) fn hear(&mut self, said: Said) {
+        self.words.get_or_insert_default().said.push(said);
+    }
+
+    /// What the peer has said since this was asked last.
+    pub(crate) fn take_said(&mut self) -> Vec<Said> {
+        self.words.as_deref_mut().map(|words| core::mem::take(&mut words.said)).unwrap_or_default()
+    }
+
+    /// A segment came before the one with the peer's key: it is kept, unless there are too many.
+    pub(crate) fn keep_early(&mut self, segment: &Incoming, dss: Dss) -> bool {
+        let early = &mut self.words.get_or_insert_default().early;
+        let fits = early.len() < MAX_EARLY;
+        if fits {
+            early.push((segment.clone(), dss));
+        }
+        fits
+    }
+
+    /// Whether such segments are kept.
+    pub(crate) fn has_early(&self) -> bool {
+        self.words.as_deref().is_some_and(|words| !words.early.is_empty())
+    }
+
+    /// The segments that came before the one with the peer's key.
+    pub(crate) fn take_early(&mut self) -> Vec<(Incoming, Dss)> {
+        self.words.as_deref_mut().map(|words| core::mem::take(&mut words.early)).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! **Invariant**: pieces are in subflow order and lie behind everything that was delivered whole;
 //! how much waits is bounded.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use manypath_base::{Payload, SubflowOffset, len64, usize64};
@@ -16,29 +17,39 @@ const MAX_BYTES: u64 = 256 << 10;
 /// Runs of such bytes, with mapped ones between.
 const MAX_PIECES: usize = 64;
 
-/// What waits on one subflow.
+/// What waits on one subflow. In a box, since nothing does most of the time.
 #[derive(Debug, Default)]
-pub(crate) struct Unmapped {
+pub(crate) struct Unmapped(Option<Box<Pieces>>);
+
+#[derive(Debug, Default)]
+struct Pieces {
     pieces: Vec<(SubflowOffset, Payload)>,
     bytes: u64,
 }
 
 impl Unmapped {
-    fn push(&mut self, at: SubflowOffset, payload: Payload) {
-        self.bytes += len64(payload.len());
-        match self.pieces.last_mut() {
-            Some((start, last)) if *start + len64(last.len()) == at => last.append(payload),
-            _ => self.pieces.push((at, payload)),
-        }
+    fn pieces(&self) -> &[(SubflowOffset, Payload)] {
+        self.0.as_deref().map_or(&[], |waits| &waits.pieces)
     }
 
-    fn is_too_much(&self) -> bool {
-        self.bytes > MAX_BYTES || self.pieces.len() > MAX_PIECES
+    fn take(&mut self) -> Vec<(SubflowOffset, Payload)> {
+        self.0.take().map(|waits| waits.pieces).unwrap_or_default()
+    }
+
+    /// Returns whether too much waits now.
+    fn push(&mut self, at: SubflowOffset, payload: Payload) -> bool {
+        let Pieces { pieces, bytes } = &mut **self.0.get_or_insert_default();
+        *bytes += len64(payload.len());
+        match pieces.last_mut() {
+            Some((start, last)) if *start + len64(last.len()) == at => last.append(payload),
+            _ => pieces.push((at, payload)),
+        }
+        *bytes > MAX_BYTES || pieces.len() > MAX_PIECES
     }
 
     /// The first byte that waits.
     pub(super) fn first(&self) -> Option<SubflowOffset> {
-        self.pieces.first().map(|(at, _)| *at)
+        self.pieces().first().map(|(at, _)| *at)
     }
 }
 
@@ -46,12 +57,12 @@ impl Connection {
     /// Delivers what waited for a mapping that has come since.
     pub(super) fn retry_unmapped(&mut self, i: usize) {
         let state = &mut self.subflows[i].state;
-        let found = state.unmapped.pieces.iter().any(|(at, payload)| {
+        let found = state.unmapped.pieces().iter().any(|(at, payload)| {
             let end = *at + len64(payload.len());
             state.rx.find(*at).is_some() || state.rx.next_after(*at).is_some_and(|ssn| ssn < end)
         });
         if found {
-            for (at, payload) in core::mem::take(&mut state.unmapped).pieces {
+            for (at, payload) in state.unmapped.take() {
                 self.take_mapped(i, at, payload);
             }
         }
@@ -59,7 +70,7 @@ impl Connection {
 
     /// What waits for a mapping is taken as it is: both levels count alike, or this would not be TCP.
     pub(super) fn take_unmapped(&mut self, i: usize) {
-        for (at, payload) in core::mem::take(&mut self.subflows[i].state.unmapped).pieces {
+        for (at, payload) in self.subflows[i].state.unmapped.take() {
             self.take_plain(at, payload);
         }
     }
@@ -76,8 +87,7 @@ impl Connection {
         let sub = &mut self.subflows[i];
         let next = sub.state.rx.next_after(at).filter(|_| !in_order);
         let len = next.map_or(payload.len(), |next| usize64(next - at).min(payload.len()));
-        sub.state.unmapped.push(at, payload.slice(0, len));
-        if sub.state.unmapped.is_too_much() {
+        if sub.state.unmapped.push(at, payload.slice(0, len)) {
             let reason = ResetReason::MiddleboxInterference;
             sub.flow.abort(Some(MpTcpRst { transient: false, reason }));
         }

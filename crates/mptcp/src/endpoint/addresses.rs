@@ -1,6 +1,7 @@
 //! Interfaces and addresses of this host.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -49,6 +50,7 @@ impl Endpoint {
     fn addresses_changed(&mut self, now: Instant) {
         for id in self.connections_where(|_| true) {
             let locals = self.locals_of(id);
+            let locals = self.share(locals);
             if let Some(entry) = self.connections.get_mut(&id) {
                 entry.conn.set_addresses(now, locals);
                 self.settle(now, id);
@@ -76,6 +78,14 @@ impl Endpoint {
             })
         };
         all.filter_map(entry).collect()
+    }
+
+    /// One list for all connections that have the same.
+    pub(super) fn share(&mut self, locals: Vec<LocalEntry>) -> Arc<[LocalEntry]> {
+        if *self.locals != *locals {
+            self.locals = locals.into();
+        }
+        Arc::clone(&self.locals)
     }
 
     pub(super) fn iface_of(&self, addr: IpAddr) -> Option<IfaceId> {

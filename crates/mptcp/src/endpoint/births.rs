@@ -5,18 +5,17 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::net::SocketAddr;
 
-use manypath_base::{AddrId, IfaceId, Instant, Key, PathId, SubflowId, Token};
+use manypath_base::{AddrId, FourTuple, IfaceId, Instant, Key, PathId, SubflowId, Token};
 use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
-use super::ends::FourTuple;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
 use crate::address::{self, is_unicast};
 use crate::connection::{
-    Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading,
+    Birth, Connection, Join, Joining, LocalEntry, Mode, PathManager, Role, Spreading, first_buffer,
 };
 use crate::crypto::Identity;
 use crate::{ConnectError, ConnectOptions, ConnectionMode, FallbackReason};
@@ -49,7 +48,8 @@ impl Endpoint {
         let tuple = FourTuple { local: SocketAddr::new(local.addr, port.number), remote };
         let cc = options.congestion_control.unwrap_or(self.config.congestion_control);
         let scheduler = options.scheduler.unwrap_or(self.config.scheduler);
-        let mut paths = PathManager::new(self.local_entries(local.addr), self.config.limits);
+        let locals = self.local_entries(local.addr);
+        let mut paths = PathManager::new(self.share(locals), self.config.limits);
         paths.know_remotes(&options.remotes);
         let plain = options.mode != ConnectionMode::Automatic;
         let mode = match (plain, self.blackholes.is_black(now, remote.ip())) {
@@ -70,6 +70,7 @@ impl Endpoint {
             spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
+            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
             paths,
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
@@ -141,7 +142,8 @@ impl Endpoint {
             spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            paths: PathManager::new(locals, self.config.limits),
+            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
+            paths: PathManager::new(self.share(locals), self.config.limits),
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
         })
@@ -190,7 +192,8 @@ impl Endpoint {
             listening.half_open.insert(id);
         }
         let foreign = self.foreign(tuple.local.ip(), iface);
-        let entry = Entry { conn, queued: false, listener, fast_open: None, foreign, subflows };
+        let (queued, seen, fast_open) = (false, 0, None);
+        let entry = Entry { conn, queued, seen, listener, fast_open, foreign, subflows };
         self.connections.insert(id, Box::new(entry));
         self.settle(now, id);
     }

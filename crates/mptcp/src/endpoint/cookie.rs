@@ -11,9 +11,8 @@
 //! So numbers keep rising as those of [`super::isn`] do, to within a period of 67 seconds. A guess
 //! is right once in 2^28 times. **Leaves out** when a cookie is sent.
 
-use manypath_base::{Instant, Key, SeqNum};
+use manypath_base::{FourTuple, Instant, Key, SeqNum};
 
-use super::ends::FourTuple;
 use super::isn::{IsnClock, ticks};
 use super::secret::Secret;
 use crate::SynCookieCounters;

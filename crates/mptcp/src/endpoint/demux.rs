@@ -3,10 +3,9 @@
 use alloc::boxed::Box;
 use core::net::SocketAddr;
 
-use manypath_base::{IfaceId, Instant, SubflowId};
+use manypath_base::{FourTuple, IfaceId, Instant, SubflowId};
 use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
 
-use super::ends::FourTuple;
 use super::{ConnId, Endpoint};
 use crate::address::is_unicast;
 

@@ -8,11 +8,10 @@ use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use manypath_base::{Instant, Mss};
+use manypath_base::{FourTuple, Instant, Mss};
 use manypath_tcp::{Cookie, FastOpen, FastOpenAnswer};
 use manypath_wire::Segment;
 
-use super::ends::FourTuple;
 use super::listeners::Arrival;
 use super::memory::make_room;
 use super::secret::Secret;

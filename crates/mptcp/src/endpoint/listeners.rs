@@ -3,10 +3,9 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use core::net::{IpAddr, SocketAddr};
 
-use manypath_base::{IfaceId, Instant};
+use manypath_base::{FourTuple, IfaceId, Instant};
 use manypath_wire::{CapableFlags, IpHeader, MpCapable, Segment};
 
-use super::ends::FourTuple;
 use super::{ConnId, Endpoint, ListenerId};
 use crate::{ConnectionMode, ListenError, ListenOptions, SynCookies};
 

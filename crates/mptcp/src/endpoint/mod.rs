@@ -10,8 +10,8 @@ mod api;
 mod births;
 mod blackholes;
 mod cookie;
+mod crowd;
 mod demux;
-mod ends;
 mod fast_open;
 mod first_path;
 mod flow_config;
@@ -28,18 +28,21 @@ mod transparent;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
-use manypath_base::{AddrId, IfaceId, Instant, Mss, Rng, SubflowId, TimerQueue, Token};
+use manypath_base::{
+    AddrId, Ends, FourTuple, IfaceId, Instant, Mss, Rng, SubflowId, TimerQueue, Token,
+};
 use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
 use blackholes::Blackholes;
 use cookie::Cookies;
-use ends::{Ends, FourTuple};
+use crowd::Crowd;
 use fast_open::{Granter, Servers};
 use first_path::FirstPaths;
 use flow_config::FlowConfigs;
@@ -99,6 +102,8 @@ struct Entry {
     conn: Connection,
     /// It waits in the queue of those that may have something to send.
     queued: bool,
+    /// The round in which it was counted among the busy.
+    seen: u32,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
     /// This host and the server, while it has not answered an attempt at Fast Open.
@@ -129,6 +134,8 @@ pub struct Endpoint {
     interfaces: BTreeMap<IfaceId, Interface>,
     /// Identifiers of addresses, of those too that are on no interface now.
     addr_ids: BTreeMap<IpAddr, AddrId>,
+    /// The local addresses of the connection that was looked at last.
+    locals: Arc<[LocalEntry]>,
     /// Each in a box: a table has many empty places.
     connections: HashMap<ConnId, Box<Entry>>,
     next_conn: u64,
@@ -147,6 +154,7 @@ pub struct Endpoint {
     sending: VecDeque<ConnId>,
     /// Packets that the connection whose turn it is has sent in a row.
     turn: u32,
+    crowd: Crowd,
     /// Answers that belong to no connection.
     answers: VecDeque<Departure>,
     events: VecDeque<Event>,
@@ -170,6 +178,7 @@ impl Endpoint {
             rng,
             interfaces: BTreeMap::new(),
             addr_ids: BTreeMap::new(),
+            locals: Arc::default(),
             connections: HashMap::new(),
             next_conn: 0,
             tuples: HashMap::new(),
@@ -184,6 +193,7 @@ impl Endpoint {
             timers: TimerQueue::default(),
             sending: VecDeque::new(),
             turn: 0,
+            crowd: Crowd::default(),
             answers: VecDeque::new(),
             events: VecDeque::new(),
             drops: DropCounters::default(),
@@ -319,6 +329,7 @@ impl Endpoint {
     fn settle(&mut self, now: Instant, id: ConnId) {
         self.open_joins(now, id);
         let Some(entry) = self.connections.get_mut(&id) else { return };
+        entry.conn.note_crowd(self.crowd.note(now, &mut entry.seen));
         self.drops.bad_hmac += entry.conn.take_bad_hmac();
         if let Some(answered) = entry.conn.take_capable_answer() {
             let dest = entry.conn.remote_addr().ip();

@@ -6,10 +6,9 @@
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 
-use manypath_base::{Instant, SeqNum};
+use manypath_base::{FourTuple, Instant, SeqNum};
 
 use super::Endpoint;
-use super::ends::FourTuple;
 use crate::ConnectError;
 
 /// Ephemeral ports (RFC 6335 §6).

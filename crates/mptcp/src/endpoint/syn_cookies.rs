@@ -9,12 +9,11 @@
 
 use alloc::boxed::Box;
 
-use manypath_base::{IfaceId, Instant, Mss, SeqNum};
+use manypath_base::{FourTuple, IfaceId, Instant, Mss, SeqNum};
 use manypath_tcp::{Received, SynOffer};
 use manypath_wire::{Ecn, Flags, MpCapable, Segment};
 
 use super::cookie::{Remembered, read_stamp, stamp};
-use super::ends::FourTuple;
 use super::listeners::Arrival;
 use super::{Endpoint, departure};
 use crate::connection::Connection;

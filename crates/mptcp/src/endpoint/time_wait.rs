@@ -8,11 +8,10 @@
 use alloc::collections::VecDeque;
 
 use hashbrown::HashMap;
-use manypath_base::{IfaceId, Instant};
+use manypath_base::{Ends, FourTuple, IfaceId, Instant};
 use manypath_tcp::{Echo, TimeWait};
 use manypath_wire::{Dss, DssNumber, Ecn, IpHeader, Packet, Segment};
 
-use super::ends::{Ends, FourTuple};
 use super::{ConnId, Departure, Endpoint};
 
 #[derive(Debug)]

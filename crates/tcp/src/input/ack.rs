@@ -128,7 +128,7 @@ impl Flow {
         let copies = self.several.iter().flat_map(|several| &several.copies);
         let copied = |range: &_| copies.clone().any(|copies| copies.explain(range));
         let duplicate = duplicate.filter(|range| !pong && !copied(range));
-        let delivered = self.paths.iter().any(|p| p.tally.delivered > 0);
+        let delivered = self.paths.iter().any(|p| p.work.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);
             let marked = self.ecn.is_on() && segment.flags.has(Flags::ECE);
@@ -189,7 +189,7 @@ impl Flow {
         });
         for path in paths {
             // Drops what is over from the front.
-            path.order.oldest(path.id, board);
+            path.work.order.oldest(path.id, board);
         }
         self.send.una = ack;
         self.send.buffer.release(ack.min(self.send.buffer.end()));

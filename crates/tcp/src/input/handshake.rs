@@ -134,7 +134,7 @@ impl Flow {
                 (self.agreed.send_scale, self.agreed.recv_scale) = (0, 0);
             }
         }
-        let default = if self.remote.is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
+        let default = if self.ends.remote().is_ipv6() { Mss::DEFAULT_V6 } else { Mss::DEFAULT_V4 };
         let peer_mss = Mss(options.mss.unwrap_or(default.0).max(MIN_PEER_MSS));
         for path in &mut self.paths {
             path.agree_on_mss(path.mss.min(peer_mss));

@@ -26,23 +26,23 @@ impl Flow {
         let views = self.views_of(ext, &mut own);
         let (sack, nxt, una) = (self.agreed.sack, self.send.nxt, self.send.una);
         let dup_acks = self.send.dup_acks;
-        let Self { board, paths, events, counters, .. } = self;
+        let Self { board, paths, events, counts, .. } = self;
         for path in paths.iter_mut() {
             path.end_marked_round(una);
             end_tail_probe(path, now, una, news, views);
             // One that was sent on any of several paths.
             let duplicate = news.duplicate.is_some() && path.is_outstanding() && !path.shares;
-            if path.tally.delivered == 0 && !news.repeated && !duplicate {
+            if path.work.tally.delivered == 0 && !news.repeated && !duplicate {
                 continue;
             }
             let (rtt, round_start) = path.finish_ack(now);
-            if path.tally.delivered > 0 {
+            if path.work.tally.delivered > 0 {
                 path.rtt.end_back_off();
                 Self::restore_health(path, events);
                 path.restart_timer(now, una, sack);
             }
             leave_recovery(path, una, board);
-            path.tally.repeated = if news.repeated { path.packet } else { 0 };
+            path.work.tally.repeated = if news.repeated { path.packet } else { 0 };
             let must_resend = if sack {
                 detect_losses(path, board, now, nxt, views);
                 false
@@ -50,7 +50,7 @@ impl Flow {
                 count_duplicates(path, board, now, (nxt, dup_acks), views)
             };
             if news.marked && path.on_mark(now, nxt, views) {
-                counters.ecn_reductions += 1;
+                counts.seldom().ecn_reductions += 1;
             }
             // An echo does not open the window (RFC 3168 §6.1.2).
             if !news.marked || path.is_recovering() {
@@ -87,11 +87,11 @@ fn leave_recovery(path: &mut Path, una: SubflowOffset, board: &Scoreboard) {
     let Some(&Episode { point, last_index, .. }) = path.episode.as_deref() else { return };
     let settled = path.shares
         && path.lost == 0
-        && path.order.oldest(path.id, board).is_none_or(|sent| sent.index > last_index);
+        && path.work.order.oldest(path.id, board).is_none_or(|sent| sent.index > last_index);
     if settled || una >= point || board.is_empty() {
         path.recovered = path.episode.take();
-        path.frto = None;
-        path.rack.on_recovered();
+        path.work.frto = None;
+        path.work.rack.on_recovered();
     }
 }
 
@@ -105,13 +105,13 @@ fn end_tail_probe(
     news: &AckNews,
     views: &[FlowView],
 ) {
-    let Some(probe) = path.tail_probe.filter(|p| una >= p.end) else { return };
+    let Some(probe) = path.work.tail_probe.filter(|p| una >= p.end) else { return };
     let both_came = news.duplicate.as_ref().is_some_and(|d| d.end >= probe.end)
         || una == probe.end && news.is_bare_repeat;
     if !probe.retransmission || both_came {
-        path.tail_probe = None;
+        path.work.tail_probe = None;
     } else if una > probe.end {
-        path.tail_probe = None;
+        path.work.tail_probe = None;
         if path.episode.is_none() {
             path.on_repaired_loss(now, views);
         }
@@ -127,28 +127,29 @@ pub(super) fn detect_losses(
     nxt: SubflowOffset,
     views: &[FlowView],
 ) {
-    let (rack, id, packet) = (path.rack, path.id, path.packet);
+    let (rack, id, packet) = (path.work.rack, path.id, path.packet);
     // What is acknowledged selectively of one of several paths may wait for another.
     let certain = path.episode.is_some()
         || if path.shares {
-            path.order.oldest(id, board).is_some_and(|s| rack.is_far_past(s, packet))
+            path.work.order.oldest(id, board).is_some_and(|s| rack.is_far_past(s, packet))
         } else {
             path.sacked > (DUP_THRESH - 1) * path.mss.bytes()
         };
-    let window = path.rack.window(certain, path.rtt.min(), path.rtt.srtt().unwrap_or_default());
+    let window =
+        path.work.rack.window(certain, path.rtt.min(), path.rtt.srtt().unwrap_or_default());
     let lost_before = path.lost;
-    path.reorder_at = None;
-    while let Some(oldest) = path.order.oldest(id, board).filter(|s| rack.passed_over(s)) {
+    path.work.reorder_at = None;
+    while let Some(oldest) = path.work.order.oldest(id, board).filter(|s| rack.passed_over(s)) {
         let at = rack.lost_at(oldest, window);
         if at > now {
-            path.reorder_at = Some(at);
+            path.work.reorder_at = Some(at);
             break;
         }
-        let Some((index, range)) = path.order.front() else { break };
+        let Some((index, range)) = path.work.order.front() else { break };
         board.lose((id, index), &range, |s| rack.passed_over(s), |s| path.on_lost(s));
     }
     if path.lost > lost_before && path.episode.is_none() {
-        path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
+        path.begin_episode(now, nxt, Signal::Loss, path.work.tally.prior_outstanding, views);
     }
 }
 
@@ -163,16 +164,16 @@ fn count_duplicates(
     views: &[FlowView],
 ) -> bool {
     let first_is_ours = board.iter().next().is_some_and(|s| s.path == path.id);
-    let repeated = path.tally.repeated > 0;
+    let repeated = path.work.tally.repeated > 0;
     let third = repeated && dup_acks == DUP_THRESH && path.episode.is_none();
-    let partial = path.is_recovering() && path.tally.delivered > 0;
+    let partial = path.is_recovering() && path.work.tally.delivered > 0;
     if !first_is_ours || !(third || partial) {
         return false;
     }
     let packet = u64::from(path.packet);
     board.lose_first(packet, |s| path.on_lost(s));
     if third {
-        path.begin_episode(now, nxt, Signal::Loss, path.tally.prior_outstanding, views);
+        path.begin_episode(now, nxt, Signal::Loss, path.work.tally.prior_outstanding, views);
     }
     true
 }
@@ -186,8 +187,8 @@ fn grow(
     round_start: bool,
     views: &[FlowView],
 ) {
-    let repeated = path.tally.repeated;
-    let (delivered, in_flight) = (path.tally.delivered, path.in_flight);
+    let repeated = path.work.tally.repeated;
+    let (delivered, in_flight) = (path.work.tally.delivered, path.in_flight);
     let governs = path.controller.governs_recovery();
     let (ssthresh, mss) = (path.controller.ssthresh(), path.mss.bytes());
     match path.episode.as_deref_mut() {

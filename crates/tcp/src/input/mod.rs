@@ -33,7 +33,7 @@ impl Flow {
     /// Takes a segment in that belongs to this flow.
     pub fn handle_segment(&mut self, now: Instant, received: Received, ext: &mut dyn Extension) {
         self.stir();
-        self.counters.segments_received += 1;
+        self.counts.segments_received += 1;
         match self.state {
             State::Closed => {}
             State::SynSent => self.syn_sent(now, &received, ext),
@@ -113,7 +113,7 @@ impl Flow {
         let old =
             segment.options.timestamps.is_some_and(|ts| self.timestamps.is_old(ts.value, now));
         if self.agreed.timestamps && old && !rst {
-            self.counters.paws_dropped += 1;
+            self.counts.seldom().paws_dropped += 1;
             let start = SubflowOffset::from_seq(segment.seq, self.recv.isn, nxt);
             self.note_old(start, &segment);
             self.answer_unacceptable(now, &segment);
@@ -131,7 +131,7 @@ impl Flow {
             touches && (start < edge || start == edge && (len == 0 || start == nxt))
         });
         let Some(start) = acceptable else {
-            self.counters.out_of_window += 1;
+            self.counts.seldom().out_of_window += 1;
             self.unacceptable(now, start, &segment);
             return None;
         };
@@ -147,13 +147,11 @@ impl Flow {
         Some(Arrival { start: data, fin, segment, ecn: Ecn::NotEct })
     }
 
-    /// A shared window is a limit at the connection's level only: then this flow takes what may
-    /// lie within it and as much again, for data that was sent on another flow before.
+    /// A shared window is a limit at the connection's level only: then this flow takes as much as
+    /// fits the buffer behind it and as much again, for data that was sent on another flow before.
     fn acceptable_edge(&self, ext: &dyn Extension) -> SubflowOffset {
-        match ext.shared_window() {
-            Some(shared) => {
-                self.recv.nxt() + u64::from(shared.max(self.config.recv_buffer_max)) * 2
-            }
+        match ext.shared_buffer() {
+            Some(buffer) => self.recv.nxt() + 2 * buffer,
             None => self.recv.window.edge(),
         }
     }
@@ -276,8 +274,8 @@ impl Flow {
         let mss = self.paths[0].mss.bytes();
         let newly = self.recv.insert(start, payload);
         if newly > 0 {
-            self.counters.bytes_received += newly;
-            self.recv.acks.on_data(now, newly, mss);
+            self.counts.bytes_received += newly;
+            self.recv.acks.on_data(now, newly, mss, self.config.delayed_ack);
             self.events.push_back(Event::Received);
         } else if self.agreed.sack {
             self.recv.sack.on_held(start, &self.recv.data);
@@ -296,7 +294,9 @@ impl Flow {
         if self.ecn.on_data(flags, ecn) {
             self.recv.acks.at_once();
         }
-        self.counters.ce_received += u64::from(ecn == Ecn::Ce);
+        if ecn == Ecn::Ce {
+            self.counts.seldom().ce_received += 1;
+        }
     }
 
     /// Remembers the first range of a segment that had come before, for the D-SACK.
@@ -304,7 +304,7 @@ impl Flow {
         let next = self.recv.data.next();
         if start < next {
             self.note_duplicate(start..end.min(next));
-        } else if let Some(held) = self.recv.data.range_at(start).cloned() {
+        } else if let Some(held) = self.recv.data.range_at(start) {
             self.note_duplicate(start..end.min(held.end));
         }
     }
@@ -317,7 +317,7 @@ impl Flow {
 
     /// The first FIN decides where the peer's data ends.
     fn note_fin(&mut self, end: SubflowOffset) {
-        let held_beyond = self.recv.data.ranges().last().is_some_and(|r| r.end > end);
+        let held_beyond = self.recv.data.ranges().next_back().is_some_and(|r| r.end > end);
         if self.recv.fin.is_none() && !held_beyond && end >= self.recv.data.next() {
             self.recv.fin = Some(end);
             self.recv.acks.at_once();
@@ -360,7 +360,7 @@ impl Flow {
     pub(crate) fn challenge(&mut self, now: Instant) {
         if self.challenge_at.is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL) {
             self.challenge_at = Some(now);
-            self.counters.challenge_acks += 1;
+            self.counts.seldom().challenge_acks += 1;
             self.recv.acks.at_once();
         }
     }

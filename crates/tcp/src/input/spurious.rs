@@ -12,11 +12,11 @@ impl Flow {
     /// Looks for proof that an episode was spurious, on each path.
     pub(super) fn detect_spurious(&mut self, news: &AckNews) {
         let (una, nxt, timestamps) = (self.send.una, self.send.nxt, self.agreed.timestamps);
-        let Self { board, paths, counters, several, .. } = self;
+        let Self { board, paths, counts, several, .. } = self;
         for path in paths.iter_mut() {
             let concerned = |range| several.is_none() || path.concerns(range);
             if news.duplicate.as_ref().is_some_and(concerned) {
-                path.rack.on_dsack(una, nxt);
+                path.work.rack.on_dsack(una, nxt);
             }
             let eifel = news.advanced && timestamps && path.episode.is_some();
             let judgment = path.judge_timeout(news.advanced, una);
@@ -26,7 +26,7 @@ impl Flow {
             let all_duplicate = duplicate.is_some_and(|range| evidence.on_duplicate(range));
             let echoed = eifel && evidence.is_answer_to_original(una, news.echo);
             if all_duplicate || echoed || judgment == Judgment::Spurious {
-                counters.spurious_recoveries += 1;
+                counts.seldom().spurious_recoveries += 1;
                 undo(path, board, news.marked.then_some(nxt));
             }
         }
@@ -38,9 +38,9 @@ impl Flow {
 fn undo(path: &mut Path, board: &mut Scoreboard, marked: Option<SubflowOffset>) {
     let episode = path.episode.take().or(path.recovered.take());
     if let Some(Episode { cause: Cause::Loss(_), .. }) = episode.as_deref() {
-        path.rack.on_spurious();
+        path.work.rack.on_spurious();
     }
-    path.frto = None;
+    path.work.frto = None;
     match marked {
         Some(nxt) => path.keep_reduction(nxt),
         None => {
@@ -53,5 +53,5 @@ fn undo(path: &mut Path, board: &mut Scoreboard, marked: Option<SubflowOffset>) 
         path.lost -= piece.len();
         path.in_flight += piece.len();
     });
-    path.order.rebuild(id, board);
+    path.work.order.rebuild(id, board);
 }

@@ -81,7 +81,7 @@ impl Flow {
         let frto = self.agreed.sack && !self.agreed.timestamps && self.paths.len() == 1;
         let (mut silent, mut struck) =
             (SmallVec::<[usize; 2]>::new(), SmallVec::<[usize; 2]>::new());
-        let Self { board, paths, send, events, counters, .. } = self;
+        let Self { board, paths, send, events, counts, .. } = self;
         for (i, path) in paths.iter_mut().enumerate() {
             if path.suspect_at().is_some_and(|at| at <= now) {
                 path.health = Health::Suspect;
@@ -97,13 +97,13 @@ impl Flow {
                     path.rearm(now);
                 }
                 TimerKind::Tail => {
-                    counters.tail_probes += 1;
+                    counts.seldom().tail_probes += 1;
                     path.probe_due = true;
                 }
                 TimerKind::Retransmission => {
-                    counters.timeouts += 1;
-                    let first = path.episode.is_none() || path.frto.is_some();
-                    path.frto = (frto && first).then_some(Frto::Repeated);
+                    counts.seldom().timeouts += 1;
+                    let first = path.episode.is_none() || path.work.frto.is_some();
+                    path.work.frto = (frto && first).then_some(Frto::Repeated);
                     retransmission_timeout(path, board, now, send.nxt, views);
                     if path.health != Health::Failed {
                         path.health = Health::Failed;
@@ -131,15 +131,15 @@ fn retransmission_timeout(
     let (id, flight) = (path.id, path.outstanding());
     path.confirm_claim(board, now);
     board.mark_lost(|s| s.path == id, |s| path.on_lost(s));
-    path.order.clear();
+    path.work.order.clear();
     let first = board.iter().find(|s| s.path == id && s.status == Status::Lost);
     if let Some(first) = first {
         path.on_large_timeout(first.len(), now);
     }
     path.rtt.back_off();
     path.rto_base = now;
-    path.tail_probe = None;
-    path.reorder_at = None;
+    path.work.tail_probe = None;
+    path.work.reorder_at = None;
     if matches!(path.episode.as_deref(), Some(Episode { cause: Cause::Timeout, .. })) {
         path.repeat_timeout(now, flight, views);
     } else {

@@ -177,7 +177,7 @@ impl Flow {
                 Status::Sacked => debug_assert!(false, "sacked data is not sent again"),
             }
         }
-        self.counters.bytes_retransmitted += u64::from(bytes);
+        self.counts.seldom().bytes_retransmitted += u64::from(bytes);
         let range = self.board.get(i).range.clone();
         // With a TSval of its own, the echo tells a retransmission from the original.
         let tsval =
@@ -333,7 +333,7 @@ impl Flow {
     }
 
     fn count_sent(&mut self, segment: &Segment) {
-        self.counters.segments_sent += 1;
-        self.counters.bytes_sent += u64::from(len32(segment.payload.len()));
+        self.counts.segments_sent += 1;
+        self.counts.bytes_sent += u64::from(len32(segment.payload.len()));
     }
 }

@@ -68,9 +68,10 @@ impl Flow {
         let ecn = self.mark(draft, len > 0, &mut flags);
         let payload = if len > 0 { self.send.buffer.slice(start, end) } else { Default::default() };
         let packet = self.packet_payload(path, options_len);
+        let (src_port, dst_port) = self.ends.ports();
         let segment = Box::new(Segment {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
+            src_port,
+            dst_port,
             seq: start.seq(self.send.isn),
             ack: if flags.has(Flags::ACK) {
                 self.recv.nxt().seq(self.recv.isn)

@@ -5,6 +5,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Mss, PathId};
 
 use crate::extension::Phase;
+use crate::receive::FREELY;
 use crate::{Extension, Flow};
 
 /// Time that one burst may take of a path's rate, so that a super-segment does not fill a short
@@ -60,7 +61,7 @@ impl Flow {
     pub fn saves_room(&self, path: PathId) -> bool {
         let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
         let path = &self.paths[i];
-        let steady = path.episode.is_none() && path.frto.is_none();
+        let steady = path.episode.is_none() && path.work.frto.is_none();
         if !steady || path.in_flight <= 2 * path.mss.bytes() {
             return false;
         }
@@ -97,7 +98,7 @@ impl Flow {
         let nxt = self.recv.nxt();
         let srtt =
             || self.paths.iter().filter_map(|path| path.rtt.srtt()).max().unwrap_or_default();
-        self.recv.window.adapt(now, srtt);
+        self.recv.window.adapt(now, FREELY, srtt);
         let mss = self.paths[0].mss.bytes();
         let own = self.recv.window.advance(nxt, self.recv.queued(), mss);
         let window = ext.shared_window().map_or(own, u64::from);

@@ -39,7 +39,7 @@ impl Path {
 
     /// [`Path::reduce`] for a loss that a tail loss probe repaired (RFC 8985 §7.4.2).
     pub(crate) fn on_repaired_loss(&mut self, now: Instant, views: &[FlowView]) {
-        let flight = self.congested_flight(self.tally.prior_outstanding);
+        let flight = self.congested_flight(self.work.tally.prior_outstanding);
         self.reduce(now, Signal::Loss, flight, views);
     }
 
@@ -61,14 +61,14 @@ impl Path {
         let cause = match signal {
             Signal::Timeout => Cause::Timeout,
             Signal::Loss | Signal::Ecn => {
-                Cause::Loss(Prr::new(self.tally.prior_undelivered, self.mss.bytes()))
+                Cause::Loss(Prr::new(self.work.tally.prior_undelivered, self.mss.bytes()))
             }
         };
         let before = (point, self.last_index());
         let follows = self.episode.is_some() || answered;
         self.episode = Some(Box::new(Episode::new(before, cause, follows)));
         self.recovered = None;
-        self.tail_probe = None;
+        self.work.tail_probe = None;
     }
 
     /// Something sent after the last answer to a mark is acknowledged, so the peer has seen the
@@ -88,7 +88,7 @@ impl Path {
         if self.marked_until.is_some() || self.episode.is_some() {
             return false;
         }
-        let flight = self.congested_flight(self.tally.prior_outstanding);
+        let flight = self.congested_flight(self.work.tally.prior_outstanding);
         self.reduce(now, Signal::Ecn, flight, views);
         self.marked_until = Some(nxt);
         // To undo an earlier episode would give this reduction back.

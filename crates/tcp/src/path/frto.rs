@@ -29,13 +29,13 @@ impl Path {
     /// Takes an acknowledgment in, once the scoreboard has (steps 2 and 3).
     pub(crate) fn judge_timeout(&mut self, advanced: bool, una: SubflowOffset) -> Judgment {
         let point = self.episode.as_ref().map(|e| e.point);
-        match self.frto {
+        match self.work.frto {
             Some(Frto::Repeated) if advanced && point.is_some_and(|p| una < p) => {
-                self.frto = Some(Frto::Probing { left: 2 * self.packet, sent: false });
+                self.work.frto = Some(Frto::Probing { left: 2 * self.packet, sent: false });
             }
             Some(Frto::Probing { sent: true, .. }) => {
-                self.frto = None;
-                if self.tally.original {
+                self.work.frto = None;
+                if self.work.tally.original {
                     return Judgment::Spurious;
                 }
             }
@@ -46,12 +46,12 @@ impl Path {
 
     /// Whether new data goes before what was lost.
     pub(crate) fn probes_timeout(&self) -> bool {
-        matches!(self.frto, Some(Frto::Probing { .. }))
+        matches!(self.work.frto, Some(Frto::Probing { .. }))
     }
 
     /// New data went out.
     pub(crate) fn on_new_data(&mut self, bytes: u32) {
-        if let Some(Frto::Probing { left, sent }) = &mut self.frto {
+        if let Some(Frto::Probing { left, sent }) = &mut self.work.frto {
             *left = left.saturating_sub(bytes);
             *sent = true;
         }
@@ -60,9 +60,9 @@ impl Path {
     /// There was no new data to send: conventional recovery (step 2 b). Returns whether that
     /// changes what may be sent.
     pub(crate) fn give_up_probing(&mut self) -> bool {
-        let idle = matches!(self.frto, Some(Frto::Probing { sent: false, .. }));
+        let idle = matches!(self.work.frto, Some(Frto::Probing { sent: false, .. }));
         if idle {
-            self.frto = None;
+            self.work.frto = None;
         }
         idle
     }

@@ -14,6 +14,7 @@ mod rtt;
 mod runs;
 mod sample;
 mod timers;
+mod work;
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -32,6 +33,7 @@ pub(crate) use recovery::{Cause, Episode, Prr};
 pub(crate) use rtt::{MAX_RTO, RttEstimator};
 pub(crate) use runs::Runs;
 pub(crate) use timers::{TailProbe, TimerKind};
+use work::Working;
 
 use crate::scoreboard::Sent;
 use crate::several::Ping;
@@ -44,6 +46,10 @@ const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
 /// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
 /// slower, as it does not last while a thread waits for a processor.
 const NEAR_FLIGHT: u32 = 2 << 20;
+/// And where many transfers share the processors and caches of both hosts: so much for all of them,
+/// and for each two of the largest super-segments at least.
+const NEAR_FLIGHTS: u32 = 16 << 20;
+const LEAST_NEAR_FLIGHT: u32 = 128 << 10;
 
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +74,7 @@ pub(crate) enum Standing {
 }
 
 /// What one acknowledgment says of one path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Tally {
     pub(crate) delivered: u32,
     pub(crate) prior_in_flight: u32,
@@ -90,6 +96,21 @@ pub(crate) struct Tally {
     newest_before: Option<(u64, Instant, Instant)>,
 }
 
+impl Tally {
+    const NEW: Self = Self {
+        delivered: 0,
+        prior_in_flight: 0,
+        prior_outstanding: 0,
+        prior_undelivered: 0,
+        lost_flight: None,
+        repeated: 0,
+        original: false,
+        resent: false,
+        newest_sent: None,
+        newest_before: None,
+    };
+}
+
 /// One path.
 #[derive(Debug)]
 pub(crate) struct Path {
@@ -100,11 +121,9 @@ pub(crate) struct Path {
     pub(crate) mtu: Mtu,
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) rtt: RttEstimator,
-    pub(crate) rack: Rack,
+    pub(crate) work: Working,
     /// In a box, as most paths have none most of the time.
     pub(crate) episode: Option<Box<Episode>>,
-    /// Finds out whether the timeout of the present episode was needless.
-    pub(crate) frto: Option<Frto>,
     /// The last episode that ended: that it was spurious may show only afterwards.
     pub(crate) recovered: Option<Box<Episode>>,
     pub(crate) health: Health,
@@ -118,14 +137,9 @@ pub(crate) struct Path {
     pub(crate) in_flight: u32,
     pub(crate) lost: u32,
     pub(crate) sacked: u32,
-    /// What is in flight, in the order of sending.
-    pub(crate) order: SendOrder,
     pub(crate) timer: Option<(Instant, TimerKind)>,
-    /// When the next piece that was passed over counts as lost.
-    pub(crate) reorder_at: Option<Instant>,
     /// When the retransmission timer was (re)started.
     pub(crate) rto_base: Instant,
-    pub(crate) tail_probe: Option<TailProbe>,
     /// Whether a round-trip time was measured since the last tail loss probe.
     sampled_since_probe: bool,
     /// Payload of one packet, options taken off, as last sent.
@@ -134,16 +148,13 @@ pub(crate) struct Path {
     pub(crate) probe_due: bool,
     /// When something was last delivered, or sent into an empty path.
     pub(crate) last_heard: Instant,
-    pub(crate) tally: Tally,
+    /// Bytes in flight that it has in any case, if the peer is beside this host.
+    near_flight: u32,
     pacing: bool,
     /// The window was reduced, and no new data has said so (CWR, RFC 3168 §6.1.2).
     pub(crate) reduction_untold: bool,
     /// SND.NXT when a mark was last answered, until that is acknowledged.
     marked_until: Option<SubflowOffset>,
-    /// New data waits until then.
-    paced_until: Instant,
-    /// Bytes that may leave before the pace counts.
-    unpaced: u32,
     ack_delay: Duration,
     next_index: u64,
     last_sent: Instant,
@@ -176,9 +187,8 @@ impl Path {
             mtu: Mtu::new(init.mss, v6),
             controller: init.controller,
             rtt: RttEstimator::new(config.min_rto),
-            rack: Rack::default(),
+            work: Working::default(),
             episode: None,
-            frto: None,
             recovered: None,
             health: Health::Alive,
             standing: Standing::Proven,
@@ -188,21 +198,16 @@ impl Path {
             in_flight: 0,
             lost: 0,
             sacked: 0,
-            order: SendOrder::default(),
             timer: None,
-            reorder_at: None,
             rto_base: now,
-            tail_probe: None,
             sampled_since_probe: false,
             packet: init.mss.bytes(),
             probe_due: false,
             last_heard: now,
-            tally: Tally::default(),
+            near_flight: NEAR_FLIGHT,
             pacing: config.pacing,
             reduction_untold: false,
             marked_until: None,
-            paced_until: now,
-            unpaced: 0,
             ack_delay: config.delayed_ack,
             next_index: 0,
             last_sent: now,
@@ -255,11 +260,19 @@ impl Path {
     /// from once it is larger than a cache, and no loss ever ends the window's growth.
     pub(crate) fn window(&self) -> u32 {
         let (cwnd, min) = (self.controller.cwnd(), self.rtt.min());
-        if cwnd <= NEAR_FLIGHT || !self.is_beside() {
+        if cwnd <= self.near_flight || !self.is_beside() {
             return cwnd;
         }
         let fills = self.capacity.bytes_in(2 * min);
-        cwnd.min(NEAR_FLIGHT.max(u32::try_from(fills).unwrap_or(u32::MAX)))
+        cwnd.min(self.near_flight.max(u32::try_from(fills).unwrap_or(u32::MAX)))
+    }
+
+    /// So many transfers of this host go on at once. Returns whether that changes the window.
+    pub(crate) fn share_with(&mut self, crowd: u32) -> bool {
+        let share = NEAR_FLIGHTS / crowd.max(1);
+        let old =
+            core::mem::replace(&mut self.near_flight, share.clamp(LEAST_NEAR_FLIGHT, NEAR_FLIGHT));
+        old != self.near_flight && self.is_beside()
     }
 
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows, or the
@@ -275,7 +288,7 @@ impl Path {
                 self.window().saturating_sub(self.in_flight)
             }
         };
-        let room = match self.frto {
+        let room = match self.work.frto {
             Some(Frto::Probing { left, .. }) => room.min(left),
             Some(Frto::Repeated) | None => room,
         };
@@ -345,7 +358,7 @@ impl Path {
             prr.on_sent(bytes);
         }
         self.next_index += 1;
-        self.order.push(self.next_index, range);
+        self.work.order.push(self.next_index, range);
         self.next_index
     }
 
@@ -379,8 +392,9 @@ impl Path {
     /// A piece was taken for lost.
     pub(crate) fn on_lost(&mut self, piece: &Sent) {
         let bytes = piece.len();
-        let least = self.tally.lost_flight.map_or(piece.flight, |least| least.min(piece.flight));
-        self.tally.lost_flight = Some(least);
+        let least =
+            self.work.tally.lost_flight.map_or(piece.flight, |least| least.min(piece.flight));
+        self.work.tally.lost_flight = Some(least);
         self.in_flight -= bytes;
         self.lost += bytes;
         self.lost_total += u64::from(bytes);
@@ -465,5 +479,10 @@ mod tests {
         let mut fast = path(near);
         fast.capacity = Rate::from_bytes_per_sec(20 << 30);
         assert_eq!(fast.window(), 4_294_967, "twice what is delivered in a round trip");
+        let mut shared = path(near);
+        for (crowd, most) in [(8, NEAR_FLIGHT), (64, 256 << 10), (1_000, LEAST_NEAR_FLIGHT)] {
+            shared.share_with(crowd);
+            assert_eq!(shared.window(), most, "{crowd} transfers at once");
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! An ICMP error counts at once only where nothing so large has come through; else the path has to
 //! show by its silence that the error is true (RFC 5927 §7.2).
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, SubflowOffset};
@@ -36,7 +37,7 @@ pub(crate) const fn min_mss(v6: bool) -> u16 {
 }
 
 /// What is known of the largest packet that a path carries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mtu {
     v6: bool,
     /// What the interface and the peer allow.
@@ -53,8 +54,9 @@ pub(crate) struct Mtu {
     /// Payload of the largest packet that came through, options included: the `maxsizeacked` of
     /// RFC 5927 §7.2.
     proven: u32,
-    /// What an error that is not believed yet said, and of which packet.
-    claim: Option<(SubflowOffset, Mss)>,
+    /// What an error that is not believed yet said, and of which packet. In a box, since there hardly
+    /// ever is one.
+    claim: Option<Box<(SubflowOffset, Mss)>>,
 }
 
 /// What becomes of an error that says that a packet was too big.
@@ -126,7 +128,7 @@ impl Path {
         if self.mtu.proven <= mss.bytes() {
             return TooBig::Believed;
         }
-        self.mtu.claim.get_or_insert((at, mss));
+        self.mtu.claim.get_or_insert_with(|| Box::new((at, mss)));
         TooBig::Doubted
     }
 
@@ -137,13 +139,13 @@ impl Path {
                 .at(at)
                 .is_some_and(|piece| piece.path == self.id && piece.status != Status::Sacked)
         };
-        self.mtu.claim = self.mtu.claim.filter(|&(at, _)| missing(at));
+        self.mtu.claim.take_if(|claim| !missing(claim.0));
     }
 
     /// The path is silent: a doubted error whose packet is still missing was true.
     pub(crate) fn confirm_claim(&mut self, board: &Scoreboard, now: Instant) {
         self.settle_claim(board);
-        if let Some((_, mss)) = self.mtu.claim.take() {
+        if let Some((_, mss)) = self.mtu.claim.take().map(|claim| *claim) {
             self.lower_mss(mss, now);
         }
     }

@@ -14,12 +14,14 @@ use manypath_base::{PathId, SubflowOffset};
 use crate::scoreboard::{Scoreboard, Sent, Status};
 
 /// What a path sent, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SendOrder {
     sent: VecDeque<(u64, Range<SubflowOffset>)>,
 }
 
 impl SendOrder {
+    pub(crate) const NEW: Self = Self { sent: VecDeque::new() };
+
     pub(crate) fn push(&mut self, index: u64, range: Range<SubflowOffset>) {
         debug_assert!(self.sent.back().is_none_or(|(last, _)| *last < index));
         self.sent.push_back((index, range));

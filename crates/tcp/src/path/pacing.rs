@@ -53,17 +53,15 @@ impl Path {
     /// burst just sent.
     pub(crate) fn on_paced(&mut self, bytes: u32, now: Instant) {
         let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
-        if !self.is_outstanding() {
-            self.unpaced = self.initial_window();
-        }
-        let paced = bytes.saturating_sub(self.unpaced);
-        self.unpaced = self.unpaced.saturating_sub(bytes);
-        let takes = rate.time_for(paced.into());
-        self.paced_until = self.paced_until.max(now - takes) + takes;
+        let unpaced = if self.is_outstanding() { self.work.unpaced } else { self.initial_window() };
+        let takes = rate.time_for(bytes.saturating_sub(unpaced).into());
+        let work = &mut *self.work;
+        work.unpaced = unpaced.saturating_sub(bytes);
+        work.paced_until = work.paced_until.max(now - takes) + takes;
     }
 
     /// When new data may leave, if that is not now.
     pub(crate) fn paced_until(&self, now: Instant) -> Option<Instant> {
-        Some(self.paced_until).filter(|&at| at > now)
+        Some(self.work.paced_until).filter(|&at| at > now)
     }
 }

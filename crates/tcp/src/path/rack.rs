@@ -13,7 +13,7 @@ use crate::scoreboard::Sent;
 const REORDER_PERSIST: u8 = 16;
 
 /// State of RFC 8985 §5.2 and §5.3.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rack {
     /// Most recently sent segment that was delivered: send order, end, send time.
     newest: Option<(u64, SubflowOffset, Instant)>,
@@ -30,6 +30,24 @@ pub(crate) struct Rack {
 }
 
 impl Rack {
+    pub(crate) const NEW: Self = Self {
+        newest: None,
+        rtt: Duration::ZERO,
+        fack: SubflowOffset::ZERO,
+        reordering_seen: false,
+        quarters: 1,
+        persist: 0,
+        dsack_round: None,
+    };
+
+    /// Whether [`Rack::NEW`] is as good, where nothing is in flight: all that is sent from now on comes
+    /// after what it remembers.
+    pub(crate) fn is_spare(&self) -> bool {
+        let Self { newest: _, rtt: _, fack: _, reordering_seen, quarters, persist, dsack_round: _ } =
+            self;
+        !reordering_seen && *quarters <= 1 && *persist == 0
+    }
+
     /// RACK_update and RACK_detect_reordering (RFC 8985 §6.2, steps 1 to 3). `answers` is when the
     /// acknowledgment's echo says that what it answers was sent at the latest, if it says so.
     pub(crate) fn on_delivered(

@@ -8,6 +8,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Rate};
 use manypath_cc::AckSample;
 
+use super::work::Work;
 use super::{Path, Tally};
 use crate::scoreboard::{Sent, Status};
 
@@ -16,11 +17,11 @@ const FORGETTING: u64 = 32;
 
 impl Path {
     pub(crate) fn begin_ack(&mut self) {
-        self.tally = Tally {
+        self.work.tally = Tally {
             prior_in_flight: self.in_flight,
             prior_outstanding: self.outstanding(),
             prior_undelivered: self.in_flight + self.lost,
-            ..Tally::default()
+            ..Tally::NEW
         };
     }
 
@@ -37,22 +38,22 @@ impl Path {
             Status::Lost => self.lost -= bytes,
         }
         self.note_size(bytes);
-        self.tally.delivered += bytes;
         self.delivered += u64::from(bytes);
         self.runs.on_delivered(bytes);
+        let Work { tally, rack, .. } = &mut *self.work;
+        tally.delivered += bytes;
         if piece.transmissions == 1 {
-            self.tally.original |=
-                self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
-            self.tally.newest_sent = self.tally.newest_sent.max(Some(piece.sent_at));
+            tally.original |= self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
+            tally.newest_sent = tally.newest_sent.max(Some(piece.sent_at));
         } else {
-            self.tally.resent = true;
+            tally.resent = true;
         }
         let (before, at) = piece.delivered_before;
-        if self.tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
-            self.tally.newest_before = Some((before, at, piece.sent_at));
+        if tally.newest_before.is_none_or(|(_, _, sent)| piece.sent_at >= sent) {
+            tally.newest_before = Some((before, at, piece.sent_at));
         }
         if !piece.moved {
-            self.rack.on_delivered(piece, now, self.rtt.min(), answers);
+            rack.on_delivered(piece, now, self.rtt.min(), answers);
         }
     }
 
@@ -61,16 +62,17 @@ impl Path {
     pub(crate) fn finish_ack(&mut self, now: Instant) -> (Option<Duration>, bool) {
         self.last_heard = now;
         self.delivered_at = now;
-        let unambiguous = self.tally.newest_sent.filter(|_| !self.tally.resent);
+        let Tally { delivered, resent, newest_sent, newest_before, .. } = self.work.tally;
+        let unambiguous = newest_sent.filter(|_| !resent);
         let rtt = unambiguous.map(|sent| now.since(sent));
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt, now);
             self.sampled_since_probe = true;
         }
         if self.is_cwnd_limited() {
-            self.note_limited(self.tally.delivered);
+            self.note_limited(delivered);
         }
-        let Some((before, since, _)) = self.tally.newest_before else { return (rtt, false) };
+        let Some((before, since, _)) = newest_before else { return (rtt, false) };
         let (bytes, span) = (self.delivered - before, now.since(since));
         self.rate = Rate::from_transfer(bytes, span);
         // What takes less than a round trip was acknowledged for something else that was sent.
@@ -90,7 +92,7 @@ impl Path {
     /// Whether the window limited what was sent in the last round trip (RFC 7661 §4.2; in slow
     /// start half a window counts as full, since it doubles within the round).
     fn is_cwnd_limited(&self) -> bool {
-        let flight = self.flight.0.max(self.flight.1).max(self.tally.prior_in_flight);
+        let flight = self.flight.0.max(self.flight.1).max(self.work.tally.prior_in_flight);
         let (cwnd, slack) = (self.controller.cwnd(), 2 * self.mss.bytes());
         let full = if cwnd < self.controller.ssthresh() { cwnd / 2 } else { cwnd };
         flight.saturating_add(slack) >= full
@@ -105,7 +107,7 @@ impl Path {
 
     /// Whether what was just delivered was in flight when there was nothing more to send.
     fn is_app_limited(&self) -> bool {
-        self.tally.newest_before.is_some_and(|(before, ..)| before < self.app_limited_until)
+        self.work.tally.newest_before.is_some_and(|(before, ..)| before < self.app_limited_until)
     }
 
     /// What the controller is told of an acknowledgment.
@@ -118,11 +120,11 @@ impl Path {
         AckSample {
             now,
             path: self.id,
-            acked: self.tally.delivered,
+            acked: self.work.tally.delivered,
             delivered: self.delivered,
             lost: self.lost_total,
-            lost_flight: self.tally.lost_flight,
-            prior_in_flight: self.tally.prior_in_flight,
+            lost_flight: self.work.tally.lost_flight,
+            prior_in_flight: self.work.tally.prior_in_flight,
             in_flight: self.in_flight,
             rtt,
             srtt: self.rtt.srtt().unwrap_or_default(),

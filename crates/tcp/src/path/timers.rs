@@ -34,7 +34,7 @@ impl Path {
         let rto_at = self.rto_base + self.rtt.rto();
         self.timer = if !self.is_outstanding() {
             None
-        } else if let Some(at) = self.reorder_at.filter(|at| *at < rto_at) {
+        } else if let Some(at) = self.work.reorder_at.filter(|at| *at < rto_at) {
             Some((at, TimerKind::Reorder))
         } else if self.may_probe_tail() {
             Some((self.tail_probe_at(now).min(rto_at), TimerKind::Tail))
@@ -60,7 +60,7 @@ impl Path {
     /// answered, or without a new RTT sample since.
     fn may_probe_tail(&self) -> bool {
         self.episode.is_none()
-            && self.tail_probe.is_none()
+            && self.work.tail_probe.is_none()
             && self.sampled_since_probe
             && self.sacked == 0
             && self.health != Health::Failed
@@ -74,7 +74,7 @@ impl Path {
     /// A tail loss probe goes out: the next timer is that for retransmission, from now
     /// (RFC 8985 §7.3).
     pub(crate) fn on_tail_probe(&mut self, now: Instant, probe: TailProbe) {
-        self.tail_probe = Some(probe);
+        self.work.tail_probe = Some(probe);
         self.sampled_since_probe = false;
         self.rto_base = now;
         self.rearm(now);

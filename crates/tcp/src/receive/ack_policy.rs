@@ -13,7 +13,6 @@ const MAX_REPEATS: u8 = 64;
 /// Decides between now, later, and not at all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckPolicy {
-    delay: Duration,
     now: bool,
     later: Option<Instant>,
     unacknowledged: u64,
@@ -25,9 +24,8 @@ pub(crate) struct AckPolicy {
 }
 
 impl AckPolicy {
-    pub(crate) const fn new(delay: Duration) -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
-            delay,
             now: false,
             later: None,
             unacknowledged: 0,
@@ -43,8 +41,9 @@ impl AckPolicy {
         self.quick = 0;
     }
 
-    /// `bytes` came in order and nothing is missing: more than one full segment is acknowledged.
-    pub(crate) fn on_data(&mut self, now: Instant, bytes: u64, mss: u32) {
+    /// `bytes` came in order and nothing is missing: more than one full segment is acknowledged, less
+    /// may wait for `delay`.
+    pub(crate) fn on_data(&mut self, now: Instant, bytes: u64, mss: u32, delay: Duration) {
         self.unacknowledged += bytes;
         self.repeats = 0;
         self.largest = self.largest.max(bytes).min(mss.into());
@@ -52,7 +51,7 @@ impl AckPolicy {
             self.quick = self.quick.saturating_sub(1);
             self.now = true;
         } else if self.later.is_none() {
-            self.later = Some(now + self.delay);
+            self.later = Some(now + delay);
         }
     }
 
@@ -96,25 +95,27 @@ impl AckPolicy {
 mod tests {
     use super::*;
 
+    const DELAY: Duration = Duration::from_millis(40);
+
     #[test]
     fn every_second_full_segment_after_the_quick_start() {
-        let mut acks = AckPolicy::new(Duration::from_millis(40));
+        let mut acks = AckPolicy::new();
         for _ in 0..QUICK_SEGMENTS {
-            acks.on_data(Instant::ZERO, 100, 100);
+            acks.on_data(Instant::ZERO, 100, 100, DELAY);
             assert!(acks.is_due());
             acks.on_sent();
         }
-        acks.on_data(Instant::ZERO, 100, 100);
+        acks.on_data(Instant::ZERO, 100, 100, DELAY);
         assert!(!acks.is_due());
         assert_eq!(acks.timeout(), Some(Instant::from_millis(40)));
-        acks.on_data(Instant::ZERO, 100, 100);
+        acks.on_data(Instant::ZERO, 100, 100, DELAY);
         assert!(acks.is_due());
     }
 
     #[test]
     fn one_segment_alone_waits_for_the_timer() {
-        let mut acks = AckPolicy { quick: 0, ..AckPolicy::new(Duration::from_millis(40)) };
-        acks.on_data(Instant::ZERO, 1, 100);
+        let mut acks = AckPolicy { quick: 0, ..AckPolicy::new() };
+        acks.on_data(Instant::ZERO, 1, 100, DELAY);
         acks.handle_timeout(Instant::from_millis(39));
         assert!(!acks.is_due());
         acks.handle_timeout(Instant::from_millis(40));

@@ -6,7 +6,7 @@ mod window;
 
 pub(crate) use ack_policy::AckPolicy;
 pub(crate) use sack::SackReport;
-pub use window::ReceiveWindow;
+pub use window::{FREELY, ReceiveWindow};
 
 use alloc::collections::VecDeque;
 
@@ -84,7 +84,7 @@ impl RecvSpace {
     pub(crate) fn read(&mut self) -> Option<(SubflowOffset, Payload)> {
         let (at, payload) = self.queue.pop_front()?;
         self.queued -= len64(payload.len());
-        self.window.on_read(len64(payload.len()), self.queued);
+        self.window.on_read(len64(payload.len()), self.queued, FREELY);
         Some((at, payload))
     }
 }

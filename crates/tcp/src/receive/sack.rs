@@ -67,7 +67,7 @@ impl SackReport {
 
     /// Whether there is a block to report, for the first time or again.
     pub(crate) fn has_blocks(&self, held: &Reassembly<SubflowOffset>) -> bool {
-        self.is_owed() || !held.ranges().is_empty()
+        self.is_owed() || held.held_bytes() > 0
     }
 
     /// At most `limit` blocks: one D-SACK with the block around it, then what was not reported,
@@ -101,7 +101,7 @@ impl Report {
             return SackBlocks::new();
         }
         let around = duplicate.as_ref().and_then(|d| held.range_at(d.start));
-        let around = around.filter(|_| limit > 1).cloned();
+        let around = around.filter(|_| limit > 1);
         if let Some(around) = &around {
             self.owed.retain(|p| !around.contains(p));
             self.told.retain(|p| !around.contains(p));
@@ -119,8 +119,8 @@ impl Report {
             if blocks.len() >= limit - usize::from(duplicate.is_some()) {
                 break;
             }
-            if !blocks.contains(range) {
-                blocks.push(range.clone());
+            if !blocks.contains(&range) {
+                blocks.push(range);
             }
         }
         self.told.truncate(REPEATED);

@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use manypath_base::Instant;
 
-/// Up to this size a buffer that is read through doubles without further ado; beyond, only what a
-/// round trip brings can make it grow, since a window that no long path needs only fills queues and
-/// caches.
-const FREELY: u64 = 8 << 20;
+/// Up to this size a buffer that is read through doubles without further ado, where there is but one;
+/// beyond, only what a round trip brings can make it grow, since a window that no long path needs
+/// only fills queues and caches.
+pub const FREELY: u64 = 8 << 20;
 /// The least time over which arrivals count: what was held up comes in bursts.
 const LEAST_ROUND: Duration = Duration::from_millis(10);
 /// Round trips of arrivals that a buffer has room for: the next one's twice as many in slow start,
@@ -62,10 +62,10 @@ where
     }
 
     /// The application read `bytes` and `left` remain. A small buffer that was read through once
-    /// while little waited in it was too small, or will soon be: it doubles.
-    pub fn on_read(&mut self, bytes: u64, left: u64) {
+    /// while little waited in it was too small, or will soon be: it doubles, up to `freely`.
+    pub fn on_read(&mut self, bytes: u64, left: u64, freely: u64) {
         self.read += bytes;
-        let freely = self.max.min(FREELY);
+        let freely = self.max.min(freely);
         if self.buffer < freely && self.read >= self.buffer && left < self.buffer / 2 {
             self.read = 0;
             self.buffer = (self.buffer * 2).min(freely);
@@ -74,9 +74,9 @@ where
 
     /// Has a large buffer grow to four times what was read in a round trip (dynamic
     /// right-sizing, Fisk and Feng 2001). To be called as time goes by; `rtt` is the longest of the
-    /// paths, without which nothing happens.
-    pub fn adapt(&mut self, now: Instant, rtt: impl FnOnce() -> Duration) {
-        if self.buffer < FREELY || self.buffer == self.max || now.since(self.round) < LEAST_ROUND {
+    /// paths, without which nothing happens. Up to `freely` it grows without that.
+    pub fn adapt(&mut self, now: Instant, freely: u64, rtt: impl FnOnce() -> Duration) {
+        if self.buffer < freely || self.buffer == self.max || now.since(self.round) < LEAST_ROUND {
             return;
         }
         let (rtt, elapsed) = (rtt(), now.since(self.round));
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn a_buffer_that_is_read_through_grows_up_to_its_limit() {
         let mut window = ReceiveWindow::new(SubflowOffset(1), 1_000, 3_000);
-        window.on_read(1_000, 900);
+        window.on_read(1_000, 900, FREELY);
         assert_eq!(window.buffer, 1_000, "a slow reader gets no more");
-        window.on_read(1, 0);
-        window.on_read(2_000, 0);
+        window.on_read(1, 0, FREELY);
+        window.on_read(2_000, 0, FREELY);
         assert_eq!(window.buffer, 3_000);
     }
 
@@ -148,8 +148,21 @@ mod tests {
         for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 8 << 20), (0, 8 << 20)] {
             let mut window = ReceiveWindow::new(SubflowOffset(1), 1 << 20, 64 << 20);
             for ms in 1..=2_000 {
-                window.on_read(125_000, 0);
-                window.adapt(Instant::from_millis(ms), || Duration::from_micros(rtt_us));
+                window.on_read(125_000, 0, FREELY);
+                window.adapt(Instant::from_millis(ms), FREELY, || Duration::from_micros(rtt_us));
+            }
+            assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
+        }
+    }
+
+    /// Many share what one has freely; a long path has what it needs all the same.
+    #[test]
+    fn beyond_its_share_a_buffer_grows_only_where_a_round_trip_fills_it() {
+        for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 1 << 20)] {
+            let mut window = ReceiveWindow::new(SubflowOffset(1), 1 << 20, 64 << 20);
+            for ms in 1..=2_000 {
+                window.on_read(125_000, 0, 1 << 20);
+                window.adapt(Instant::from_millis(ms), 1 << 20, || Duration::from_micros(rtt_us));
             }
             assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
         }
@@ -160,8 +173,8 @@ mod tests {
     fn a_burst_of_reading_is_not_taken_for_a_fast_path() {
         let mut window = ReceiveWindow::new(SubflowOffset(1), 8 << 20, 64 << 20);
         for ms in 1..=2_000 {
-            window.on_read(if ms % 100 == 0 { 8 << 20 } else { 0 }, 0);
-            window.adapt(Instant::from_millis(ms), || Duration::from_millis(1));
+            window.on_read(if ms % 100 == 0 { 8 << 20 } else { 0 }, 0, FREELY);
+            window.adapt(Instant::from_millis(ms), FREELY, || Duration::from_millis(1));
         }
         assert_eq!(window.buffer, 8 << 20);
     }

@@ -105,7 +105,7 @@ impl Flow {
         let len = transmit.segment.seq_len();
         let end = at + u64::from(len);
         self.board.note_copy(at..end);
-        self.counters.bytes_retransmitted += u64::from(len);
+        self.counts.seldom().bytes_retransmitted += u64::from(len);
         let copies = &mut self.several.as_mut()?.copies;
         match copies.iter_mut().find(|c| c.path == id) {
             Some(copies) => copies.ends.push(end),

@@ -50,9 +50,9 @@ impl Flow {
         let path = &mut paths[i];
         let id = path.id;
         board.mark_lost(|s| s.path == id, |s| path.on_lost(s));
-        path.order.clear();
-        path.tail_probe = None;
-        path.reorder_at = None;
+        path.work.order.clear();
+        path.work.tail_probe = None;
+        path.work.reorder_at = None;
         path.rearm(now);
     }
 

@@ -134,7 +134,7 @@ impl Flow {
             return Err(SinglePath::NoRoom);
         }
         self.stir();
-        let mut path = Path::new(config, &self.config, self.remote.is_ipv6(), now);
+        let mut path = Path::new(config, &self.config, self.ends.remote().is_ipv6(), now);
         // What the peer takes is known by what the first path agreed on.
         let mss = path.mss.min(self.paths[0].agreed_mss());
         path.agree_on_mss(mss);

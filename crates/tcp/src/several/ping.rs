@@ -170,7 +170,7 @@ impl Flow {
             Draft { path: i, range: at..at, tsval, ..Draft::new(Phase::Open, Flags::ACK, 0) };
         let mut transmit = self.finish(now, &draft, ext);
         transmit.segment.payload = Payload::from(bytes);
-        self.counters.pings_sent += 1;
+        self.counts.seldom().pings_sent += 1;
         Some(transmit)
     }
 

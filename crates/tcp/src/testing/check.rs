@@ -14,7 +14,7 @@ impl Run {
         let value: u64 = self.parse(value.trim());
         let flow = self.flow();
         let path = flow.paths().next().expect("a flow has a path");
-        let counters = *flow.counters();
+        let counters = flow.counters();
         let millis = |d: Duration| u64::try_from(d.as_millis()).expect("a time that fits");
         let seen = match name {
             "cwnd" => path.cwnd.into(),

@@ -297,7 +297,7 @@ impl Pair {
     /// An error says that the packet which began there was longer than `mtu`.
     fn quote(&mut self, side: Side, seq: SeqNum, mtu: u32) {
         let flow = &mut self.flows[side.index()];
-        let (local, remote) = (flow.local, flow.remote);
+        let (local, remote) = (flow.local(), flow.remote());
         let kind = IcmpKind::PacketTooBig { mtu };
         flow.handle_icmp(self.now, &IcmpError { kind, local, remote, seq });
     }
@@ -318,8 +318,8 @@ impl Pair {
     fn bare_ack(&self, side: Side) -> Segment {
         let flow = &self.flows[side.index()];
         Segment {
-            src_port: flow.remote.port(),
-            dst_port: flow.local.port(),
+            src_port: flow.remote().port(),
+            dst_port: flow.local().port(),
             seq: flow.recv.nxt().seq(flow.recv.isn),
             ack: flow.send.una.seq(flow.send.isn),
             flags: manypath_wire::Flags::ACK,

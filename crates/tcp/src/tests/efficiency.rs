@@ -108,7 +108,7 @@ fn mild_reordering_costs_little() {
     let mut pair = Pair::new(1, Sides::over(link));
     pair.write(Side::Client, 1 << 30);
     pair.run_for(Duration::from_secs(10));
-    let counters = *pair.flow(Side::Client).counters();
+    let counters = pair.flow(Side::Client).counters();
     let resent = counters.bytes_retransmitted * 1_000 / counters.bytes_sent;
     assert!(resent < 10, "{resent}/1000 of the bytes were sent again");
     let rate = link.rate.expect("the link has a rate");

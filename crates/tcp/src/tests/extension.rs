@@ -52,6 +52,10 @@ impl Extension for Probe {
     fn shared_window(&self) -> Option<u32> {
         self.window
     }
+
+    fn shared_buffer(&self) -> Option<u64> {
+        self.window.map(u64::from)
+    }
 }
 
 fn flow() -> Flow {
@@ -133,6 +137,17 @@ fn a_shared_window_does_not_bind_the_flow() {
     flow.request_ack();
     let sent = flow.poll_transmit(NOW + ms(40), &mut ext).expect("it was asked for");
     assert_eq!(sent.segment.window, 7_000);
+}
+
+/// What a peer can make a flow hold is bound by the buffer that there is, not by what it may become.
+#[test]
+fn twice_the_shared_buffer_is_taken_out_of_order() {
+    let (mut flow, mut ext) = (flow(), Probe { window: Some(7_000), ..Probe::default() });
+    for seq in (101..=100_001).step_by(100) {
+        flow.handle_segment(NOW + ms(40), received(arriving(seq, Flags::ACK, 100)), &mut ext);
+    }
+    assert_eq!(flow.held(), 2 * 7_000 - 100);
+    assert!(flow.counters().out_of_window > 0);
 }
 
 /// RFC 8684 §3.6: a violation ends the flow with RST and a reason, and the data is not taken.

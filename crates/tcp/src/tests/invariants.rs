@@ -19,9 +19,9 @@ impl Flow {
             assert_eq!(self.send.una, self.send.nxt);
         }
         self.paths.iter().for_each(|path| self.check_path(path));
-        let held: u64 = self.recv.data.ranges().iter().map(|r| r.end - r.start).sum();
+        let held: u64 = self.recv.data.ranges().map(|r| r.end - r.start).sum();
         assert_eq!(held, self.recv.data.held_bytes());
-        assert!(self.recv.data.ranges().iter().all(|r| r.start > self.recv.data.next()));
+        assert!(self.recv.data.ranges().all(|r| r.start > self.recv.data.next()));
         assert!(self.send.buffer.start() <= self.send.una.max(SubflowOffset(1)));
     }
 
@@ -35,11 +35,11 @@ impl Flow {
         assert_eq!(path.sacked, sum(Status::Sacked), "sacked");
         assert!(path.timer.is_some() || !path.is_outstanding(), "nothing will wake {path:?}");
         assert!(path.controller.cwnd() >= path.smss.unwrap_or(path.mss).bytes());
-        assert!(path.order.len() == 0 || !self.board.is_empty(), "what is over is forgotten");
+        assert!(path.work.order.len() == 0 || !self.board.is_empty(), "what is over is forgotten");
         let in_flight = |s: &&Sent| s.path == path.id && s.status == Status::InFlight;
         // The ends tell; looking at all would cost the square of the flight.
         for piece in self.board.iter().filter(in_flight).take(4) {
-            assert!(path.order.holds(piece), "loss detection forgot {piece:?}");
+            assert!(path.work.order.holds(piece), "loss detection forgot {piece:?}");
         }
     }
 }

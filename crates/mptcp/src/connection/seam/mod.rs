@@ -66,7 +66,7 @@ impl Extension for Seam<'_> {
         self.sub.reset_reason = options.reset;
         let own_key = self.shared.local.key;
         if options.fastclose.is_some_and(|close| close.receiver_key == own_key) {
-            self.sub.said.push(Said::FastClose);
+            self.sub.hear(Said::FastClose);
         }
     }
 
@@ -78,7 +78,7 @@ impl Extension for Seam<'_> {
     }
 
     fn wants_ack(&self) -> bool {
-        !self.sub.to_say.is_empty()
+        self.sub.to_say().is_some()
             && self.sub.may_signal_alone()
             && self.sub.stage == Stage::Confirmed
             && self.shared.is_multipath()
@@ -86,6 +86,10 @@ impl Extension for Seam<'_> {
 
     fn shared_window(&self) -> Option<u32> {
         self.shared.is_multipath().then(|| self.shared.recv.window())
+    }
+
+    fn shared_buffer(&self) -> Option<u64> {
+        self.shared.is_multipath().then(|| self.shared.recv.buffer())
     }
 
     fn flow_views(&self) -> Option<&[FlowView]> {

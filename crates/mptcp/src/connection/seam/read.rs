@@ -13,10 +13,6 @@ use crate::connection::shared::{Mode, Shared};
 use crate::connection::subflow::{Kind, Said, Stage};
 use crate::crypto::{Identity, add_addr_hmac, equal, join_hmac, leftmost};
 
-/// Segments with a mapping that are remembered until the third ACK, which they overtook, brings
-/// the peer's key: about a first window.
-const MAX_EARLY: usize = 64;
-
 impl Seam<'_> {
     /// The SYN/ACK of a subflow that this side opened.
     pub(super) fn read_syn_ack(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
@@ -61,7 +57,7 @@ impl Seam<'_> {
             return reset(ResetReason::MptcpError);
         };
         if !equal(&hmac, &leftmost::<8>(&self.peer_hmac(nonce, peer_nonce))) {
-            self.sub.said.push(Said::BadHmac);
+            self.sub.hear(Said::BadHmac);
             return reset(ResetReason::MptcpError);
         }
         self.sub.kind = Kind::Join { opener: true, nonce, peer_nonce };
@@ -111,14 +107,14 @@ impl Seam<'_> {
         let third = matches!(options.join, Some(MpJoin::Ack { .. }))
             || matches!(options.capable, Some(MpCapable::Ack { .. }));
         if third && segment.len == 0 {
-            self.sub.said.push(Said::Repeated);
+            self.sub.hear(Said::Repeated);
         }
     }
 
     fn confirm(&mut self) {
         self.sub.stage = Stage::Confirmed;
         self.sub.confirm_timer = None;
-        self.sub.said.push(Said::Confirmed);
+        self.sub.hear(Said::Confirmed);
     }
 
     /// The third ACK of the first subflow, or its first data, must repeat both keys.
@@ -132,7 +128,7 @@ impl Seam<'_> {
                 self.shared.mode = Mode::Multipath;
                 self.shared.send.edge = DataOffset(1) + u64::from(segment.window);
                 self.confirm();
-                for (segment, dss) in core::mem::take(&mut self.sub.early) {
+                for (segment, dss) in self.sub.take_early() {
                     self.read_dss(&segment, &dss);
                 }
                 Verdict::Continue
@@ -150,11 +146,7 @@ impl Seam<'_> {
     fn is_early(&mut self, segment: &Incoming, options: &MptcpOptions) -> bool {
         let Some(dss) = options.dss else { return false };
         let overtook = segment.start > self.sub.on_syn.first_received() || segment.len == 0;
-        if overtook && self.sub.early.len() < MAX_EARLY {
-            self.sub.early.push((segment.clone(), dss));
-            return true;
-        }
-        false
+        overtook && self.sub.keep_early(segment, dss)
     }
 
     fn read_join_ack(&mut self, nonce: u32, peer_nonce: u32, options: &MptcpOptions) -> Verdict {
@@ -163,7 +155,7 @@ impl Seam<'_> {
             return reset(ResetReason::MptcpError);
         };
         if !equal(&hmac, &leftmost::<20>(&self.peer_hmac(nonce, peer_nonce))) {
-            self.sub.said.push(Said::BadHmac);
+            self.sub.hear(Said::BadHmac);
             return reset(ResetReason::MptcpError);
         }
         self.confirm();
@@ -297,7 +289,7 @@ impl Seam<'_> {
         let len = u32::from(mapping.len) - u32::from(dss.data_fin && mapping.len > 0);
         if dss.data_fin {
             shared.recv.finish_at(dsn + u64::from(len));
-            self.sub.said.push(Said::DataFin);
+            self.sub.hear(Said::DataFin);
         }
         let ssn = self.sub.on_syn.received_at(mapping.ssn, segment.start);
         if let Some(ssn) = ssn.filter(|_| len > 0) {
@@ -306,21 +298,20 @@ impl Seam<'_> {
     }
 
     fn read_signals(&mut self, options: &MptcpOptions) {
-        let said = &mut self.sub.said;
         if let Some(add) = options.add_addr {
-            said.push(match add.hmac {
+            self.sub.hear(match add.hmac {
                 Some(hmac) if !equal(&hmac, &expected_hmac(self.shared, &add)) => Said::BadHmac,
                 _ => Said::AddAddr(add),
             });
         }
         if let Some(remove) = &options.remove_addr {
-            said.push(Said::RemoveAddr(remove.clone()));
+            self.sub.hear(Said::RemoveAddr(remove.clone()));
         }
         if let Some(prio) = options.prio.filter(|p| p.addr_id.is_none()) {
-            said.push(Said::Prio(prio.backup));
+            self.sub.hear(Said::Prio(prio.backup));
         }
         if let Some(fail) = options.fail {
-            said.push(Said::Fail(fail.dsn));
+            self.sub.hear(Said::Fail(fail.dsn));
         }
         self.read_reset(options);
     }

@@ -129,17 +129,17 @@ impl Seam<'_> {
         let alone = segment.len == 0;
         // Said once: what the device cuts would say it with every packet.
         let may_signal = if alone { self.sub.may_signal_alone() } else { segment.whole };
-        let signal = self.sub.to_say.front().filter(|_| may_signal);
+        let signal = self.sub.to_say().filter(|_| may_signal);
         if let Some(len) = signal.map(signal_len) {
             if alone {
                 self.sub.on_signal_alone(segment.now);
             }
             if len <= space {
                 space -= len;
-                put_signal(self.sub.to_say.pop_front().expect("it was at the front"), options);
+                put_signal(self.sub.take_to_say().expect("it was at the front"), options);
             } else if alone {
                 // It never fits: an IPv6 address with a port beside timestamps.
-                self.sub.to_say.pop_front();
+                self.sub.take_to_say();
             }
         }
         if segment.len > 0 {

@@ -1,4 +1,4 @@
-//! The two ends of a subflow: as they are worked with, and as tables keep them.
+//! The two ends of a flow: as they are worked with, and as they are kept.
 
 use alloc::boxed::Box;
 use core::hash::{Hash, Hasher};
@@ -6,11 +6,13 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hashbrown::Equivalent;
 
-/// The two ends of a subflow.
+/// The two ends of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FourTuple {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+pub struct FourTuple {
+    /// This side.
+    pub local: SocketAddr,
+    /// The peer.
+    pub remote: SocketAddr,
 }
 
 impl Hash for FourTuple {
@@ -27,20 +29,52 @@ impl Hash for FourTuple {
     }
 }
 
-/// A [`FourTuple`] as tables keep it: of IPv4 in 16 bytes rather than 64.
+/// A [`FourTuple`] as flows and tables keep it: of IPv4 in 16 bytes rather than 64.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ends {
+pub struct Ends(Kept);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kept {
     V4(SocketAddrV4, SocketAddrV4),
     Other(Box<FourTuple>),
 }
 
 impl Ends {
-    pub(super) fn tuple(&self) -> FourTuple {
-        match self {
-            Self::V4(local, remote) => {
+    /// Both.
+    #[must_use]
+    pub fn tuple(&self) -> FourTuple {
+        match &self.0 {
+            Kept::V4(local, remote) => {
                 FourTuple { local: (*local).into(), remote: (*remote).into() }
             }
-            Self::Other(tuple) => **tuple,
+            Kept::Other(tuple) => **tuple,
+        }
+    }
+
+    /// This side.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        match &self.0 {
+            Kept::V4(local, _) => (*local).into(),
+            Kept::Other(tuple) => tuple.local,
+        }
+    }
+
+    /// The ports of this side and of the peer.
+    #[must_use]
+    pub fn ports(&self) -> (u16, u16) {
+        match &self.0 {
+            Kept::V4(local, remote) => (local.port(), remote.port()),
+            Kept::Other(tuple) => (tuple.local.port(), tuple.remote.port()),
+        }
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        match &self.0 {
+            Kept::V4(_, remote) => (*remote).into(),
+            Kept::Other(tuple) => tuple.remote,
         }
     }
 }
@@ -49,9 +83,9 @@ impl From<FourTuple> for Ends {
     fn from(tuple: FourTuple) -> Self {
         match tuple {
             FourTuple { local: SocketAddr::V4(local), remote: SocketAddr::V4(remote) } => {
-                Self::V4(local, remote)
+                Self(Kept::V4(local, remote))
             }
-            other => Self::Other(Box::new(other)),
+            other => Self(Kept::Other(Box::new(other))),
         }
     }
 }
