@@ -110,7 +110,9 @@ where
         match self.held.as_deref_mut().filter(|held| !held.runs.is_empty()) {
             Some(held) => self.next = held.fill(self.next, start..end, &payload, deliver),
             None => {
-                payload.advance(usize64(self.next - start));
+                if start < self.next {
+                    payload.advance(usize64(self.next - start));
+                }
                 deliver(core::mem::replace(&mut self.next, end), payload);
             }
         }

@@ -28,6 +28,9 @@ pub(crate) fn first_buffer(connections: usize, usual: u32) -> u32 {
 impl Connection {
     /// So many connections of the host are busy at once, this one among them.
     pub(crate) fn note_crowd(&mut self, crowd: u32) {
+        if self.crowd == crowd {
+            return;
+        }
         self.crowd = crowd;
         for sub in &mut self.subflows {
             sub.flow.share_with(crowd);
