@@ -98,6 +98,11 @@ impl SlowStart {
     /// nothing.
     const FLAT_ROUNDS: u32 = 3;
 
+    /// A path whose round trips are shorter, and that delivers more than a link of 1 Gbit/s could, leads
+    /// to a host beside this one.
+    const NEAR: Duration = Duration::from_micros(512);
+    const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
+
     /// Most segments that one acknowledgment counts for.
     const LIMIT_SEGMENTS: u32 = 8;
     /// The same in bytes, where it is more: one super-segment.
@@ -141,7 +146,7 @@ impl SlowStart {
 
 impl Search {
     fn on_ack(&mut self, ack: &AckSample) -> Pace {
-        if ack.round_start && self.next_round_is_too_many() {
+        if ack.round_start && self.next_round_is_too_many(ack) {
             return Pace::Over;
         }
         if let Some(rate) = ack.delivery_rate.filter(|_| ack.cwnd_limited) {
@@ -166,11 +171,16 @@ impl Search {
     ///
     /// **Differs** from RFC 9406, which looks at round-trip times alone and waits for
     /// all of its rounds: a larger window that is not delivered any faster
-    /// only fills the queue. One such round ends conservative slow start, three end the search.
-    fn next_round_is_too_many(&mut self) -> bool {
+    /// only fills the queue. One such round ends conservative slow start, three end the search. Not
+    /// beside this host: there is no link to fill, and how fast hosts deliver in a round trip of
+    /// theirs depends on when they wake up.
+    fn next_round_is_too_many(&mut self, ack: &AckSample) -> bool {
         self.last_round_min = self.this_round_min.take();
         self.samples = 0;
         self.judge_rate();
+        if ack.min_rtt < SlowStart::NEAR && self.best_rate > SlowStart::BEYOND_LINKS {
+            self.flat_rounds = 0;
+        }
         match &mut self.mode {
             Mode::Search => self.flat_rounds >= SlowStart::FLAT_ROUNDS,
             Mode::Conservative { rounds, .. } => {
@@ -226,6 +236,7 @@ impl Search {
 mod tests {
     use super::*;
     use crate::testing;
+    use alloc::vec::Vec;
 
     const MSS: Mss = Mss(1000);
 
@@ -292,6 +303,24 @@ mod tests {
         }
         assert_eq!(s.on_ack(&at(true, 50, 10), MSS), Step::Grow(250), "10 is more than 5");
         assert_eq!(s.on_ack(&at(true, 50, 11), MSS), Step::Leave, "10 again is not");
+    }
+
+    /// Between hosts that are beside each other nothing but the window of the peer, or a loss, ends it.
+    #[test]
+    fn a_peer_beside_this_host_may_deliver_no_faster_for_a_while() {
+        for (min_us, mbps, last) in
+            [(511, 1_001, Step::Grow(1000)), (512, 1_001, Step::Leave), (511, 1_000, Step::Leave)]
+        {
+            let sample = AckSample {
+                min_rtt: Duration::from_micros(min_us),
+                delivery_rate: Some(Rate::from_bits_per_sec(mbps * 1_000_000)),
+                ..ack(true, 1)
+            };
+            let mut s = SlowStart::initial();
+            let steps: Vec<Step> =
+                (0..=SlowStart::FLAT_ROUNDS + 1).map(|_| s.on_ack(&sample, MSS)).collect();
+            assert_eq!(steps.last(), Some(&last), "{min_us} us, {mbps} Mb/s");
+        }
     }
 
     #[test]

@@ -109,10 +109,8 @@ impl Connection {
 
     /// Tells the application of room, if it was told that there was none.
     pub(super) fn report_room(&mut self) {
-        let limit = self.send_buffer();
-        let send = &mut self.shared.send;
-        if send.blocked && send.buffer.len() < limit / 4 * 3 {
-            send.blocked = false;
+        if self.shared.send.blocked && self.shared.send.buffer.len() < self.send_buffer() / 4 * 3 {
+            self.shared.send.blocked = false;
             self.events.push_back(Event::Writable(self.id));
         }
     }

@@ -10,7 +10,7 @@ use super::crowd;
 use super::mapping::Mapping;
 use super::seam::CAPABLE_DATA_LEN;
 use super::subflow::Stage;
-use super::{Connection, Mode, data_len};
+use super::{Connection, Mode, Subflow, data_len};
 
 /// After falling back, bytes handed to the flow ahead of what it can send.
 const PLAIN_AHEAD: u64 = 1 << 20;
@@ -92,7 +92,7 @@ impl Connection {
         let lost = send.reinject.as_slice().first().cloned();
         let again = lost.is_some();
         let range =
-            lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(send.edge).max(send.nxt));
+            lost.unwrap_or_else(|| send.nxt..send.buffer.end().min(self.edge()).max(send.nxt));
         let (unsent, window) = (send.unsent(), send.window());
         self.arm_data_timer(now);
         if range.is_empty() && !self.is_held_up() {
@@ -119,6 +119,24 @@ impl Connection {
         }
         self.arm_data_timer(now);
         Some(i)
+    }
+
+    /// Right edge of what may be sent: that of the peer's window, but of several subflows to a peer
+    /// beside this host half of it.
+    ///
+    /// **Choice:** Linux moves what came on a subflow to the connection until its buffer is full. Where
+    /// that is full of data from one subflow, behind a hole that waits on another, nothing is
+    /// moved any more and nothing can be read, for ever. Hosts beside each other fill whole windows;
+    /// half of one never holds so much.
+    fn edge(&self) -> DataOffset {
+        let send = &self.shared.send;
+        let beside = |s: &Subflow| s.flow.is_beside(PathId::from(s.id));
+        let mut carriers = self.subflows.iter().filter(|s| s.may_carry());
+        if self.subflows.len() < 2 || !carriers.any(beside) {
+            return send.edge;
+        }
+        let half = send.edge.saturating_sub(send.una) / 2;
+        send.edge.min(send.una + half.max(2 * u64::from(self.typical_mss())))
     }
 
     /// Takes out of views what room their subflows had better not use yet, where `len` bytes are more

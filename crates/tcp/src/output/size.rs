@@ -69,6 +69,12 @@ impl Flow {
         room < path.window() / 3 && path.is_beside() && room < TRAIN * self.burst(i)
     }
 
+    /// Whether the peer is on this host, or on one beside it, as far as a path tells.
+    #[must_use]
+    pub fn is_beside(&self, path: PathId) -> bool {
+        self.paths.iter().any(|p| p.id == path && p.is_beside())
+    }
+
     /// Payload bytes of the largest super-segment, or of one packet where that has more.
     fn max_burst(&self, path: usize) -> u32 {
         self.config.max_burst.max(self.paths[path].mss.bytes())
