@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use manypath_base::{Mss, Rate};
 
-use crate::AckSample;
+use crate::{AckSample, is_beside};
 
 /// What slow start makes of one acknowledgment.
 #[must_use]
@@ -98,11 +98,6 @@ impl SlowStart {
     /// nothing.
     const FLAT_ROUNDS: u32 = 3;
 
-    /// A path whose round trips are shorter, and that delivers more than a link of 1 Gbit/s could, leads
-    /// to a host beside this one.
-    const NEAR: Duration = Duration::from_micros(512);
-    const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
-
     /// Most segments that one acknowledgment counts for.
     const LIMIT_SEGMENTS: u32 = 8;
     /// The same in bytes, where it is more: one super-segment.
@@ -178,7 +173,7 @@ impl Search {
         self.last_round_min = self.this_round_min.take();
         self.samples = 0;
         self.judge_rate();
-        if ack.min_rtt < SlowStart::NEAR && self.best_rate > SlowStart::BEYOND_LINKS {
+        if is_beside(ack.min_rtt, self.best_rate) {
             self.flat_rounds = 0;
         }
         match &mut self.mode {

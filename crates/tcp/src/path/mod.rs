@@ -21,7 +21,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
-use manypath_cc::{Controller, FlowView};
+use manypath_cc::{Controller, FlowView, is_beside};
 use manypath_sched::PathView;
 
 use alone::Use;
@@ -39,10 +39,6 @@ use crate::scoreboard::Sent;
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
-/// Round trips shorter than this may be those of hosts beside each other.
-const NEAR: Duration = Duration::from_micros(512);
-/// What no link of 1 Gbit/s delivers, in bytes a second.
-const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
 /// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
 /// slower, as it does not last while a thread waits for a processor.
 const NEAR_FLIGHT: u32 = 2 << 20;
@@ -247,12 +243,9 @@ impl Path {
         }
     }
 
-    /// Whether the peer is on this host, or on one beside it: what takes time then are hosts, whose
-    /// threads are woken for packets, and not a queue before a link. A short round trip alone does not
-    /// tell, since a slow link may be as near.
+    /// Whether the peer is on this host, or on one beside it.
     pub(crate) fn is_beside(&self) -> bool {
-        let min = self.rtt.min();
-        !min.is_zero() && min < NEAR && self.fastest > BEYOND_LINKS
+        is_beside(self.rtt.min(), self.fastest)
     }
 
     /// Bytes that may be in flight: the congestion window, and no more than fills the path where the
@@ -455,7 +448,7 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use manypath_cc::Algorithm;
+    use manypath_cc::{Algorithm, BEYOND_LINKS, NEAR};
 
     /// A path with a window of 64 MB that measured this round-trip time.
     fn path(rtt: Duration) -> Path {
