@@ -61,18 +61,6 @@ impl Flow {
         }
     }
 
-    /// So many transfers of this host go on at once, which share its caches and those of a peer
-    /// beside it.
-    pub fn share_with(&mut self, crowd: u32) {
-        let mut changed = false;
-        for path in &mut self.paths {
-            changed |= path.share_with(crowd);
-        }
-        if changed {
-            self.stir();
-        }
-    }
-
     /// Halves the window of a path that blocks a shared receive window.
     pub fn penalise(&mut self, path: PathId) {
         self.stir();

@@ -106,12 +106,11 @@ impl Connection {
         now: Instant,
         iface: IfaceId,
         state: SubflowState,
-        mut flow: Flow,
+        flow: Flow,
     ) -> SubflowId {
         let id = SubflowId(self.next_subflow);
         self.next_subflow += 1;
         self.shared.joined |= matches!(state.kind, Kind::Join { .. });
-        flow.share_with(self.crowd);
         self.subflows.push(Subflow {
             id,
             iface,

@@ -1,8 +1,8 @@
 //! What a connection may take of what all connections of a host share: queues, and the caches through
 //! which every byte goes.
 //!
-//! **Owns** how receive buffers depend on how many are busy; those to send to a peer beside this host
-//! are a path's. **Leaves out** who is busy: the endpoint knows.
+//! **Owns** how receive buffers depend on how many are busy. **Leaves out** who is busy: the endpoint
+//! knows.
 
 use manypath_tcp::FREELY;
 
@@ -28,13 +28,7 @@ pub(crate) fn first_buffer(connections: usize, usual: u32) -> u32 {
 impl Connection {
     /// So many connections of the host are busy at once, this one among them.
     pub(crate) fn note_crowd(&mut self, crowd: u32) {
-        if self.crowd == crowd {
-            return;
-        }
         self.crowd = crowd;
-        for sub in &mut self.subflows {
-            sub.flow.share_with(crowd);
-        }
     }
 }
 

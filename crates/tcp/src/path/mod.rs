@@ -42,10 +42,6 @@ use crate::{Config, PathConfig, PathInfo};
 /// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
 /// slower, as it does not last while a thread waits for a processor.
 const NEAR_FLIGHT: u32 = 2 << 20;
-/// And where many transfers share the processors and caches of both hosts: so much for all of them,
-/// and for each two of the largest super-segments at least.
-const NEAR_FLIGHTS: u32 = 16 << 20;
-const LEAST_NEAR_FLIGHT: u32 = 128 << 10;
 
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +140,6 @@ pub(crate) struct Path {
     pub(crate) probe_due: bool,
     /// When something was last delivered, or sent into an empty path.
     pub(crate) last_heard: Instant,
-    /// Bytes in flight that it has in any case, if the peer is beside this host.
-    near_flight: u32,
     pacing: bool,
     /// The window was reduced, and no new data has said so (CWR, RFC 3168 §6.1.2).
     pub(crate) reduction_untold: bool,
@@ -200,7 +194,6 @@ impl Path {
             packet: init.mss.bytes(),
             probe_due: false,
             last_heard: now,
-            near_flight: NEAR_FLIGHT,
             pacing: config.pacing,
             reduction_untold: false,
             marked_until: None,
@@ -253,19 +246,11 @@ impl Path {
     /// from once it is larger than a cache, and no loss ever ends the window's growth.
     pub(crate) fn window(&self) -> u32 {
         let (cwnd, min) = (self.controller.cwnd(), self.rtt.min());
-        if cwnd <= self.near_flight || !self.is_beside() {
+        if cwnd <= NEAR_FLIGHT || !self.is_beside() {
             return cwnd;
         }
         let fills = self.capacity.bytes_in(2 * min);
-        cwnd.min(self.near_flight.max(u32::try_from(fills).unwrap_or(u32::MAX)))
-    }
-
-    /// So many transfers of this host go on at once. Returns whether that changes the window.
-    pub(crate) fn share_with(&mut self, crowd: u32) -> bool {
-        let share = NEAR_FLIGHTS / crowd.max(1);
-        let old =
-            core::mem::replace(&mut self.near_flight, share.clamp(LEAST_NEAR_FLIGHT, NEAR_FLIGHT));
-        old != self.near_flight && self.is_beside()
+        cwnd.min(NEAR_FLIGHT.max(u32::try_from(fills).unwrap_or(u32::MAX)))
     }
 
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows, or the
@@ -472,10 +457,5 @@ mod tests {
         let mut fast = path(near);
         fast.capacity = Rate::from_bytes_per_sec(20 << 30);
         assert_eq!(fast.window(), 4_294_967, "twice what is delivered in a round trip");
-        let mut shared = path(near);
-        for (crowd, most) in [(8, NEAR_FLIGHT), (64, 256 << 10), (1_000, LEAST_NEAR_FLIGHT)] {
-            shared.share_with(crowd);
-            assert_eq!(shared.window(), most, "{crowd} transfers at once");
-        }
     }
 }
