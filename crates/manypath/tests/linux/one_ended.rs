@@ -46,17 +46,12 @@ impl World {
     }
 
     fn over(family: Family) -> Self {
-        Self::with_mtus(family, [1_500, 1_500])
-    }
-
-    /// Links that take packets of so many bytes; the TUNs before them take 1,500.
-    fn with_mtus(family: Family, mtus: [u16; 2]) -> Self {
         let (stack, prefix) = stack(family);
         let ms = Duration::from_millis;
         let back = LinkConfig { delay: ms(10), ..LinkConfig::default() };
         let topology = Topology::builder()
-            .link("fast", LinkConfig { mtu: mtus[0], ..LinkConfig::mbps(20, ms(10)) })
-            .link("slow", LinkConfig { mtu: mtus[1], ..LinkConfig::mbps(10, ms(40)) })
+            .link("fast", LinkConfig::mbps(20, ms(10)))
+            .link("slow", LinkConfig::mbps(10, ms(40)))
             .link("back", back)
             .build()
             .expect("the machine can build a lab");
@@ -184,38 +179,6 @@ async fn over_ipv6_uploads_and_downloads_go_over_both_links() {
     let world = World::over(Family::V6);
     let moved = world.serve().await;
     world.assert_spread(&moved);
-}
-
-/// A router says how long packets may be (RFC 1191, RFC 8201): those of its path become as short, and no
-/// others. The errors come back by the first path.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_link_has_packets_as_long_as_it_takes() {
-    let Ok(_turn) = machine::shared().await else { return };
-    for family in [Family::V4, Family::V6] {
-        let headers = if family == Family::V4 { 40 } else { 60 };
-        for mtus in [[1_500, 1_280], [1_280, 1_500]] {
-            let world = World::with_mtus(family, mtus);
-            let moved = world.upload().await;
-            world.assert_spread(&moved);
-            let sizes: Vec<u16> = moved.ours.subflows.iter().map(|s| s.mss).collect();
-            assert_eq!(sizes, mtus.map(|mtu| mtu - headers), "{family:?}");
-        }
-    }
-}
-
-/// And where nobody says so, by the silence of a path that answers pings (RFC 4821).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn packets_of_a_link_shrink_until_they_pass_a_black_hole() {
-    let Ok(_turn) = machine::shared().await else { return };
-    for hole in [0, 1] {
-        let world = World::new();
-        let too_long = |_: Direction, segment: &Segment| segment.payload.len() > 1_240;
-        world.topology.link(hole).set_middlebox(Some(middlebox::discard(too_long)));
-        let moved = world.upload().await;
-        world.assert_spread(&moved);
-        let sizes: Vec<u16> = moved.ours.subflows.iter().map(|s| s.mss).collect();
-        assert_eq!((sizes[hole], sizes[1 - hole]), (1_240, 1_460));
-    }
 }
 
 /// RFC 9293 §3.8.6.1: a closed window is probed until it opens, and then both links are used again.
