@@ -35,7 +35,7 @@ impl Flow {
         });
         let by_rate = u32::try_from(by_rate).unwrap_or(u32::MAX);
         let by_rate = by_rate.saturating_add(near(path.rtt.min(), most));
-        let floor = if path.shares { RUN } else { 2 } * path.mss.bytes();
+        let floor = if path.shares { RUN } else { path.pair() } * path.mss.bytes();
         (cwnd / 4).min(by_rate).max(floor).min(most)
     }
 

@@ -17,7 +17,16 @@ use super::Path;
 /// to a peer beside this host, whose round trips are long only where hosts have much to do.
 const MIN_RTT: Duration = Duration::from_millis(2);
 
+/// A controller that paces slower than this has each packet leave alone: two at once may be more than
+/// a queue before such a link holds (draft-ietf-ccwg-bbr, `BBRSetSendQuantum`).
+const SLOW: Rate = Rate::from_bytes_per_sec(150_000);
+
 impl Path {
+    /// Packets that leave at once in any case.
+    pub(crate) fn pair(&self) -> u32 {
+        if self.controller.pacing_rate().is_some_and(|rate| rate < SLOW) { 1 } else { 2 }
+    }
+
     /// How fast new data may leave: what the controller says, else the window a round trip, with
     /// a margin so that the window and not the pace is the limit: twice in slow start, since the
     /// window doubles within the round, and a quarter more after it.
@@ -53,7 +62,8 @@ impl Path {
     /// burst just sent.
     pub(crate) fn on_paced(&mut self, bytes: u32, now: Instant) {
         let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
-        let unpaced = if self.is_outstanding() { self.work.unpaced } else { self.initial_window() };
+        let begins = !self.is_outstanding() && self.controller.pacing_rate().is_none();
+        let unpaced = if begins { self.initial_window() } else { self.work.unpaced };
         let takes = rate.time_for(bytes.saturating_sub(unpaced).into());
         let work = &mut *self.work;
         work.unpaced = unpaced.saturating_sub(bytes);
