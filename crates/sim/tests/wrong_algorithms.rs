@@ -44,7 +44,7 @@ fn a_shared_bottleneck_tells_lia_from_uncoupled_subflows() {
     let text = shortened(SHARED_BOTTLENECK, times);
     let wrong = swapped(&text, [("lia", "lia"), ("uncoupled", "reno")]);
     let claim = "LIA takes what a TCP takes";
-    let right = verdicts(&text, &["lia"], &[1, 2, 3]);
+    let right = verdicts(&text, &["lia"], &[1, 2, 3, 4, 5]);
     assert!(right[claim].holds(), "{:?}", right[claim]);
     let wrong = verdicts(&wrong, &["lia", "uncoupled"], &[1]);
     for claim in [claim, "two uncoupled subflows take what two TCPs take"] {
