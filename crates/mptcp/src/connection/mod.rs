@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         for (name, size, most) in
-            [("Connection", size_of::<Connection>(), 960), ("Subflow", size_of::<Subflow>(), 1_440)]
+            [("Connection", size_of::<Connection>(), 952), ("Subflow", size_of::<Subflow>(), 1_440)]
         {
             assert!(size <= most, "{name}: {size} bytes");
         }

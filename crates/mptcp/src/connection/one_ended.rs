@@ -19,7 +19,8 @@ use crate::{Event, Protocol};
 /// What it takes to spread a connection.
 #[derive(Debug)]
 pub(crate) struct Spreading {
-    /// The interface that it would have begun on, had another not been the better one before.
+    /// The interface that it would have begun on, had another not been the better one before: there
+    /// the handshake goes if the path that it began on does not answer.
     pub(crate) usual: Option<IfaceId>,
     /// Which path takes what.
     pub(crate) scheduler: Algorithm,
@@ -39,14 +40,11 @@ pub(crate) struct OneEnded {
     paths: Vec<(PathId, IfaceId)>,
     /// The destination bears one path only.
     harmed: bool,
-    /// Where the handshake goes if the path that it began on does not answer.
-    usual: Option<IfaceId>,
 }
 
 impl OneEnded {
     pub(crate) fn new(spreading: Option<Spreading>) -> Self {
-        let usual = spreading.as_ref().and_then(|spreading| spreading.usual);
-        Self { spreading, stale: true, usual, ..Self::default() }
+        Self { spreading, stale: true, ..Self::default() }
     }
 
     /// The interface of a further path.
@@ -88,7 +86,7 @@ impl Connection {
     /// have begun without them, by the interface that this gives.
     pub(crate) fn begin_as_usual(&mut self) -> Option<IfaceId> {
         let first = self.subflows.first_mut().filter(|first| first.flow.repeats_handshake())?;
-        first.iface = self.one_ended.usual.take()?;
+        first.iface = self.one_ended.spreading.as_mut()?.usual.take()?;
         Some(first.iface)
     }
 
