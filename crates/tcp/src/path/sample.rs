@@ -81,12 +81,23 @@ impl Path {
         self.capacity = self.capacity.max(sustained);
         self.fastest = self.fastest.max(sustained);
         if round_start {
-            let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
-            self.capacity = sustained.max(Rate::from_bytes_per_sec(worn));
+            if !self.is_untested(rtt) {
+                let worn = self.capacity.bytes_per_sec() / FORGETTING * (FORGETTING - 1);
+                self.capacity = sustained.max(Rate::from_bytes_per_sec(worn));
+            }
             self.round_end = self.delivered;
             self.flight = (self.in_flight, self.flight.0);
         }
         (rtt, round_start)
+    }
+
+    /// Whether the round trip says nothing against the best rate of one of several paths: there was no
+    /// more to send, and it took no longer than twice what it would at that rate. Else bursts with
+    /// pauses between them would have a path forget what it can.
+    fn is_untested(&self, rtt: Option<Duration>) -> bool {
+        let flight = self.flight.0.max(self.flight.1).max(self.work.tally.prior_in_flight);
+        let at_best = self.rtt.min().saturating_add(self.capacity.time_for(flight.into()));
+        self.shares && self.is_app_limited() && rtt.is_none_or(|rtt| rtt <= 2 * at_best)
     }
 
     /// Whether the window limited what was sent in the last round trip (RFC 7661 §4.2; in slow
@@ -105,9 +116,11 @@ impl Path {
         }
     }
 
-    /// Whether what was just delivered was in flight when there was nothing more to send.
+    /// Whether what was just delivered was in flight when there was nothing more to send, or the
+    /// first after that.
     fn is_app_limited(&self) -> bool {
-        self.work.tally.newest_before.is_some_and(|(before, ..)| before < self.app_limited_until)
+        let until = self.app_limited_until;
+        until > 0 && self.work.tally.newest_before.is_some_and(|(before, ..)| before <= until)
     }
 
     /// What the controller is told of an acknowledgment.
