@@ -8,12 +8,8 @@ use std::path::Path;
 
 use manypath_sim::{Experiment, Outcome, Overrides};
 
-/// 150 KB after a first path of 2 Mb/s have 0.947, all else 0.95 and more.
-const BAR: f64 = 0.94;
-/// Of answers that overflow the queue of the better path by a packet, each of which takes a round trip
-/// more then: `docs/one-ended.md`, what is missing.
-const OVERFLOW: (&str, &str) = ("60KB", "100ms");
-const OVERFLOW_BAR: f64 = 0.6;
+const BAR: f64 = 0.95;
+/// Of networks that lose; those that do not differ by what pings repeat alone.
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 
 /// Rate, delay one way and loss.
@@ -50,8 +46,10 @@ fn run(links: &[Link], (response, gap): (&str, &str), seed: u64) -> Outcome {
 
 /// The mean time of a request over the best link alone, by that over all of them.
 fn score(links: &[Link], what: (&str, &str)) -> f64 {
+    let loses = links.iter().any(|(.., loss)| *loss != "0%");
+    let seeds = if loses { &SEEDS[..] } else { &SEEDS[..2] };
     let time = |links: &[Link]| -> f64 {
-        let times = SEEDS.iter().map(|&seed| {
+        let times = seeds.iter().map(|&seed| {
             let values = run(links, what, seed).values;
             assert_eq!((values["flow.f.corrupt"], values["flow.f.failed"]), (0.0, 0.0));
             values["flow.f.time"]
@@ -68,8 +66,7 @@ fn hold(links: &[Link]) {
     let whats = gaps.iter().flat_map(|&gap| sizes.iter().map(move |&size| (size, gap)));
     let scores: Vec<_> = whats.map(|what| (what, score(links, what))).collect();
     println!("{links:?}: {scores:.3?}");
-    let bar = |what: (&str, &str)| if what == OVERFLOW { OVERFLOW_BAR } else { BAR };
-    let bad: Vec<_> = scores.iter().filter(|(what, ratio)| *ratio < bar(*what)).collect();
+    let bad: Vec<_> = scores.iter().filter(|(_, ratio)| *ratio < BAR).collect();
     assert!(bad.is_empty(), "{links:?}: {bad:?}");
 }
 

@@ -128,6 +128,7 @@ impl Flow {
         let copies = self.several.iter().flat_map(|several| &several.copies);
         let copied = |range: &_| copies.clone().any(|copies| copies.explain(range));
         let duplicate = duplicate.filter(|range| !pong && !copied(range));
+        self.judge_repeats(now, duplicate.as_ref(), ext);
         let delivered = self.paths.iter().any(|p| p.work.tally.delivered > 0);
         if advanced || delivered || duplicate.is_some() || is_bare_repeat {
             let echo = segment.options.timestamps.map(|ts| ts.echo);

@@ -69,7 +69,7 @@ impl Flow {
     }
 
     /// The paths that are coupled: those of the whole connection, else this flow's, put into `own`.
-    pub(super) fn views_of<'a>(
+    pub(crate) fn views_of<'a>(
         &self,
         ext: &'a dyn Extension,
         own: &'a mut OwnViews,

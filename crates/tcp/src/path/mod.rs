@@ -350,6 +350,19 @@ impl Path {
         }
     }
 
+    /// When the last of so many bytes more would be answered: at the best rate of late, or at a window a
+    /// round trip where no more than that was ever tried.
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        let expected = self.expected_rtt();
+        let tried = self.rtt.srtt().map(|srtt| Rate::from_transfer(self.window().into(), srtt));
+        let rate = tried.map_or(self.capacity, |tried| tried.max(self.capacity));
+        if rate.bytes_per_sec() == 0 {
+            expected
+        } else {
+            expected.saturating_add(rate.time_for(bytes))
+        }
+    }
+
     /// What was just sent had been sent before.
     pub(crate) fn note_resent(&mut self, bytes: u32) {
         self.resent_total += u64::from(bytes);
@@ -358,6 +371,17 @@ impl Path {
     /// Place in send order of what was sent last.
     pub(crate) fn last_index(&self) -> u64 {
         self.next_index
+    }
+
+    /// What an answer takes at most, unless something is lost.
+    pub(crate) fn silence(&self) -> Duration {
+        self.rtt.silence(self.ack_delay)
+    }
+
+    /// Whether an episode has answered for the loss of what was sent there.
+    pub(crate) fn has_answered(&self, index: u64) -> bool {
+        let episodes = self.episode.iter().chain(&self.recovered);
+        episodes.into_iter().any(|e| index <= e.last_index)
     }
 
     /// Recovery may send one segment whatever PRR says.

@@ -83,6 +83,6 @@ impl Path {
     /// When the path is to be suspected, unless something is heard of it.
     pub(crate) fn suspect_at(&self) -> Option<Instant> {
         let watched = self.health == Health::Alive && self.in_flight > 0;
-        watched.then(|| self.last_heard + self.rtt.silence(self.ack_delay))
+        watched.then(|| self.last_heard + self.silence())
     }
 }

@@ -14,17 +14,8 @@ use crate::{Extension, Flow};
 /// lost, beside an initial window.
 const INSURED: u64 = 16;
 
-/// A piece on a slow path that a faster one could repeat.
-struct Held {
-    /// Its place in the scoreboard.
-    piece: usize,
-    sent_at: Instant,
-    slow_rtt: Duration,
-    /// By how much the slow path's round trips differ: RFC 6298 §2 waits as long beyond their mean.
-    spread: Duration,
-    /// The faster path, by its place, and its round-trip time.
-    fast: (usize, Duration),
-}
+/// At the end so many pieces are looked at, the oldest first.
+const LOOKED_AT: usize = 64;
 
 impl Flow {
     /// The window is closed. If the first piece has been under way on a slow path for longer than
@@ -40,15 +31,14 @@ impl Flow {
         }
         several.window.on_closed(now, outstanding);
         several.harm.on_blocked();
-        let held = self.held_up(0)?;
-        let due = held.sent_at + held.fast.1;
+        let (to, due) = self.held_up()?;
         let several = self.several.as_mut()?;
         if due > now {
             several.hurry_at = Some(due);
             return None;
         }
         several.scheduler.on_blocked();
-        Some(self.repeat(now, &held, ext))
+        Some(self.repeat(now, 0, to, ext))
     }
 
     /// There is nothing more to send. A path with room repeats what a slower one would deliver later
@@ -58,16 +48,39 @@ impl Flow {
     }
 
     fn hurry_late(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
+        let mut first = true;
+        let mut next: Option<Instant> = None;
+        let found = self.board.iter().take(LOOKED_AT).enumerate().find_map(|(n, sent)| {
+            let (to, expected, late_at) = self.rescue(sent)?;
+            let is_first = core::mem::take(&mut first);
+            let sooner = || now + self.paths[to].time_for(sent.len().into()) < expected;
+            if late_at <= now || is_first && sooner() {
+                return Some((n, to, late_at));
+            }
+            next = Some(next.map_or(late_at, |other| other.min(late_at)));
+            None
+        });
+        if let Some(several) = self.several.as_mut() {
+            several.hurry_at = next.filter(|_| found.is_none());
+        }
+        let (piece, to, late_at) = found?;
+        self.watch_repeat(now, piece, to, late_at);
+        Some(self.repeat(now, piece, to, ext))
+    }
+
+    /// The path that could repeat what is under way on a slower one; when it is expected to arrive on
+    /// its own, and when it is late.
+    fn rescue(&self, sent: &Sent) -> Option<(usize, Instant, Instant)> {
         let hurried = self.several.as_ref()?.hurried;
-        let untried = |s: &Sent| s.status == Status::InFlight && s.range.start >= hurried;
-        let slow = |s: &Sent| self.paths.iter().any(|p| p.id == s.path && self.is_slow(p));
-        let piece = self.board.iter().position(|s| untried(s) && slow(s))?;
-        let held = self.held_up(piece)?;
-        let expected = held.sent_at + held.slow_rtt;
-        if now <= expected + held.spread && expected <= now + held.fast.1 {
+        if sent.status != Status::InFlight || sent.range.start < hurried {
             return None;
         }
-        Some(self.repeat(now, &held, ext))
+        let slow = self.paths.iter().find(|p| p.id == sent.path)?;
+        let rtt = slow.rtt.srtt()?;
+        let (_, to) = self.fastest_beside(slow).filter(|&(fast_rtt, _)| fast_rtt < rtt)?;
+        let expected = sent.sent_at + rtt;
+        // As long beyond the mean as RFC 6298 §2 would wait.
+        Some((to, expected, expected + slow.rtt.var() * 4))
     }
 
     /// What is under way on a path that loses goes out again on one that does not and is about as fast:
@@ -90,6 +103,7 @@ impl Flow {
             let (to, _) = others.min_by_key(|(_, p)| p.rtt.srtt())?;
             Some((n, to))
         })?;
+        self.watch_repeat(now, piece, to, now + self.paths[to].rtt.min());
         let limit = self.burst(to).min(self.paths[to].room());
         let transmit = self.resend(now, piece, to, limit, ext);
         if let Some(several) = self.several.as_mut() {
@@ -98,33 +112,35 @@ impl Flow {
         Some(transmit)
     }
 
-    /// Whether another path that has room is faster.
-    fn is_slow(&self, path: &Path) -> bool {
-        let faster = |p: &Path| p.id != path.id && p.is_well() && p.rtt.srtt() < path.rtt.srtt();
-        self.paths.iter().any(|p| faster(p) && p.rtt.srtt().is_some() && p.room() > 0)
-    }
-
-    /// A piece that was not repeated before, where a faster path has room for it.
-    fn held_up(&self, piece: usize) -> Option<Held> {
-        let first = self.board.iter().nth(piece)?;
+    /// The faster path that could repeat the first piece, if that was not repeated before, and when.
+    fn held_up(&self) -> Option<(usize, Instant)> {
+        let first = self.board.iter().next()?;
         if first.status != Status::InFlight || first.range.start < self.several.as_ref()?.hurried {
             return None;
         }
         let slow = self.paths.iter().find(|p| p.id == first.path)?;
         let slow_rtt = slow.rtt.srtt()?;
-        let usable = |p: &Path| p.id != slow.id && p.is_well() && p.room() > 0;
-        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
-        let fastest = rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min();
-        let (fast_rtt, i) = fastest.filter(|&(rtt, _)| rtt < slow_rtt)?;
-        let spread = slow.rtt.var() * 4;
-        Some(Held { piece, sent_at: first.sent_at, slow_rtt, spread, fast: (i, fast_rtt) })
+        let (fast_rtt, to) = self.fastest_beside(slow).filter(|&(rtt, _)| rtt < slow_rtt)?;
+        Some((to, first.sent_at + fast_rtt))
     }
 
-    fn repeat(&mut self, now: Instant, held: &Held, ext: &mut dyn Extension) -> Transmit {
-        let (i, _) = held.fast;
-        let limit = self.burst(i).min(self.paths[i].room());
-        let transmit = self.resend(now, held.piece, i, limit, ext);
-        let end = self.board.get(held.piece).range.end;
+    /// The fastest other path with room: its round-trip time and its place.
+    fn fastest_beside(&self, path: &Path) -> Option<(Duration, usize)> {
+        let usable = |p: &Path| p.id != path.id && p.is_well() && p.room() > 0;
+        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
+        rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min()
+    }
+
+    fn repeat(
+        &mut self,
+        now: Instant,
+        piece: usize,
+        to: usize,
+        ext: &mut dyn Extension,
+    ) -> Transmit {
+        let limit = self.burst(to).min(self.paths[to].room());
+        let transmit = self.resend(now, piece, to, limit, ext);
+        let end = self.board.get(piece).range.end;
         if let Some(several) = self.several.as_mut() {
             several.hurried = end;
         }

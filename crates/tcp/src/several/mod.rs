@@ -14,6 +14,7 @@ mod edge;
 mod harm;
 mod health;
 mod ping;
+mod repaired;
 mod reset;
 mod schedule;
 mod window;
@@ -31,6 +32,7 @@ use copy::Copies;
 use harm::Harm;
 pub(crate) use ping::Ping;
 use ping::{KEPT, Tail};
+use repaired::Repeats;
 use window::UsableWindow;
 
 /// Most paths of one flow.
@@ -72,6 +74,8 @@ pub(crate) struct Several {
     hurried: SubflowOffset,
     /// Bytes under way on a path that loses, repeated on one that does not.
     insured: u64,
+    /// What was repeated elsewhere while it was under way.
+    repeats: Repeats,
     /// When the first piece is to be looked at again, while the window is closed.
     hurry_at: Option<Instant>,
     harm: Harm,
@@ -111,6 +115,7 @@ impl Flow {
                 copies: SmallVec::new(),
                 hurried: SubflowOffset::ZERO,
                 insured: 0,
+                repeats: Repeats::default(),
                 hurry_at: None,
                 harm: Harm::new(now),
                 window: UsableWindow::default(),

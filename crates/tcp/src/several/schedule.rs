@@ -87,7 +87,7 @@ fn room(path: &Path) -> u32 {
 fn view(path: &Path, any_well: bool) -> PathView {
     PathView {
         alive: path.health == Health::Alive || !any_well,
-        srtt: path.expected_rtt(),
+        srtt: path.time_for((2 * path.packet).into()),
         room: room(path),
         ..path.scheduler_view()
     }

@@ -481,3 +481,58 @@ fn forged_duplicates_change_nothing() {
     };
     assert_eq!(run(true), run(false));
 }
+
+/// Answers of 60 KB with pauses between them, each of which fits the window of the fast path: none is
+/// slower for a second path, after two to learn by.
+#[test]
+fn bursts_beside_a_worse_path_take_no_longer_than_without() {
+    let config = Config { nagle: false, ..Config::default() };
+    let first = LinkConfig { queue: 50_000, ..fast() };
+    let times = |second: Option<LinkConfig>| {
+        let mut pair = Pair::new(1, Sides { config, ..sides(first) });
+        pair.run_for(ms(100));
+        second.into_iter().for_each(|link| pair.add_path(1, link, Algorithm::Lia));
+        let mut burst = || {
+            let transfer = pair.transfer(60_000, Duration::from_secs(1));
+            assert!(transfer.intact, "{:?}", pair.flow(Side::Client));
+            pair.run_for(ms(100));
+            transfer.time
+        };
+        (0..60).map(|_| burst()).collect::<Vec<_>>()
+    };
+    let alone = times(None);
+    let thin = LinkConfig { queue: 6_000, ..LinkConfig::clean(2, ms(10)) };
+    for second in [thin, LinkConfig { queue: 100_000, ..slow() }] {
+        let beside = times(Some(second));
+        for (with, without) in beside.iter().zip(&alone).skip(2) {
+            assert!(*with <= *without + ms(1), "{beside:?} {alone:?}");
+        }
+    }
+}
+
+/// The end of a burst is lost on the first path and goes out again on the second, which delivers it: the
+/// first path has a smaller window for it all the same, as after a tail loss probe (RFC 8985 §7.4.2).
+#[test]
+fn a_lost_end_makes_a_smaller_window_though_another_path_repairs_it() {
+    let config = Config { nagle: false, ..Config::default() };
+    let near = LinkConfig { queue: 20_000, ..LinkConfig::clean(5, ms(8)) };
+    let window_after = |lost: bool| {
+        let mut pair = pair(1, fast(), near, config);
+        for _ in 0..3 {
+            assert!(pair.transfer(60_000, Duration::from_secs(2)).intact);
+            pair.run_for(ms(100));
+        }
+        pair.write(Side::Client, 60_000);
+        pair.run_for(ms(3));
+        pair.cut_path_of(Side::Client, lost);
+        pair.run_for(ms(20));
+        pair.cut_path_of(Side::Client, false);
+        pair.run_for(ms(200));
+        assert!(pair.transfer(60_000, Duration::from_secs(2)).intact);
+        let first = pair.flow(Side::Client).paths().next().expect("it has one");
+        assert_eq!(first.lost, 0, "no later delivery showed it");
+        first.cwnd
+    };
+    let (lost, kept) = (window_after(true), window_after(false));
+    assert!(lost < kept / 2, "{lost} {kept}");
+}
