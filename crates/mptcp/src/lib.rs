@@ -24,7 +24,7 @@ pub use config::{
     AddressFlags, ConnectOptions, ConnectionMode, EndpointConfig, Interface, ListenOptions,
     LocalAddress, PathLimits, SynCookies,
 };
-pub use endpoint::{ConnId, Departure, Endpoint, ListenerId, Transmit};
+pub use endpoint::{ConnId, Departure, Endpoint, Handover, ListenerId, Shard, Transmit};
 pub use error::{ConnectError, ConnectionError, ListenError, NotOpen};
 pub use event::{Event, FallbackReason, PathDownReason};
 pub use info::{ConnectionInfo, DropCounters, Protocol, SubflowInfo, SynCookieCounters};

@@ -70,7 +70,7 @@ impl Endpoint {
             spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
+            recv_buffer: self.first_buffer(),
             paths,
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
@@ -142,7 +142,7 @@ impl Endpoint {
             spreading,
             congestion_control: cc,
             send_buffer_max: self.config.send_buffer_max.into(),
-            recv_buffer: first_buffer(self.connections.len(), self.config.tcp.recv_buffer),
+            recv_buffer: self.first_buffer(),
             paths: PathManager::new(self.share(locals), self.config.limits),
             iface: local.iface,
             opening: self.opening(now, tuple, local.mtu, cc),
@@ -186,7 +186,7 @@ impl Endpoint {
     ) {
         let id = conn.id();
         self.tokens.insert(conn.local_token(), id);
-        self.tuples.insert(tuple.into(), (id, SubflowId(0)));
+        self.lead(tuple, id, SubflowId(0));
         let subflows = vec![(SubflowId(0), tuple.into(), iface)];
         if let Some(listening) = listener.and_then(|l| self.listeners.get_mut(&l)) {
             listening.half_open.insert(id);
@@ -196,6 +196,19 @@ impl Endpoint {
         let entry = Entry { conn, queued, seen, listener, fast_open, foreign, subflows };
         self.connections.insert(id, Box::new(entry));
         self.settle(now, id);
+    }
+
+    /// What comes to a 4-tuple is a subflow's from now on.
+    fn lead(&mut self, tuple: FourTuple, id: ConnId, subflow: SubflowId) {
+        self.tuples.insert(tuple.into(), (id, subflow));
+        self.note_guest(&tuple);
+    }
+
+    /// What the receive buffer of the next connection begins with, of as many as the host has if each
+    /// shard has as many.
+    fn first_buffer(&self) -> u32 {
+        let all = self.connections.len() * manypath_base::usize32(self.shard.count());
+        first_buffer(all, self.config.tcp.recv_buffer)
     }
 
     /// Opens the subflows that a connection's path manager wants now.
@@ -214,7 +227,7 @@ impl Endpoint {
             let Some(entry) = self.connections.get_mut(&id) else { return };
             let subflow = entry.conn.join_out(now, joining);
             entry.add_subflow(subflow, tuple, join.local.iface);
-            self.tuples.insert(tuple.into(), (id, subflow));
+            self.lead(tuple, id, subflow);
         }
     }
 
@@ -224,7 +237,8 @@ impl Endpoint {
         let conn = &self.connections.get(&id)?.conn;
         let local = SocketAddr::new(join.local.addr, conn.local_addr().port());
         let tuple = FourTuple { local, remote: join.remote };
-        if conn.was_never_tried(join) && !self.is_taken(&tuple) {
+        let is_home = self.shard.is_home(local.port(), join.remote.port());
+        if conn.was_never_tried(join) && is_home && !self.is_taken(&tuple) {
             return Some(local.port());
         }
         self.free_port(join.local.addr, join.remote, usize::MAX)
@@ -280,21 +294,22 @@ impl Endpoint {
         let Some(entry) = self.connections.get_mut(&id) else { return };
         let subflow = entry.conn.join_in(now, joining, syn);
         entry.add_subflow(subflow, tuple, iface);
-        self.tuples.insert(tuple.into(), (id, subflow));
+        self.lead(tuple, id, subflow);
         self.settle(now, id);
     }
 
     fn next_id(&mut self) -> ConnId {
         let id = ConnId(self.next_conn);
-        self.next_conn += 1;
+        self.next_conn += u64::from(self.shard.count());
         id
     }
 
-    /// A key whose token no other connection has (RFC 8684 §3.1).
+    /// A key whose token no other connection has (RFC 8684 §3.1), and that leads to this shard.
     fn unique_key(&mut self) -> Key {
         loop {
             let key = Key(self.rng.bytes());
-            if !self.tokens.contains_key(&Identity::new(key).token) {
+            let token = Identity::new(key).token;
+            if self.shard.is_of(token) && !self.tokens.contains_key(&token) {
                 return key;
             }
         }

@@ -13,9 +13,11 @@
 
 use manypath_base::{FourTuple, Instant, Key, SeqNum};
 
+use super::Shard;
 use super::isn::{IsnClock, ticks};
 use super::secret::Secret;
 use crate::SynCookieCounters;
+use crate::crypto::Identity;
 
 /// Bits of a number that are a keyed hash; as many ticks are a period.
 const HASH_BITS: u32 = 24;
@@ -37,6 +39,7 @@ const NO_SCALE: u32 = 0x0f;
 #[derive(Debug)]
 pub(super) struct Cookies {
     secret: Secret,
+    shard: Shard,
     /// When the last one was sent; without one nobody has any.
     sent_at: Option<Instant>,
     pub(super) counters: SynCookieCounters,
@@ -50,8 +53,8 @@ pub(super) struct Remembered {
 }
 
 impl Cookies {
-    pub(super) fn new(secret: Secret) -> Self {
-        Self { secret, sent_at: None, counters: SynCookieCounters::default() }
+    pub(super) fn new(secret: Secret, shard: Shard) -> Self {
+        Self { secret, shard, sent_at: None, counters: SynCookieCounters::default() }
     }
 
     /// The initial sequence number of an answer to a SYN, and the MPTCP key, which is made of the
@@ -99,7 +102,12 @@ impl Cookies {
         let hash = self.secret.hash_ends(ends.local, ends.remote);
         let hash = hash.with(&peer_isn.0.to_be_bytes()).with(&period.to_be_bytes()).finish();
         let [a, b, c, k0, k1, k2, k3, k4, k5, k6, k7, ..] = hash;
-        (u32::from_be_bytes([0, a, b, c]), Key([k0, k1, k2, k3, k4, k5, k6, k7]))
+        let mut key = Key([k0, k1, k2, k3, k4, k5, k6, k7]);
+        // Whoever joins the connection is to come to this shard.
+        while !self.shard.is_of(Identity::new(key).token) {
+            key = self.secret.next_key(key);
+        }
+        (u32::from_be_bytes([0, a, b, c]), key)
     }
 }
 
@@ -142,7 +150,7 @@ mod tests {
     }
 
     fn setup() -> (Cookies, IsnClock) {
-        (Cookies::new(Secret::new([1; 32])), IsnClock::new(Secret::new([2; 32])))
+        (Cookies::new(Secret::new([1; 32]), Shard::ONLY), IsnClock::new(Secret::new([2; 32])))
     }
 
     #[test]

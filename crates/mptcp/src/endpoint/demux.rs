@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use core::net::SocketAddr;
 
-use manypath_base::{FourTuple, IfaceId, Instant, SubflowId};
-use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment};
+use manypath_base::{Ends, FourTuple, IfaceId, Instant, SubflowId};
+use manypath_wire::{Ecn, Flags, IcmpError, IpHeader, MpJoin, Segment, Transport};
+use smallvec::SmallVec;
 
 use super::{ConnId, Endpoint};
 use crate::address::is_unicast;
@@ -38,6 +39,9 @@ impl Endpoint {
         if self.iface_of(ip.dst).is_none() && !self.stands_for(tuple.local) {
             self.drops.not_local += 1;
             return;
+        }
+        if let Some(there) = self.elsewhere(&tuple, &segment) {
+            return self.hand_over(there, iface, *ip, Transport::Tcp(segment));
         }
         let syn = segment.flags.has(Flags::SYN)
             && !segment.flags.has(Flags::ACK)
@@ -91,34 +95,40 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn on_icmp(&mut self, now: Instant, error: &IcmpError) {
+    pub(super) fn on_icmp(
+        &mut self,
+        now: Instant,
+        iface: IfaceId,
+        ip: &IpHeader,
+        error: IcmpError,
+    ) {
         let tuple = FourTuple { local: error.local, remote: error.remote };
         let Some(&(id, subflow)) = self.tuples.get(&tuple) else {
-            self.drops.stray += 1;
+            match self.home_elsewhere(&tuple) {
+                Some(there) => self.hand_over(there, iface, *ip, Transport::Icmp(error)),
+                None => self.drops.stray += 1,
+            }
             return;
         };
         if let Some(entry) = self.connections.get_mut(&id) {
-            entry.conn.handle_icmp(now, subflow, error);
+            entry.conn.handle_icmp(now, subflow, &error);
             self.settle(now, id);
         }
     }
 
     /// Forgets the 4-tuples of subflows that are gone.
     pub(super) fn drop_dead_tuples(&mut self, id: ConnId) {
-        let Self { connections, tuples, .. } = self;
-        let Some(entry) = connections.get_mut(&id) else { return };
+        let Some(entry) = self.connections.get_mut(&id) else { return };
         let conn = &entry.conn;
         // Every subflow has one: where there are no more, none is dead.
         if entry.subflows.len() == conn.subflow_count() {
             return;
         }
-        entry.subflows.retain(|(subflow, ends, _)| {
-            let lives = conn.has_subflow(*subflow);
-            if !lives {
-                tuples.remove(ends);
-            }
-            lives
-        });
+        let dead: SmallVec<[_; 2]> =
+            entry.subflows.extract_if(.., |(subflow, ..)| !conn.has_subflow(*subflow)).collect();
+        for (_, ends, _) in dead {
+            self.unlead(&ends);
+        }
     }
 
     pub(super) fn forget_subflow(&mut self, id: ConnId, subflow: SubflowId) {
@@ -131,11 +141,17 @@ impl Endpoint {
         }
     }
 
+    /// A 4-tuple leads to no subflow any more.
+    fn unlead(&mut self, ends: &Ends) {
+        self.tuples.remove(ends);
+        self.note_left(&ends.tuple(), None);
+    }
+
     /// Forgets a connection with everything that leads to it.
     pub(super) fn forget(&mut self, id: ConnId) {
         let Some(entry) = self.connections.remove(&id) else { return };
         for (_, ends, _) in &entry.subflows {
-            self.tuples.remove(ends);
+            self.unlead(ends);
         }
         if self.tokens.get(&entry.conn.local_token()) == Some(&id) {
             self.tokens.remove(&entry.conn.local_token());

@@ -76,6 +76,11 @@ impl Endpoint {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
+        let options = ListenOptions {
+            backlog: self.shard.part(options.backlog),
+            fast_open: self.shard.part(options.fast_open),
+            ..options
+        };
         let listener = Listener {
             addr,
             options,

@@ -20,6 +20,7 @@ mod listeners;
 mod memory;
 mod ports;
 mod secret;
+mod shard;
 mod single_path;
 mod stray;
 mod syn_cookies;
@@ -31,6 +32,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::num::NonZeroU32;
 
 use hashbrown::HashMap;
 use manypath_base::{
@@ -49,6 +51,8 @@ use flow_config::FlowConfigs;
 use isn::IsnClock;
 use listeners::Listener;
 use secret::Secret;
+use shard::Others;
+pub use shard::{Handover, Shard};
 use single_path::SinglePaths;
 use time_wait::TimeWaits;
 
@@ -61,11 +65,11 @@ const LARGE: usize = 32 << 10;
 /// Hop limit of answers that belong to no connection; that of connections is configured.
 const HOP_LIMIT: u8 = 64;
 
-/// A connection of an endpoint. Never reused.
+/// A connection of a host. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// A listener of an endpoint. Never reused.
+/// A listener of an endpoint. Never reused. All shards of a host have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u32);
 
@@ -125,6 +129,8 @@ impl Entry {
 #[derive(Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
+    shard: Shard,
+    others: Others,
     flow_configs: FlowConfigs,
     rng: Rng,
     isns: IsnClock,
@@ -166,12 +172,31 @@ impl Endpoint {
     /// keys, nonces and sequence numbers come from it.
     #[must_use]
     pub fn new(config: EndpointConfig, mut rng: Rng) -> Self {
-        let secret = Secret::new(rng.bytes());
-        let path_rng = secret.derive("paths").generator();
+        let secret = rng.bytes();
+        Self::of_shard(config, Shard::ONLY, secret, rng)
+    }
+
+    /// [`Endpoint::new`] for a host of several endpoints. Each is given the same interfaces and
+    /// listeners, in the same order, and what [`Endpoint::poll_handover`] of the others says.
+    #[must_use]
+    pub fn shards(config: &EndpointConfig, mut rng: Rng, count: NonZeroU32) -> Vec<Self> {
+        let secret = rng.bytes();
+        let new = |shard| Self::of_shard(config.clone(), shard, secret, rng.fork());
+        Shard::all(count).map(new).collect()
+    }
+
+    /// Shards have one secret, so that each knows what another has handed out.
+    fn of_shard(mut config: EndpointConfig, shard: Shard, secret: [u8; 32], rng: Rng) -> Self {
+        let secret = Secret::new(secret);
+        let path_rng = secret.derive("paths").generator(shard.index());
+        config.max_connections = shard.part(config.max_connections);
+        config.max_half_open = shard.part(config.max_half_open);
         Self {
             flow_configs: FlowConfigs::new(&config.tcp),
             config,
-            cookies: Cookies::new(secret.derive("SYN cookies")),
+            shard,
+            others: Others::default(),
+            cookies: Cookies::new(secret.derive("SYN cookies"), shard),
             granter: Granter::new(secret.derive("Fast Open")),
             servers: Servers::default(),
             isns: IsnClock::new(secret),
@@ -180,7 +205,7 @@ impl Endpoint {
             addr_ids: BTreeMap::new(),
             locals: Arc::default(),
             connections: HashMap::new(),
-            next_conn: 0,
+            next_conn: shard.index().into(),
             tuples: HashMap::new(),
             tokens: HashMap::new(),
             time_waits: TimeWaits::default(),
@@ -217,7 +242,7 @@ impl Endpoint {
     pub fn handle_packet(&mut self, now: Instant, iface: IfaceId, packet: Packet) {
         match packet.transport {
             Transport::Tcp(segment) => self.on_segment(now, iface, &packet.ip, segment),
-            Transport::Icmp(error) => self.on_icmp(now, &error),
+            Transport::Icmp(error) => self.on_icmp(now, iface, &packet.ip, error),
         }
     }
 
@@ -329,7 +354,8 @@ impl Endpoint {
     fn settle(&mut self, now: Instant, id: ConnId) {
         self.open_joins(now, id);
         let Some(entry) = self.connections.get_mut(&id) else { return };
-        entry.conn.note_crowd(self.crowd.note(now, &mut entry.seen));
+        let crowd = self.crowd.note(now, &mut entry.seen);
+        entry.conn.note_crowd(crowd.saturating_mul(self.shard.count()));
         self.drops.bad_hmac += entry.conn.take_bad_hmac();
         if let Some(answered) = entry.conn.take_capable_answer() {
             let dest = entry.conn.remote_addr().ip();

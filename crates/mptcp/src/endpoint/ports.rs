@@ -43,10 +43,8 @@ impl Endpoint {
         if let Some(number) = self.free_port(local, remote, UNUSED_TRIES) {
             return Ok(Port { number, least_isn: None });
         }
-        let all = self.ephemeral();
-        all.into_iter()
-            .find_map(|number| self.claim(now, tuple(number)))
-            .ok_or(ConnectError::NoPort(remote))
+        let mut all = self.ephemeral(remote);
+        all.find_map(|number| self.claim(now, tuple(number))).ok_or(ConnectError::NoPort(remote))
     }
 
     /// An ephemeral port towards `remote` that nothing uses, among as many as are tried.
@@ -56,19 +54,21 @@ impl Endpoint {
         remote: SocketAddr,
         tries: usize,
     ) -> Option<u16> {
-        let mut all = self.ephemeral().take(tries);
+        let mut all = self.ephemeral(remote).take(tries);
         all.find(|&number| {
             let local = SocketAddr::new(local, number);
             !self.is_taken(&FourTuple { local, remote })
         })
     }
 
-    /// All ephemeral ports, from a random one on.
-    fn ephemeral(&mut self) -> impl Iterator<Item = u16> + use<> {
+    /// All ephemeral ports that are at home here, from a random one on.
+    fn ephemeral(&mut self, remote: SocketAddr) -> impl Iterator<Item = u16> + use<> {
+        let shard = self.shard;
         let first = u64::from(*EPHEMERAL.start());
         let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
         let start = self.rng.below(count);
-        (0..count).filter_map(move |n| u16::try_from(first + (start + n) % count).ok())
+        let all = (0..count).filter_map(move |n| u16::try_from(first + (start + n) % count).ok());
+        all.filter(move |&number| shard.is_home(number, remote.port()))
     }
 
     /// Takes a 4-tuple that is free, or that may be used again.
@@ -89,7 +89,9 @@ impl Endpoint {
 
     /// Whether a subflow has this 4-tuple, or waits there in TIME-WAIT.
     pub(super) fn is_taken(&self, tuple: &FourTuple) -> bool {
-        self.tuples.contains_key(tuple) || self.time_waits.get(tuple).is_some()
+        self.tuples.contains_key(tuple)
+            || self.time_waits.get(tuple).is_some()
+            || self.has_guest(tuple)
     }
 
     pub(super) fn free_listening_port(&mut self) -> Option<u16> {

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use hmac::{Hmac, KeyInit, Mac};
-use manypath_base::Rng;
+use manypath_base::{Key, Rng};
 use sha2::Sha256;
 
 /// 256 bits that nobody else knows.
@@ -29,9 +29,18 @@ impl Secret {
         Self(Keyed::new(self).with(label.as_bytes()).finish())
     }
 
-    /// A generator of what nobody else can know.
-    pub(super) fn generator(&self) -> Rng {
-        Rng::from_seed(self.0)
+    /// A generator of what nobody else can know; each number has another.
+    pub(super) fn generator(&self, number: u32) -> Rng {
+        match number {
+            0 => Rng::from_seed(self.0),
+            _ => Rng::from_seed(Keyed::new(self).with(&number.to_be_bytes()).finish()),
+        }
+    }
+
+    /// A key that only this secret makes of another.
+    pub(super) fn next_key(&self, key: Key) -> Key {
+        let [a, b, c, d, e, f, g, h, ..] = Keyed::new(self).with(&key.0).finish();
+        Key([a, b, c, d, e, f, g, h])
     }
 
     /// A hash of two ends.

@@ -2,7 +2,7 @@
 //! subflow, in place of the connection.
 //!
 //! **Invariants**: a 4-tuple has a subflow or a record, never both; there are no more records than
-//! connections are allowed, the oldest makes way. **Leaves out** what a segment means to one
+//! connections are allowed, the oldest makes way; of several shards the home of a 4-tuple has its record. **Leaves out** what a segment means to one
 //! (`manypath_tcp::TimeWait`).
 
 use alloc::collections::VecDeque;
@@ -11,11 +11,13 @@ use hashbrown::HashMap;
 use manypath_base::{Ends, FourTuple, IfaceId, Instant};
 use manypath_tcp::{Echo, TimeWait};
 use manypath_wire::{Dss, DssNumber, Ecn, IpHeader, Packet, Segment};
+use smallvec::SmallVec;
 
 use super::{ConnId, Departure, Endpoint};
 
+/// What is kept of a subflow.
 #[derive(Debug)]
-struct Record {
+pub(super) struct Record {
     wait: TimeWait,
     data_ack: Option<DssNumber>,
 }
@@ -80,15 +82,29 @@ impl Endpoint {
     pub(super) fn reduce(&mut self, id: ConnId) {
         let Some(entry) = self.connections.get(&id) else { return };
         let (waits, data_ack) = entry.conn.time_waits();
-        for (subflow, wait) in waits {
-            let ends =
-                entry.subflows.iter().find(|(id, ..)| *id == subflow).map(|(_, ends, _)| ends);
-            if let Some(ends) = ends.cloned() {
-                let max = self.config.max_connections;
-                self.time_waits.insert(ends, Record { wait, data_ack }, max);
-            }
+        let ends_of = |subflow| entry.subflows.iter().find(|(id, ..)| *id == subflow);
+        let records: SmallVec<[_; 2]> = waits
+            .filter_map(|(subflow, wait)| {
+                Some((ends_of(subflow)?.1.clone(), Record { wait, data_ack }))
+            })
+            .collect();
+        for (ends, record) in records {
+            self.keep_at_home(ends, record);
         }
         self.forget(id);
+    }
+
+    fn keep_at_home(&mut self, ends: Ends, record: Record) {
+        let (local, remote) = ends.ports();
+        if self.shard.is_home(local, remote) {
+            self.keep(ends, record);
+        } else {
+            self.note_left(&ends.tuple(), Some(record));
+        }
+    }
+
+    pub(super) fn keep(&mut self, ends: Ends, record: Record) {
+        self.time_waits.insert(ends, record, self.config.max_connections);
     }
 
     /// Takes in a segment that comes to a 4-tuple in TIME-WAIT, unless it opens a new connection
