@@ -50,6 +50,13 @@ pub trait Device: AsFd + Send {
     /// When the device is gone. What was appended before the error stays in `batch`.
     fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize>;
 
+    /// Takes the further queues out of a device that has several, each a device of its own for who reads
+    /// and writes there at the same time. Packets may come to any of them, mostly to where what they
+    /// answer was sent.
+    fn take_queues(&mut self) -> Vec<Box<dyn Device>> {
+        Vec::new()
+    }
+
     /// The receiving side on its own, for who takes packets while others send. It takes from the
     /// same queue as [`Device::recv`]; `None` where only that does.
     fn receiver(&self) -> Option<Box<dyn Receiver>> {

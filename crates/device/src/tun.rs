@@ -42,8 +42,10 @@ pub struct TunConfig {
     pub mtu: u16,
     /// Super-segments and checksums left to the kernel.
     pub offload: bool,
-    /// Several queues: opening the same name again adds one.
-    pub multi_queue: bool,
+    /// Queues, each for a thread of its own: those beyond the first are taken with
+    /// [`Device::take_queues`]. The kernel puts packets into the one to which what they answer was
+    /// written; of 4,096 flows it knows that, those of others it spreads.
+    pub queues: u32,
     /// The kernel's own addresses on the interface, with their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
     /// Whether to set it up.
@@ -58,7 +60,7 @@ impl Default for TunConfig {
             name: "mp%d".to_owned(),
             mtu: 1500,
             offload: true,
-            multi_queue: false,
+            queues: 1,
             addresses: Vec::new(),
             up: true,
             txqueuelen: 10_000,
@@ -116,6 +118,8 @@ pub struct Tun {
     offload: Offload,
     reader: Reader,
     dropped: u64,
+    /// Further queues, until they are taken.
+    further: Vec<Self>,
 }
 
 /// What reads from a queue, with buffers of its own.
@@ -136,13 +140,21 @@ impl Tun {
     /// See [`TunError`].
     pub fn open(config: &TunConfig) -> Result<Self, TunError> {
         check_name(&config.name)?;
-        let file = open_driver(&config.name)?;
-        let name = attach(&file, config)?;
-        configure(&name, config)?;
+        let mut first = Self::queue(&config.name, config)?;
+        let further = (1..config.queues).map(|_| Self::queue(&first.name, config));
+        first.further = further.collect::<Result<_, _>>()?;
+        configure(&first.name, config)?;
+        Ok(first)
+    }
+
+    /// One queue, of an interface that may be new.
+    fn queue(name: &str, config: &TunConfig) -> Result<Self, TunError> {
+        let file = open_driver(name)?;
+        let name = attach(&file, name, config)?;
         let offload = if config.offload { Offload::FULL } else { Offload::NONE };
         let file = Arc::new(file);
         let reader = Reader::new(Arc::clone(&file), offload);
-        Ok(Self { file, name, mtu: config.mtu, offload, reader, dropped: 0 })
+        Ok(Self { file, name, mtu: config.mtu, offload, reader, dropped: 0, further: Vec::new() })
     }
 
     /// The interface's name, as the kernel chose it.
@@ -240,6 +252,10 @@ impl Device for Tun {
         self.reader.recv(batch, limit)
     }
 
+    fn take_queues(&mut self) -> Vec<Box<dyn Device>> {
+        self.further.drain(..).map(|queue| Box::new(queue) as _).collect()
+    }
+
     fn receiver(&self) -> Option<Box<dyn Receiver>> {
         Some(Box::new(Reader::new(Arc::clone(&self.file), self.offload)))
     }
@@ -282,20 +298,20 @@ fn open_driver(name: &str) -> Result<File, TunError> {
     })
 }
 
-fn attach(file: &File, config: &TunConfig) -> Result<String, TunError> {
+fn attach(file: &File, name: &str, config: &TunConfig) -> Result<String, TunError> {
     let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
     let mut offload = 0;
     if config.offload {
         flags |= libc::IFF_VNET_HDR;
         offload = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
     }
-    if config.multi_queue {
+    if config.queues > 1 {
         flags |= libc::IFF_MULTI_QUEUE;
     }
     let flags = libc::c_short::try_from(flags).expect("the flags of TUNSETIFF have 15 bits");
     let offload = libc::c_int::try_from(offload).expect("the flags of TUNSETOFFLOAD have 7 bits");
-    let fail = |doing| move |source| describe(source, &config.name, doing);
-    let name = sys::tun_attach(file, &config.name, flags).map_err(fail("attach"))?;
+    let fail = |doing| move |source| describe(source, name, doing);
+    let name = sys::tun_attach(file, name, flags).map_err(fail("attach"))?;
     if config.offload {
         let len = libc::c_int::try_from(vnet::LEN).expect("10 bytes");
         sys::tun_set_vnet_header_size(file, len).map_err(fail("set the header's length"))?;

@@ -171,13 +171,13 @@ fn an_interface_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_second_queue_may_be_opened_where_that_is_asked_for() {
-    let Some(namespace) = Namespace::new("a_second_queue_may_be_opened") else { return };
+fn what_answers_comes_to_the_queue_that_was_written_to() {
+    let Some(namespace) = Namespace::new("what_answers_comes_to_the_queue") else { return };
     namespace.run(|| {
         let name = "mpq".to_owned();
-        let config = TunConfig { name, multi_queue: true, ..TunConfig::default() };
-        let _first = Tun::open(&config).expect("one queue");
-        let _second = Tun::open(&config).expect("and another");
+        let config = TunConfig { name, queues: 3, ..TunConfig::default() };
+        let mut first = Tun::open(&config).expect("root may open a TUN interface");
+        assert_eq!((first.take_queues().len(), first.take_queues().len()), (2, 0));
     });
 }
 

@@ -22,6 +22,14 @@ macro_rules! accessors {
                 self.handle().id()
             }
 
+            /// The shard of the endpoint that has the connection, counted from 0: where the drivers are
+            /// tasks, the runtime with that number serves it best
+            /// ([`crate::EndpointBuilder::build_tasks`]).
+            #[must_use]
+            pub fn shard(&self) -> usize {
+                self.handle().shard()
+            }
+
             /// A snapshot of the connection and all of its paths, taken at one moment.
             ///
             /// # Errors

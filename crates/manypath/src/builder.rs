@@ -2,18 +2,23 @@
 
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use manypath_base::{IfaceId, Instant};
 use manypath_device::Device;
 use manypath_mptcp::{self as mptcp, AddressFlags, EndpointConfig, LocalAddress, PathLimits};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::alarm::Alarm;
 use crate::capture::Capture;
 use crate::clock::{Clock, system_rng};
 use crate::devices::Devices;
-use crate::shared::{Core, Hold, State};
+use crate::hold::Hold;
+use crate::post::Post;
+use crate::shared::{Core, State};
 use crate::{CongestionControl, Endpoint, Keepalive, Scheduler, SynCookies, TcpConfig, driver};
 
 /// A way into the network: a name for people, and the addresses that packets on it come from.
@@ -85,6 +90,7 @@ pub struct EndpointBuilder {
     devices: Vec<(Box<dyn Device>, Vec<Path>)>,
     capture: Option<Box<dyn Write + Send>>,
     busy_poll: Duration,
+    shards: u32,
 }
 
 impl EndpointBuilder {
@@ -94,6 +100,7 @@ impl EndpointBuilder {
             devices: Vec::new(),
             capture: None,
             busy_poll: Duration::ZERO,
+            shards: 1,
         }
     }
 
@@ -226,17 +233,32 @@ impl EndpointBuilder {
         self
     }
 
+    /// Spreads connections over so many *shards*, each with a thread and a queue of every device of its
+    /// own, so that as many processors work on them; 1 if not said. Devices must have as many queues
+    /// ([`manypath_device::TunConfig::queues`]). A connection with all its subflows is in one shard, so
+    /// that one connection alone is no faster. Limits are of all shards together; what is learned of other hosts is
+    /// learned by each. Only of [`EndpointBuilder::build`].
+    pub fn shards(mut self, n: u32) -> Self {
+        self.shards = n;
+        self
+    }
+
     /// Makes the endpoint and starts its thread, which works under any runtime and beside tasks that
     /// keep theirs busy.
     ///
     /// # Errors
-    /// `InvalidInput` for a device without a path; else when the capture file cannot be written, or
-    /// the system has no randomness, descriptors or threads left.
+    /// `InvalidInput` for a device without a path, or with fewer queues than there are shards; else
+    /// when the capture file cannot be written, or the system has no randomness, descriptors or threads
+    /// left.
     pub fn build(self) -> io::Result<Endpoint> {
-        let (descriptor, alarm) = Alarm::of_thread()?;
-        let core = self.core(alarm)?;
-        driver::start_thread(Arc::clone(&core), descriptor)?;
-        Ok(Endpoint::new(Hold::new(core)))
+        let alarms =
+            (0..self.shards).map(|_| Alarm::of_thread()).collect::<io::Result<Vec<_>>>()?;
+        let (descriptors, alarms): (Vec<_>, Vec<_>) = alarms.into_iter().unzip();
+        let hold = self.hold(alarms)?;
+        for (core, descriptor) in hold.cores().iter().zip(descriptors) {
+            driver::start_thread(Arc::clone(core), descriptor)?;
+        }
+        Ok(Endpoint::new(hold))
     }
 
     /// Makes the endpoint as a task of the tokio runtime that this is called in, which must have
@@ -250,44 +272,98 @@ impl EndpointBuilder {
     /// # Panics
     /// Where the runtime's I/O driver is not enabled.
     pub fn build_task(self) -> io::Result<Endpoint> {
-        let (notify, alarm) = Alarm::of_task();
-        let busy_poll = self.busy_poll;
-        let core = self.core(alarm)?;
-        driver::start_task(Arc::clone(&core), notify, busy_poll)?;
-        Ok(Endpoint::new(Hold::new(core)))
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        self.build_tasks(&[runtime])
     }
 
-    /// What the driver drives.
-    fn core(self, alarm: Alarm) -> io::Result<Arc<Core>> {
-        let Self { config, devices, capture, busy_poll: _ } = self;
+    /// Makes the endpoint of one shard for each of these runtimes, a task there as
+    /// [`EndpointBuilder::build_task`] makes it. [`crate::Stream::shard`] says which runtime is that of a
+    /// connection: where the tasks that read and write it run there, too, nothing is handed from thread
+    /// to thread.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::build`].
+    ///
+    /// # Panics
+    /// Where the I/O driver of a runtime is not enabled.
+    pub fn build_tasks(self, runtimes: &[Handle]) -> io::Result<Endpoint> {
+        let alarms = runtimes.iter().map(|_| Alarm::of_task());
+        let (notifies, alarms): (Vec<_>, Vec<_>) = alarms.unzip();
+        let busy_poll = self.busy_poll;
+        let hold = self.hold(alarms)?;
+        for ((core, notify), runtime) in hold.cores().iter().zip(notifies).zip(runtimes) {
+            driver::start_task(runtime, Arc::clone(core), notify, busy_poll)?;
+        }
+        Ok(Endpoint::new(hold))
+    }
+
+    /// What drivers drive: a shard for each alarm.
+    fn hold(self, alarms: Vec<Alarm>) -> io::Result<Arc<Hold>> {
+        let Self { config, devices, capture, busy_poll: _, shards: _ } = self;
+        let count = u32::try_from(alarms.len()).ok().and_then(NonZeroU32::new);
+        let count = count.ok_or_else(|| invalid("an endpoint needs at least one shard"))?;
         let clock = Clock::start();
         let capture = capture.map(|out| Capture::new(out, clock.epoch())).transpose()?;
-        let endpoint = mptcp::Endpoint::new(config, system_rng()?);
-        let core = Arc::new(Core::new(endpoint, Devices::new(capture), clock, alarm));
+        let capture = capture.map(|capture| Arc::new(Mutex::new(capture)));
+        let (post, subscribers) = (Arc::new(Post::new(alarms)), Arc::default());
+        let core = |endpoint| {
+            let (post, subscribers) = (Arc::clone(&post), Arc::clone(&subscribers));
+            let devices = Devices::new(capture.clone());
+            Arc::new(Core::new(endpoint, devices, clock.clone(), post, subscribers))
+        };
+        let endpoints = mptcp::Endpoint::shards(&config, system_rng()?, count);
+        let shard = endpoints[0].shard();
+        let cores: Box<[_]> = endpoints.into_iter().map(core).collect();
         for (device, paths) in devices {
-            core.with(|state, now| add_device(state, now, device, paths))??;
+            add_device(&cores, device, paths)?;
         }
-        Ok(core)
+        Ok(Hold::new(cores, shard))
     }
 }
 
-/// Adds a device with its paths.
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.into())
+}
+
+/// Adds a device with its paths: a queue of it to each shard, and the same paths to all.
 pub(crate) fn add_device(
-    state: &mut State,
-    now: Instant,
+    cores: &[Arc<Core>],
     device: Box<dyn Device>,
     paths: Vec<Path>,
 ) -> io::Result<Vec<IfaceId>> {
-    if paths.is_empty() {
-        let what = "a device needs at least one path";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let Some(first) = paths.first() else {
+        return Err(invalid("a device needs at least one path"));
+    };
+    let queues = queues(device, cores.len(), &first.name)?;
+    let mut ids = Vec::new();
+    for (core, queue) in cores.iter().zip(queues) {
+        ids = core.with(|state, now| {
+            let slot = state.devices.add_device(queue);
+            paths.iter().map(|path| add_path(state, now, slot, path)).collect()
+        })?;
     }
-    let slot = state.devices.add_device(device);
-    Ok(paths.into_iter().map(|path| add_path(state, now, slot, path)).collect())
+    Ok(ids)
 }
 
-fn add_path(state: &mut State, now: Instant, slot: usize, path: Path) -> IfaceId {
-    let Path { name, addresses, mtu } = path;
+/// As many queues of a device; what it has more is closed, so that nothing comes to where nobody reads.
+fn queues(
+    mut device: Box<dyn Device>,
+    count: usize,
+    name: &str,
+) -> io::Result<impl Iterator<Item = Box<dyn Device>> + use<>> {
+    let further = device.take_queues();
+    if further.len() + 1 < count {
+        let has = further.len() + 1;
+        return Err(invalid(format!(
+            "the device of path `{name}` has too few queues for {count} shards, {has}: open a TUN with \
+             as many, or use fewer shards"
+        )));
+    }
+    Ok(std::iter::once(device).chain(further).take(count))
+}
+
+fn add_path(state: &mut State, now: Instant, slot: usize, path: &Path) -> IfaceId {
+    let Path { name, addresses, mtu } = path.clone();
     let addrs: Vec<IpAddr> = addresses.iter().map(|address| address.addr).collect();
     let id = state.devices.add_iface(slot, &name, &addrs);
     let of_device = state.devices.mtu(slot);

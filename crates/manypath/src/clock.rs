@@ -10,7 +10,7 @@ use std::time::{self, Duration, SystemTime};
 use manypath_base::{Instant, Rng};
 
 /// Counts from the moment it was made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clock {
     start: time::Instant,
     /// The same moment since 1970-01-01 UTC.

@@ -1,25 +1,27 @@
-//! The devices of an endpoint and the interfaces they serve.
+//! The devices of a shard, its own queue of each, and the interfaces they serve.
 //!
-//! **Invariants**: an [`IfaceId`] is never reused; a slot whose last interface is gone is empty,
+//! **Invariants**: an [`IfaceId`] is never reused, and is the same in all shards; a slot whose last interface is gone is empty,
 //! and its device dropped. **Leaves out** when to receive: that is the driver's.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use manypath_base::{IfaceId, Instant, len32, usize32};
 use manypath_device::{Device, Direction};
 use manypath_wire::Datagram;
+use parking_lot::Mutex;
 
 use crate::capture::Capture;
 use crate::source::Source;
 
-/// What an endpoint sends and receives on.
+/// What a shard sends and receives on.
 pub(crate) struct Devices {
     slots: Vec<Option<Slot>>,
     /// Indexed by [`IfaceId`].
     ifaces: Vec<Iface>,
-    capture: Option<Capture>,
+    capture: Option<Arc<Mutex<Capture>>>,
     send_errors: u64,
     /// Changes whenever a descriptor came or went.
     generation: u64,
@@ -39,12 +41,10 @@ struct Iface {
     name: String,
     /// `None` once the interface is gone.
     slot: Option<usize>,
-    /// Its number in the capture file.
-    captured_as: Option<u32>,
 }
 
 impl Devices {
-    pub(crate) fn new(capture: Option<Capture>) -> Self {
+    pub(crate) fn new(capture: Option<Arc<Mutex<Capture>>>) -> Self {
         Self { slots: Vec::new(), ifaces: Vec::new(), capture, send_errors: 0, generation: 0 }
     }
 
@@ -64,8 +64,10 @@ impl Devices {
     /// Adds an interface of the device in `slot`.
     pub(crate) fn add_iface(&mut self, slot: usize, name: &str, addresses: &[IpAddr]) -> IfaceId {
         let id = IfaceId(len32(self.ifaces.len()));
-        let captured_as = self.capture.as_mut().and_then(|c| c.add_interface(name, addresses));
-        self.ifaces.push(Iface { name: name.to_owned(), slot: Some(slot), captured_as });
+        if let Some(capture) = &self.capture {
+            capture.lock().add_interface(id, name, addresses);
+        }
+        self.ifaces.push(Iface { name: name.to_owned(), slot: Some(slot) });
         if let Some(slot) = self.slots[slot].as_mut() {
             slot.ifaces.push(id);
             slot.addresses.extend(addresses.iter().map(|&addr| (addr, id)));
@@ -105,8 +107,8 @@ impl Devices {
     /// stack hears of it as of any other loss.
     pub(crate) fn send(&mut self, id: IfaceId, datagram: &Datagram, now: Instant) {
         let Some(iface) = self.ifaces.get(usize32(id.0)) else { return };
-        if let (Some(capture), Some(number)) = (&mut self.capture, iface.captured_as) {
-            capture.write(number, now, Direction::Outbound, datagram);
+        if let Some(capture) = &self.capture {
+            capture.lock().write(id, now, Direction::Outbound, datagram);
         }
         let slot = iface.slot.and_then(|at| self.slots[at].as_mut());
         if slot.is_none_or(|slot| slot.device.send(datagram).is_err()) {
@@ -129,12 +131,11 @@ impl Devices {
 
     /// The interface that a datagram came in on: that of its destination address, else the first
     /// of the device.
-    pub(crate) fn arrived(&mut self, slot: usize, now: Instant, d: &Datagram) -> Option<IfaceId> {
+    pub(crate) fn arrived(&self, slot: usize, now: Instant, d: &Datagram) -> Option<IfaceId> {
         let slot = self.slots.get(slot)?.as_ref()?;
         let id = slot.iface_for(d)?;
-        let iface = &self.ifaces[usize32(id.0)];
-        if let (Some(capture), Some(number)) = (&mut self.capture, iface.captured_as) {
-            capture.write(number, now, Direction::Inbound, d);
+        if let Some(capture) = &self.capture {
+            capture.lock().write(id, now, Direction::Inbound, d);
         }
         Some(id)
     }
@@ -166,9 +167,9 @@ impl Devices {
         self.send_errors
     }
 
-    /// The capture file.
-    pub(crate) fn capture_mut(&mut self) -> Option<&mut Capture> {
-        self.capture.as_mut()
+    /// Brings everything to the capture file.
+    pub(crate) fn flush_capture(&self) -> io::Result<()> {
+        self.capture.as_ref().map_or(Ok(()), |capture| capture.lock().flush())
     }
 
     fn iface_mut(&mut self, id: IfaceId) -> Option<&mut Iface> {

@@ -14,7 +14,8 @@ use manypath_mptcp::{ConnId, ConnectOptions, ListenOptions};
 use crate::builder::add_device;
 use crate::error::Stopped;
 use crate::handle::Handle;
-use crate::shared::{Conn, Hold};
+use crate::hold::Hold;
+use crate::shared::{Conn, Core};
 use crate::{
     ConnectError, ConnectionInfo, EndpointBuilder, EndpointInfo, Events, ListenError, Listener,
     Path, Stream, source,
@@ -64,7 +65,7 @@ impl Endpoint {
         remote: SocketAddr,
         options: ConnectOptions,
     ) -> Result<Stream, ConnectError> {
-        let (id, local) = self.hold.with(|state, now| {
+        let (id, local) = self.hold.for_connection(remote, &options).with(|state, now| {
             let id = state.endpoint.connect(now, remote, &options)?;
             state.conns.insert(id, Conn::default());
             let info = state.endpoint.info(id).expect("a connection just begun has a snapshot");
@@ -111,11 +112,21 @@ impl Endpoint {
         addr: SocketAddr,
         options: ListenOptions,
     ) -> Result<Listener, ListenError> {
-        let (id, local) = self.hold.with(|state, _| {
-            let id = state.endpoint.listen(addr, options)?;
-            state.listeners.insert(id, Vec::new());
-            Ok::<_, ListenError>((id, state.endpoint.listener_addr(id).unwrap_or(addr)))
-        })??;
+        let listen = |core: &Core, addr| {
+            core.with(|state, _| {
+                let id = state.endpoint.listen(addr, options)?;
+                state.listeners.insert(id, Vec::new());
+                Ok::<_, ListenError>((id, state.endpoint.listener_addr(id).unwrap_or(addr)))
+            })?
+        };
+        let (id, local) = self.hold.in_order(|cores| {
+            // What the first one chose and allows, the others do.
+            let (id, local) = listen(&cores[0], addr)?;
+            for core in &cores[1..] {
+                listen(core, local)?;
+            }
+            Ok::<_, ListenError>((id, local))
+        })?;
         Ok(Listener::new(Arc::clone(&self.hold), id, local))
     }
 
@@ -124,20 +135,21 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn events(&self) -> Result<Events, Stopped> {
-        self.hold.peek(|state| state.subscribers.subscribe())
+        self.hold.any().peek(|state| state.subscribe())
     }
 
     /// Adds a device with its paths; running connections may open subflows from them.
     ///
     /// # Errors
-    /// `InvalidInput` if there is no path; [`Stopped`].
+    /// `InvalidInput` if there is no path, or the device has fewer queues than the endpoint shards;
+    /// [`Stopped`].
     pub fn add_paths(
         &self,
         device: impl Device + 'static,
         paths: impl IntoIterator<Item = Path>,
     ) -> io::Result<Vec<IfaceId>> {
         let (device, paths) = (Box::new(device), paths.into_iter().collect());
-        let ids = self.hold.with(|state, now| add_device(state, now, device, paths))??;
+        let ids = self.hold.in_order(|cores| add_device(cores, device, paths))?;
         self.hold.ring();
         Ok(ids)
     }
@@ -148,7 +160,7 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn remove_path(&self, iface: IfaceId) -> Result<(), Stopped> {
-        self.hold.with(|state, now| source::remove_interface(state, now, iface))?;
+        self.hold.with_all(|state, now| source::remove_interface(state, now, iface))?;
         self.hold.ring();
         Ok(())
     }
@@ -158,7 +170,7 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn path_name(&self, iface: IfaceId) -> Result<String, Stopped> {
-        self.hold.peek(|state| state.devices.name(iface).to_owned())
+        self.hold.any().peek(|state| state.devices.name(iface).to_owned())
     }
 
     /// A snapshot of a connection; `None` if it is forgotten.
@@ -166,7 +178,7 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn connection_info(&self, id: ConnId) -> Result<Option<ConnectionInfo>, Stopped> {
-        self.hold.peek(|state| ConnectionInfo::of(state, id))
+        self.hold.of(id).peek(|state| ConnectionInfo::of(state, id))
     }
 
     /// A snapshot of the host.
@@ -174,7 +186,9 @@ impl Endpoint {
     /// # Errors
     /// [`Stopped`].
     pub fn info(&self) -> Result<EndpointInfo, Stopped> {
-        self.hold.peek(|state| EndpointInfo::of(state))
+        self.hold.cores().iter().try_fold(EndpointInfo::default(), |info, core| {
+            Ok(info.and(core.peek(|state| EndpointInfo::of(state))?))
+        })
     }
 
     /// Waits until every connection has ended and its subflows are closed, or wait in TIME-WAIT:
@@ -185,18 +199,19 @@ impl Endpoint {
     /// [`Stopped`].
     pub async fn at_rest(&self) -> Result<(), Stopped> {
         poll_fn(|cx| {
-            let rests = self.hold.peek(|state| {
-                let rests = state.endpoint.is_at_rest();
-                if !rests && !state.resting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    state.resting.push(cx.waker().clone());
+            for core in self.hold.cores() {
+                let rests = core.peek(|state| {
+                    let rests = state.endpoint.is_at_rest();
+                    if !rests && !state.resting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        state.resting.push(cx.waker().clone());
+                    }
+                    rests
+                })?;
+                if !rests {
+                    return Poll::Pending;
                 }
-                rests
-            });
-            match rests {
-                Ok(false) => Poll::Pending,
-                Ok(true) => Poll::Ready(Ok(())),
-                Err(stopped) => Poll::Ready(Err(stopped)),
             }
+            Poll::Ready(Ok(()))
         })
         .await
     }
@@ -206,6 +221,6 @@ impl Endpoint {
     /// # Errors
     /// When something could not be written, now or before: then the capture has ended.
     pub fn flush_capture(&self) -> io::Result<()> {
-        self.hold.peek(|state| state.devices.capture_mut().map_or(Ok(()), |c| c.flush()))?
+        self.hold.any().peek(|state| state.devices.flush_capture())?
     }
 }

@@ -14,7 +14,8 @@ use manypath_base::{Ends, FourTuple, Instant, SubflowId};
 use manypath_mptcp::{ConnId, ConnectionError, Endpoint, NotOpen};
 
 use crate::error::{Stopped, connection_error};
-use crate::shared::{Conn, End, Hold, State, keep};
+use crate::hold::Hold;
+use crate::shared::{Conn, Core, End, State, keep};
 use crate::{ConnectError, ConnectionInfo};
 
 /// Holds a connection; dropping it releases the connection.
@@ -42,6 +43,11 @@ impl Handle {
         self.id
     }
 
+    /// The number of its shard.
+    pub(crate) fn shard(&self) -> usize {
+        self.hold.shard_of(self.id)
+    }
+
     pub(crate) fn local(&self) -> SocketAddr {
         self.ends.local()
     }
@@ -52,7 +58,7 @@ impl Handle {
 
     /// Waits for the handshake.
     pub(crate) fn poll_established(&self, cx: &Context<'_>) -> Poll<Result<(), ConnectError>> {
-        self.hold.peek(|state| {
+        self.core().peek(|state| {
             let conn = self.conn(state);
             match conn.end {
                 Some(End::Failed(error)) => Poll::Ready(Err(error.into())),
@@ -68,7 +74,7 @@ impl Handle {
 
     /// Waits for the end.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        self.hold.peek(|state| {
+        self.core().peek(|state| {
             let conn = self.conn(state);
             match conn.end {
                 Some(End::Failed(error)) => Poll::Ready(Err(connection_error(error))),
@@ -88,7 +94,7 @@ impl Handle {
         chunks: &mut VecDeque<Bytes>,
         want: usize,
     ) -> Poll<io::Result<Fetched>> {
-        self.hold.read(|state, now| {
+        self.core().read(|state, now| {
             let mut got = 0;
             while got < want {
                 match state.endpoint.read(now, self.id) {
@@ -112,7 +118,7 @@ impl Handle {
 
     /// Waits until there may be room to write, so that nothing is copied in vain.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), Stopped>> {
-        let full = self.hold.peek(|state| {
+        let full = self.core().peek(|state| {
             let conn = self.conn(state);
             if conn.full {
                 keep(&mut conn.writer, cx.waker());
@@ -130,7 +136,7 @@ impl Handle {
         chunk: &mut Bytes,
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        self.hold.with(|state, now| {
+        self.core().with(|state, now| {
             let mut given = 0;
             while !chunk.is_empty() {
                 let wrote = if more {
@@ -159,17 +165,17 @@ impl Handle {
 
     /// Closes this side's half.
     pub(crate) fn shutdown(&self) -> Result<(), Stopped> {
-        self.hold.with(|state, now| state.endpoint.shutdown(now, self.id))
+        self.core().with(|state, now| state.endpoint.shutdown(now, self.id))
     }
 
     /// Ends the connection at once.
     pub(crate) fn abort(&self) -> Result<(), Stopped> {
-        self.hold.with(|state, now| state.endpoint.abort(now, self.id))
+        self.core().with(|state, now| state.endpoint.abort(now, self.id))
     }
 
     /// Makes a subflow a backup or a regular one.
     pub(crate) fn set_backup(&self, subflow: SubflowId, backup: bool) -> io::Result<()> {
-        let set = self.hold.with(|s, now| s.endpoint.set_backup(now, self.id, subflow, backup));
+        let set = self.core().with(|s, now| s.endpoint.set_backup(now, self.id, subflow, backup));
         set?.map_err(|e| io::Error::new(io::ErrorKind::NotConnected, e))
     }
 
@@ -178,14 +184,18 @@ impl Handle {
         &self,
         change: impl FnOnce(&mut Endpoint, Instant, ConnId) -> Result<(), NotOpen>,
     ) -> io::Result<()> {
-        let set = self.hold.with(|state, now| change(&mut state.endpoint, now, self.id))?;
+        let set = self.core().with(|state, now| change(&mut state.endpoint, now, self.id))?;
         set.map_err(|e| io::Error::new(io::ErrorKind::NotConnected, e))
     }
 
     /// A snapshot.
     pub(crate) fn info(&self) -> io::Result<ConnectionInfo> {
-        let info = self.hold.peek(|state| ConnectionInfo::of(state, self.id))?;
+        let info = self.core().peek(|state| ConnectionInfo::of(state, self.id))?;
         info.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, NotOpen))
+    }
+
+    fn core(&self) -> &Core {
+        self.hold.of(self.id)
     }
 
     fn conn<'a>(&self, state: &'a mut State) -> &'a mut Conn {
@@ -211,7 +221,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // A stopped endpoint has nothing to release.
-        let _stopped = self.hold.with(|state, now| {
+        let _stopped = self.core().with(|state, now| {
             state.conns.remove(&self.id);
             state.endpoint.release(now, self.id);
         });

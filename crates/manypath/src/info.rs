@@ -209,6 +209,18 @@ impl SubflowInfo {
 }
 
 impl EndpointInfo {
+    /// What the shards of a host say together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        let Self { connections, syn_cookies, send_errors, dropped } = other;
+        self.connections += connections;
+        self.syn_cookies += syn_cookies;
+        self.send_errors += send_errors;
+        for (why, n) in dropped {
+            *self.dropped.entry(why).or_default() += n;
+        }
+        self
+    }
+
     pub(crate) fn of(state: &State) -> Self {
         let drops = state.endpoint.drops();
         let mptcp::DropCounters { malformed, not_local, stray, overflow, unknown_token, bad_hmac } =
@@ -219,6 +231,7 @@ impl EndpointInfo {
             ("queue full", *overflow),
             ("unknown token", *unknown_token),
             ("wrong HMAC", *bad_hmac),
+            ("no room in its shard", state.lost()),
         ];
         let ours = ours.into_iter().map(|(why, n)| (why.to_owned(), n));
         let malformed = malformed.iter().map(|(error, &n)| (error.to_string(), n));

@@ -10,7 +10,8 @@ use manypath_mptcp::ListenerId;
 
 use crate::Stream;
 use crate::handle::Handle;
-use crate::shared::{Conn, Hold, State};
+use crate::hold::Hold;
+use crate::shared::{Conn, State};
 
 /// Accepts connections. Dropping it stops listening and aborts those that were not accepted.
 pub struct Listener {
@@ -38,10 +39,13 @@ impl Listener {
     /// # Errors
     /// When the endpoint has stopped.
     pub fn poll_accept(&self, cx: &Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
-        self.hold.with(|state, _| self.take(state, cx))?.map(|handle| {
-            let peer = handle.peer();
-            Ok((Stream::new(handle), peer))
-        })
+        for core in self.hold.cores_in_turn() {
+            if let Poll::Ready(handle) = core.with(|state, _| self.take(state, cx))? {
+                let peer = handle.peer();
+                return Poll::Ready(Ok((Stream::new(handle), peer)));
+            }
+        }
+        Poll::Pending
     }
 
     /// Where it listens.
@@ -73,7 +77,7 @@ impl std::fmt::Debug for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // A stopped endpoint does not listen.
-        let _stopped = self.hold.with(|state, now| {
+        let _stopped = self.hold.with_all(|state, now| {
             state.listeners.remove(&self.id);
             state.endpoint.close_listener(now, self.id);
         });

@@ -1,4 +1,4 @@
-//! What the driver and the application's calls share, behind one lock.
+//! What the driver and the application's calls share, behind one lock: a shard of the endpoint.
 //!
 //! **Owns** the only way to touch the endpoint: [`Core::with`] locks, reads the clock, lets one
 //! thing be done, drains packets and events dry in the caller's own thread, and wakes the driver
@@ -13,28 +13,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use manypath_base::Instant;
-use manypath_mptcp::{self as mptcp, ConnId, ConnectionError, Event, ListenerId};
+use manypath_base::{Instant, usize32};
+use manypath_mptcp::{self as mptcp, ConnId, ConnectionError, Event, Handover, ListenerId};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
-use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::error::Stopped;
-use crate::events::Subscribers;
+use crate::events::{Events, Subscribers};
+use crate::post::Post;
 
 /// Wakers of one round; mostly one or two.
 type Wakes = SmallVec<[Waker; 4]>;
 
-/// An endpoint as the driver has it.
+/// A shard as its driver has it.
 pub(crate) struct Core {
     state: Mutex<State>,
     /// The driver is awake and has yet to take the lock: it will send what is to be sent, so that
     /// nobody else needs to hold the lock that long. Cleared under the lock.
     driver_comes: AtomicBool,
     clock: Clock,
-    alarm: Alarm,
+    shard: usize,
+    post: Arc<Post>,
 }
 
 /// What the lock protects.
@@ -43,16 +44,21 @@ pub(crate) struct State {
     pub(crate) devices: Devices,
     pub(crate) conns: HashMap<ConnId, Conn>,
     pub(crate) listeners: HashMap<ListenerId, Vec<Waker>>,
-    pub(crate) subscribers: Subscribers,
+    subscribers: Arc<Mutex<Subscribers>>,
     /// Those who wait until the endpoint is at rest.
     pub(crate) resting: Vec<Waker>,
+    post: Arc<Post>,
+    /// What others handed over; empty between calls.
+    mail: Vec<Handover>,
     wakes: Wakes,
     driver: Driver,
     /// Tasks were woken that may have something to say; the driver sends after their turn.
     awaits_application: bool,
     /// No application holds the endpoint or anything of it: the driver ends with the last
     /// connection.
-    pub(crate) orphaned: bool,
+    orphaned: bool,
+    /// It was told that there is nothing left to do.
+    done: bool,
     /// Set while someone works under the lock; found set, it means that this one panicked.
     broken: bool,
 }
@@ -99,22 +105,28 @@ impl Core {
         endpoint: mptcp::Endpoint,
         devices: Devices,
         clock: Clock,
-        alarm: Alarm,
+        post: Arc<Post>,
+        subscribers: Arc<Mutex<Subscribers>>,
     ) -> Self {
+        let shard = usize32(endpoint.shard().index());
         let state = State {
             endpoint,
             devices,
             conns: HashMap::new(),
             listeners: HashMap::new(),
-            subscribers: Subscribers::default(),
+            subscribers,
             resting: Vec::new(),
+            post: Arc::clone(&post),
+            mail: Vec::new(),
             wakes: Wakes::new(),
             driver: Driver::Runs,
             awaits_application: false,
             orphaned: false,
+            done: false,
             broken: false,
         };
-        Self { state: Mutex::new(state), driver_comes: AtomicBool::new(false), clock, alarm }
+        let driver_comes = AtomicBool::new(false);
+        Self { state: Mutex::new(state), driver_comes, clock, shard, post }
     }
 
     /// Does one thing to the endpoint, and what follows from it: packets leave in this thread, as
@@ -153,6 +165,18 @@ impl Core {
             return Ok(result);
         }
         self.finish(state, f)
+    }
+
+    /// No application holds the endpoint any more.
+    pub(crate) fn orphan(&self) {
+        let orphan = |state: &mut State| {
+            state.orphaned = true;
+            // Nobody is left who could be told.
+            let _error = state.devices.flush_capture();
+        };
+        // A stopped endpoint has no driver to tell.
+        let _stopped = self.peek(orphan);
+        self.ring();
     }
 
     /// Looks at the state, or changes what no packet follows from.
@@ -206,14 +230,15 @@ impl Core {
 
     /// Makes the driver look.
     pub(crate) fn ring(&self) {
-        self.alarm.ring();
+        self.post.ring(self.shard);
     }
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Ends everything: whoever waits is woken, and finds the endpoint stopped.
+    /// Ends everything: whoever waits is woken, and finds the endpoint stopped; so do the drivers of
+    /// the other shards.
     pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         state.broken = true;
@@ -228,14 +253,15 @@ impl Core {
             );
         }
         wakes.append(resting);
-        subscribers.close();
+        subscribers.lock().close();
         drop(state);
+        self.post.stop();
         wakes.into_iter().for_each(Waker::wake);
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, State>, Stopped> {
         let mut state = self.state.lock();
-        if state.broken {
+        if state.broken || self.post.is_stopped() {
             // The one who panicked could not say so.
             drop(state);
             self.ring();
@@ -259,12 +285,54 @@ impl Core {
 }
 
 impl State {
+    /// What happens from now on, in all shards.
+    pub(crate) fn subscribe(&self) -> Events {
+        self.subscribers.lock().subscribe()
+    }
+
     /// Sends what is to be sent and tells what is to be told.
     fn drain(&mut self, now: Instant) {
+        self.hand_over();
         while let Some(mptcp::Transmit { iface, datagram }) = self.endpoint.poll_transmit(now) {
             self.devices.send(iface, &datagram, now);
         }
+        self.hand_over();
         self.tell();
+    }
+
+    /// Hands over what is for other shards.
+    fn hand_over(&mut self) {
+        while let Some((to, handover)) = self.endpoint.poll_handover() {
+            self.post.hand_over(usize32(to), handover);
+        }
+    }
+
+    /// Takes in what other shards handed over; whether there was something.
+    pub(crate) fn take_mail(&mut self, now: Instant) -> bool {
+        self.post.take(self.shard(), &mut self.mail);
+        let any = !self.mail.is_empty();
+        for handover in self.mail.drain(..) {
+            self.endpoint.handle_handover(now, handover);
+        }
+        any
+    }
+
+    /// Packets for this shard that others could not hand over.
+    pub(crate) fn lost(&self) -> u64 {
+        self.post.lost(self.shard())
+    }
+
+    fn shard(&self) -> usize {
+        usize32(self.endpoint.shard().index())
+    }
+
+    /// Whether nothing is left to do, here and in the other shards.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let done = self.orphaned && self.endpoint.is_empty();
+        if done != std::mem::replace(&mut self.done, done) {
+            self.post.note_done(done);
+        }
+        self.post.is_over()
     }
 
     /// Tells what is to be told.
@@ -289,7 +357,7 @@ impl State {
             }
             _ => {}
         }
-        self.subscribers.tell(event);
+        self.subscribers.lock().tell(event);
     }
 
     fn on_closed(&mut self, id: ConnId, error: Option<ConnectionError>) {
@@ -334,54 +402,24 @@ impl Conn {
     }
 }
 
-/// The application's hold on an endpoint. With the last one gone, the driver lets the connections
-/// come to their end and then ends itself.
-pub(crate) struct Hold(Arc<Core>);
-
-impl Hold {
-    pub(crate) fn new(core: Arc<Core>) -> Arc<Self> {
-        Arc::new(Self(core))
-    }
-}
-
-impl std::ops::Deref for Hold {
-    type Target = Core;
-    fn deref(&self) -> &Core {
-        &self.0
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let flush = |state: &mut State| {
-            state.orphaned = true;
-            if let Some(capture) = state.devices.capture_mut() {
-                // Nobody is left who could be told.
-                let _error = capture.flush();
-            }
-        };
-        // A stopped endpoint has no driver to tell.
-        let _stopped = self.0.peek(flush);
-        self.0.ring();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::Alarm;
     use crate::{ConnectOptions, Path, builder::add_device};
     use manypath_base::Rng;
     use manypath_device::{Device, Offload, memory};
 
     /// An endpoint with a path, and what stands at the other end of its device.
-    fn core() -> (Core, memory::MemoryPort) {
+    fn core() -> (Arc<Core>, memory::MemoryPort) {
         let (near, far) = memory::pair(1400, Offload::FULL).expect("descriptors are left");
         let endpoint = mptcp::Endpoint::new(mptcp::EndpointConfig::default(), Rng::seeded(1));
         let (_, alarm) = Alarm::of_task();
-        let core = Core::new(endpoint, Devices::new(None), Clock::start(), alarm);
+        let post = Arc::new(Post::new([alarm]));
+        let core = Core::new(endpoint, Devices::new(None), Clock::start(), post, Arc::default());
         let paths = vec![Path::new("0", [10, 0, 0, 1].into())];
-        let added = core.with(|state, now| add_device(state, now, Box::new(near), paths));
-        added.expect("nobody panicked").expect("there is a path");
+        let core = Arc::new(core);
+        add_device(&[Arc::clone(&core)], Box::new(near), paths).expect("there is a path");
         (core, far)
     }
 

@@ -74,16 +74,19 @@ impl Source {
         self.fd.try_clone()
     }
 
-    /// Takes in what was fetched, and what waits where it could not be fetched before; how many
-    /// datagrams there were.
+    /// Takes what waits, where it could not be fetched before.
+    pub(crate) fn receive(&mut self, state: &mut State) {
+        if std::mem::take(&mut self.ready) && state.devices.has(self.slot, self.born) {
+            self.failed = state.devices.receive(self.slot, &mut self.batch, self.limit).is_err();
+        }
+    }
+
+    /// Takes in what was fetched and received; how many datagrams there were.
     pub(crate) fn hand_over(&mut self, state: &mut State, now: Instant) -> usize {
         if !state.devices.has(self.slot, self.born) {
             self.batch.clear();
             self.more = false;
             return 0;
-        }
-        if std::mem::take(&mut self.ready) {
-            self.failed = state.devices.receive(self.slot, &mut self.batch, self.limit).is_err();
         }
         let got = self.batch.len();
         self.more = got >= self.limit;

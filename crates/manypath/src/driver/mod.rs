@@ -1,5 +1,5 @@
 //! Who waits: for packets, for the next deadline, or to be told. A thread of its own (`thread`), or a
-//! task of the application's runtime (`task`).
+//! task of the application's runtime (`task`); one for each shard.
 //!
 //! **Invariants**: between two sleeps it takes a bounded number of datagrams from every device
 //! before it takes the lock, takes them in under one hold of it, and then hands it to whoever waits
@@ -44,7 +44,7 @@ struct Round {
     now: Instant,
     /// Whether anything was there to do.
     active: bool,
-    /// Nobody holds the endpoint, and no connection is left.
+    /// Nobody holds the endpoint, and no shard has a connection left.
     over: bool,
 }
 
@@ -100,7 +100,9 @@ impl Rounds {
 
     /// Takes in what was read, from `read_at` on, and acts on the deadlines that had passed by then.
     fn serve(&mut self, state: &mut State, now: Instant, read_at: Instant) -> Round {
-        let (mut active, mut more) = (false, false);
+        self.sources.iter_mut().for_each(|source| source.receive(state));
+        // Before the packets: what another shard said before it sent is known when the answer is here.
+        let (mut active, mut more) = (state.take_mail(now), false);
         for source in &mut self.sources {
             let got = source.hand_over(state, now);
             active |= got > 0;
@@ -111,7 +113,7 @@ impl Rounds {
             active = true;
         }
         self.follow(state);
-        Round { now, active, over: state.orphaned && state.endpoint.is_empty() }
+        Round { now, active, over: state.is_over() }
     }
 
     /// Follows devices that came and went.

@@ -26,11 +26,16 @@ use crate::error::Stopped;
 use crate::shared::Core;
 use crate::source::Source;
 
-/// Starts the task, which `alarm` wakes, in the runtime that this is called in.
+/// Starts the task, which `alarm` wakes, in a runtime.
 ///
 /// `busy_poll` is how long it goes on asking the devices after something happened.
-pub(crate) fn start(core: Arc<Core>, alarm: Arc<Notify>, busy_poll: Duration) -> io::Result<()> {
-    let runtime = Handle::try_current().map_err(io::Error::other)?;
+pub(crate) fn start(
+    runtime: &Handle,
+    core: Arc<Core>,
+    alarm: Arc<Notify>,
+    busy_poll: Duration,
+) -> io::Result<()> {
+    let _inside = runtime.enter();
     let timer = Timer::new()?;
     // Also where the runtime ends before the task begins.
     let stop = StopAtEnd(core);

@@ -17,6 +17,8 @@ use crate::watch::thousandths;
 pub(super) struct Way {
     /// `None` for the best of each scenario.
     pub(super) link: Option<Link>,
+    /// `None` for what each case has.
+    pub(super) shards: Option<u32>,
     pub(super) rounds: u32,
     pub(super) window: Window,
     /// Whether the kernel plays manypath's part too.
@@ -33,6 +35,15 @@ impl Way {
             Packets::MtuSized => Link::Packet,
             Packets::SuperSegments => Link::Tun,
         })
+    }
+
+    /// What is measured of a case: a packet socket has one queue.
+    fn setting(&self, case: &Case) -> Setting {
+        let shards = match self.link(case.setting.packets) {
+            Link::Packet => 1,
+            Link::Tun | Link::Veth => self.shards.unwrap_or(case.setting.shards),
+        };
+        Setting { shards, ..case.setting }
     }
 }
 
@@ -95,6 +106,8 @@ pub(super) struct Compared {
     pub(super) both_ends: bool,
     pub(super) connections: usize,
     pub(super) subflows: usize,
+    /// Of manypath: as many processors work on its connections.
+    pub(super) shards: u32,
     /// The emulated links; `null` where there are none.
     pub(super) network: Option<String>,
     /// Congestion control at both ends; `null`: CUBIC of the kernel, manypath's default.
@@ -121,7 +134,7 @@ pub(super) struct Compared {
 
 /// Measures a case. A failure is in the result, so that others are still measured.
 pub(super) fn compare(way: &Way, case: &Case) -> Compared {
-    let setting = case.setting;
+    let setting = way.setting(case);
     let mut compared = Compared {
         scenario: case.scenario,
         role: setting.role.name(),
@@ -129,6 +142,7 @@ pub(super) fn compare(way: &Way, case: &Case) -> Compared {
         both_ends: case.both_ends,
         connections: setting.connections,
         subflows: setting.subflows,
+        shards: setting.shards,
         network: setting.network.map(|network| network.to_string()),
         controller: setting.controller,
         unit: match setting.network {
@@ -172,14 +186,15 @@ fn measure(
     intact: &mut Option<bool>,
 ) -> Result<(), Failure> {
     let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
-    let link = way.link(case.setting.packets);
-    let hashed = case.setting.network.map_or(way.hashed, |network| network.hashed());
-    *intact = round::verify(link, stacks, &case.setting, hashed)?;
+    let setting = way.setting(case);
+    let link = way.link(setting.packets);
+    let hashed = setting.network.map_or(way.hashed, |network| network.hashed());
+    *intact = round::verify(link, stacks, &setting, hashed)?;
     for seed in 1..=u64::from(way.rounds) {
-        ours.push(round::play(link, stacks, &case.setting, way.window, seed)?);
+        ours.push(round::play(link, stacks, &setting, way.window, seed)?);
         if way.against_linux {
             let linux = [Stack::Linux; 2];
-            theirs.push(round::play(link, linux, &case.setting, way.window, seed)?);
+            theirs.push(round::play(link, linux, &setting, way.window, seed)?);
         }
     }
     Ok(())

@@ -116,6 +116,7 @@ fn hold(
                 ports,
                 connections,
                 subflows,
+                shards: 1,
                 controller: None,
                 tun,
             };

@@ -63,6 +63,10 @@ pub(crate) struct Args {
     /// not said. The kernel's two ends have veth pairs
     #[arg(long, value_enum)]
     link: Option<Link>,
+    /// Shards of manypath; one for each processor where there are many connections, and else 1, if not
+    /// said. Over packet sockets there is always 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    shards: Option<u32>,
     /// Idle connections to hold
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = connections)]
     connections: usize,
@@ -128,6 +132,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     });
     let way = Way {
         link: args.link,
+        shards: args.shards,
         rounds: args.rounds,
         window: Window { warm_up: args.seconds / 5, length: args.seconds },
         against_linux: args.against.is_some(),

@@ -74,6 +74,8 @@ pub(super) struct Setting {
     pub(super) role: Role,
     pub(super) connections: usize,
     pub(super) subflows: usize,
+    /// Of manypath.
+    pub(super) shards: u32,
     pub(super) packets: Packets,
     /// Emulated links instead of the fastest there are.
     pub(super) network: Option<Network>,
@@ -129,10 +131,11 @@ fn start(
     let addr = hosts.server_addr(stacks[1]);
     let end = |side: Side, stack: Stack, job: Job| {
         let tun = (stack == Stack::Manypath).then(|| hosts.tun(side));
-        let Setting { connections, subflows, controller, .. } = *setting;
+        let Setting { connections, subflows, shards, controller, .. } = *setting;
         let controller = controller.map(str::to_owned);
+        let ports = 1;
         let spec =
-            Spec { stack, side, job, addr, ports: 1, connections, subflows, controller, tun };
+            Spec { stack, side, job, addr, ports, connections, subflows, shards, controller, tun };
         Child::start(hosts.host(side), &spec)
     };
     let server = end(Side::Listen, stacks[1], jobs[1])?;

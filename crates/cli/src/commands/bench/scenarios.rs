@@ -62,8 +62,10 @@ impl Scenario {
         let case = |role, connections, subflows, both_ends| {
             let packets =
                 if self == Self::Mtu { Packets::MtuSized } else { Packets::SuperSegments };
+            let shards = if connections > 1 { processors() } else { 1 };
+            let (network, controller) = (None, None);
             let setting =
-                Setting { role, connections, subflows, packets, network: None, controller: None };
+                Setting { role, connections, subflows, shards, packets, network, controller };
             Case { scenario: self.name(), both_ends, setting }
         };
         match self {
@@ -112,6 +114,7 @@ impl Scenario {
             let setting = Setting {
                 role: *role,
                 connections: 1,
+                shards: 1,
                 subflows: network.links.len(),
                 packets: Packets::SuperSegments,
                 network: Some(network),
@@ -121,6 +124,12 @@ impl Scenario {
         };
         roles.iter().map(case).collect()
     }
+}
+
+/// How many this process may use.
+fn processors() -> u32 {
+    let number = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(number).unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -105,6 +105,8 @@ pub(super) struct Spec {
     pub(super) connections: usize,
     /// Subflows of each.
     pub(super) subflows: usize,
+    /// Of manypath.
+    pub(super) shards: u32,
     /// Congestion control by its name; if not said, CUBIC of the kernel and manypath's default.
     pub(super) controller: Option<String>,
     /// Of manypath.
@@ -246,6 +248,7 @@ mod tests {
             ports: 2,
             connections: 3,
             subflows: 1,
+            shards: 1,
             controller: None,
             tun: None,
         };

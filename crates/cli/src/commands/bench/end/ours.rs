@@ -12,7 +12,7 @@ use manypath::{
 };
 use manypath_base::{len64, usize64};
 use sha2::{Digest as _, Sha256};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
 use super::tally::Tally;
@@ -35,30 +35,56 @@ const LOOK: Duration = Duration::from_millis(5);
 /// # Errors
 /// What could not be had: the TUN, a connection, a subflow.
 pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
-    let runtime = runtime::one_thread()?;
-    let endpoint = endpoint(spec, &runtime)?;
+    let runtimes: Vec<Runtime> =
+        (0..spec.shards).map(|_| runtime::one_thread()).collect::<Result<_, _>>()?;
+    let shards = Shards(runtimes.iter().map(|runtime| runtime.handle().clone()).collect());
+    let endpoint = endpoint(spec, &shards)?;
+    for runtime in runtimes {
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    }
     match spec.side {
         Side::Listen => {
             for addr in spec.addrs() {
                 let options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
                 let listener = endpoint.listen_with(addr, options);
                 let listener = listener.map_err(|error| Failure::failed(addr, &error))?;
-                runtime.spawn(accept(listener, spec.clone(), Arc::clone(tally)));
+                let accepting = accept(listener, spec.clone(), shards.clone(), Arc::clone(tally));
+                shards.first().spawn(accepting);
             }
         }
         Side::Connect => {
-            let opened = runtime.block_on(open(spec, &endpoint, tally));
+            let opening = open(spec.clone(), endpoint.clone(), shards.clone(), Arc::clone(tally));
+            let opened = runtime::one_thread()?.block_on(shards.first().spawn(opening));
+            let opened = opened.map_err(io::Error::other).flatten();
             opened.map_err(|error| Failure::failed(spec.addr, &error))?;
         }
     }
-    std::thread::spawn(move || {
-        runtime.block_on(std::future::pending::<()>());
-        drop(endpoint);
-    });
+    // As long as this process.
+    std::mem::forget(endpoint);
     Ok(())
 }
 
-fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
+/// The runtimes that drive the shards of the endpoint, a thread each. What is done on a connection runs
+/// where its shard does.
+#[derive(Clone)]
+struct Shards(Vec<Handle>);
+
+impl Shards {
+    fn of(&self, stream: &Stream) -> &Handle {
+        &self.0[stream.shard()]
+    }
+
+    fn first(&self) -> &Handle {
+        &self.0[0]
+    }
+
+    /// One after the other.
+    fn in_turn(&self) -> impl Iterator<Item = &Handle> {
+        self.0.iter().cycle()
+    }
+}
+
+fn endpoint(spec: &Spec, shards: &Shards) -> Result<Endpoint, Failure> {
     let missing = || Failure::Usage("--end: manypath needs a device".to_owned());
     let tun = spec.tun.as_ref().ok_or_else(missing)?;
     let busy_poll = match spec.job {
@@ -67,25 +93,32 @@ fn endpoint(spec: &Spec, runtime: &Runtime) -> Result<Endpoint, Failure> {
             Duration::ZERO
         }
     };
-    let _inside = runtime.enter();
     let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll);
     if let Some(name) = &spec.controller {
         let controller = name.parse::<CongestionControl>();
         let controller = controller.map_err(|error| Failure::failed("the endpoint", &error))?;
         builder = builder.congestion_control(controller);
     }
-    let builder =
-        if tun.sockets.is_empty() { on_tun(builder, tun)? } else { on_sockets(builder, tun)? };
-    let endpoint = builder.build_task();
+    let builder = if tun.sockets.is_empty() {
+        on_tun(builder, tun, spec.shards)?
+    } else {
+        on_sockets(builder, tun)?
+    };
+    let endpoint = builder.build_tasks(&shards.0);
     endpoint.map_err(|error| Failure::failed("the endpoint", &error))
 }
 
-fn on_tun(builder: EndpointBuilder, spec: &TunSpec) -> Result<EndpointBuilder, Failure> {
+fn on_tun(
+    builder: EndpointBuilder,
+    spec: &TunSpec,
+    queues: u32,
+) -> Result<EndpointBuilder, Failure> {
     let TunSpec { name, kernel, paths, offload, sockets: _ } = spec;
     let config = TunConfig {
         name: name.clone(),
         addresses: vec![*kernel],
         offload: *offload,
+        queues,
         ..TunConfig::default()
     };
     let tun = Tun::open(&config).map_err(|error| Failure::failed("the TUN", &error))?;
@@ -115,23 +148,26 @@ fn on_sockets(builder: EndpointBuilder, spec: &TunSpec) -> Result<EndpointBuilde
     Ok(builder)
 }
 
-async fn accept(listener: Listener, spec: Spec, tally: Arc<Tally>) {
+async fn accept(listener: Listener, spec: Spec, shards: Shards, tally: Arc<Tally>) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) if spec.job == Job::Hold => {
-                tokio::spawn(hold_on(stream, spec.side, Arc::clone(&tally)));
-            }
-            Ok((stream, _)) => drop(tokio::spawn(play(stream, spec.clone(), Arc::clone(&tally)))),
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
             Err(error) => return tally.fail(&error),
+        };
+        let runtime = shards.of(&stream);
+        if spec.job == Job::Hold {
+            runtime.spawn(hold_on(stream, spec.side, Arc::clone(&tally)));
+        } else {
+            runtime.spawn(play(stream, spec.clone(), Arc::clone(&tally)));
         }
     }
 }
 
 /// Opens the connections, begins what is to be done on them, and waits for their subflows.
-async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Result<()> {
+async fn open(spec: Spec, endpoint: Endpoint, shards: Shards, tally: Arc<Tally>) -> io::Result<()> {
     if spec.job == Job::Knock {
-        for _ in 0..spec.connections {
-            tokio::spawn(knock(endpoint.clone(), spec.addr, Arc::clone(tally)));
+        for runtime in shards.in_turn().take(spec.connections) {
+            runtime.spawn(knock(endpoint.clone(), spec.addr, Arc::clone(&tally)));
         }
         return Ok(());
     }
@@ -139,23 +175,23 @@ async fn open(spec: &Spec, endpoint: &Endpoint, tally: &Arc<Tally>) -> io::Resul
     // that is held has none, and the other end reads its byte before it takes the next.
     let held = |stream| {
         let id = Stream::conn_id(&stream);
-        tokio::spawn(hold_on(stream, spec.side, Arc::clone(tally)));
+        shards.of(&stream).spawn(hold_on(stream, spec.side, Arc::clone(&tally)));
         id
     };
     let ids: Vec<_> = if spec.job == Job::Hold {
-        connect_all(spec, endpoint, held).await?
+        connect_all(&spec, &endpoint, held).await?
     } else {
-        let streams = connect_all(spec, endpoint, |stream| stream).await?;
+        let streams = connect_all(&spec, &endpoint, |stream| stream).await?;
         let ids = streams.iter().map(Stream::conn_id).collect();
         for stream in streams {
-            tokio::spawn(play(stream, spec.clone(), Arc::clone(tally)));
+            shards.of(&stream).spawn(play(stream, spec.clone(), Arc::clone(&tally)));
         }
         ids
     };
     // What is hashed may be at its end before one could look.
     if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
         for id in ids {
-            joined(endpoint, id, spec.subflows).await?;
+            joined(&endpoint, id, spec.subflows).await?;
         }
     }
     Ok(())
