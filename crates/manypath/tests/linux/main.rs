@@ -21,6 +21,7 @@ mod one_ended;
 mod options;
 mod plain;
 mod receivers;
+mod shards;
 mod silence;
 mod simultaneous;
 mod subflows;

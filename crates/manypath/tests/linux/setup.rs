@@ -113,6 +113,12 @@ impl Setup {
         self
     }
 
+    /// The endpoint has so many shards, and its interface as many queues.
+    pub(crate) fn shards(mut self, shards: u32) -> Self {
+        self.tun.queues = shards;
+        self
+    }
+
     /// A setting of the kernel.
     pub(crate) fn sysctl(mut self, key: &'static str, value: &'static str) -> Self {
         self.sysctls.push((key, value));
@@ -146,12 +152,13 @@ impl Setup {
             topology.server().sysctl(key, value).expect("the kernel has it");
         }
         let used = 0..links.len() - spare;
+        let builder = Endpoint::builder().shards(tun.queues);
         let tun = open_tun(&topology, &tun, families, used.clone());
         let paths = used.map(|link| {
             let plain = Path::new(name(link), addr(families, link));
             path(link, if opener == Opener::Linux { plain.announced() } else { plain })
         });
-        let endpoint = endpoint(Endpoint::builder()).build().expect("it starts");
+        let endpoint = endpoint(builder).build().expect("it starts");
         let ifaces = endpoint.add_paths(tun, paths.collect::<Vec<_>>()).expect("it runs");
         let before = topology.server().counters().expect("the kernel counts");
         let world = World {

@@ -116,7 +116,7 @@ fn hold(
                 ports,
                 connections,
                 subflows,
-                shards: 1,
+                shards: way.shards.unwrap_or(1),
                 controller: None,
                 tun,
             };
