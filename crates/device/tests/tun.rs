@@ -30,7 +30,7 @@ fn open(name: &str, offload: bool, addresses: &[&str]) -> Tun {
 }
 
 /// Receives until `enough` says so; fails after 10 s of silence.
-fn receive(tun: &mut Tun, enough: impl Fn(&[Datagram]) -> bool) -> Vec<Datagram> {
+fn receive(tun: &mut dyn Device, enough: impl Fn(&[Datagram]) -> bool) -> Vec<Datagram> {
     let mut batch = Vec::new();
     while !enough(&batch) {
         let mut fds = [PollFd::new(tun.as_fd(), PollFlags::POLLIN)];
@@ -176,8 +176,24 @@ fn what_answers_comes_to_the_queue_that_was_written_to() {
     namespace.run(|| {
         let name = "mpq".to_owned();
         let config = TunConfig { name, queues: 3, ..TunConfig::default() };
-        let mut first = Tun::open(&config).expect("root may open a TUN interface");
-        assert_eq!((first.take_queues().len(), first.take_queues().len()), (2, 0));
+        let addresses = vec![(address("10.1.0.1"), 24)];
+        let mut first = Tun::open(&TunConfig { addresses, ..config }).expect("root may open it");
+        let mut queues = first.take_queues();
+        assert_eq!((queues.len(), first.take_queues().len()), (2, 0));
+        queues.push(Box::new(first));
+        for n in 0..12 {
+            let from = format!("10.1.0.{}", 10 + n);
+            let packet = super_segment(&from, "10.1.0.1", 10, 1400);
+            // The kernel answers the first before it has learned the queue.
+            queues[n % 3].send(&packet).expect("the interface is up");
+            queues.iter_mut().for_each(|queue| {
+                queue.recv(&mut Vec::new(), 16).expect("the interface is up");
+            });
+            queues[n % 3].send(&packet).expect("the interface is up");
+            let batch = receive(&mut *queues[n % 3], |batch| !batch.is_empty());
+            let (ip, answer) = tcp(&batch[0]).expect("a TCP packet");
+            assert_eq!((ip.dst, answer.flags.has(Flags::RST)), (address(&from), true));
+        }
     });
 }
 

@@ -236,8 +236,8 @@ impl EndpointBuilder {
     /// Spreads connections over so many *shards*, each with a thread and a queue of every device of its
     /// own, so that as many processors work on them; 1 if not said. Devices must have as many queues
     /// ([`manypath_device::TunConfig::queues`]). A connection with all its subflows is in one shard, so
-    /// that one connection alone is no faster. Limits are of all shards together; what is learned of other hosts is
-    /// learned by each. Only of [`EndpointBuilder::build`].
+    /// that one connection alone is no faster. Limits are of all shards together; what is learned of
+    /// other hosts is learned by each. Only of [`EndpointBuilder::build`].
     pub fn shards(mut self, n: u32) -> Self {
         self.shards = n;
         self
