@@ -315,7 +315,7 @@ impl EndpointBuilder {
         let shard = endpoints[0].shard();
         let cores: Box<[_]> = endpoints.into_iter().map(core).collect();
         for (device, paths) in devices {
-            add_device(&cores, device, paths)?;
+            add_device(&cores, device, &paths)?;
         }
         Ok(Hold::new(cores, shard))
     }
@@ -329,7 +329,7 @@ fn invalid(what: impl Into<String>) -> io::Error {
 pub(crate) fn add_device(
     cores: &[Arc<Core>],
     device: Box<dyn Device>,
-    paths: Vec<Path>,
+    paths: &[Path],
 ) -> io::Result<Vec<IfaceId>> {
     let Some(first) = paths.first() else {
         return Err(invalid("a device needs at least one path"));

@@ -148,8 +148,8 @@ impl Endpoint {
         device: impl Device + 'static,
         paths: impl IntoIterator<Item = Path>,
     ) -> io::Result<Vec<IfaceId>> {
-        let (device, paths) = (Box::new(device), paths.into_iter().collect());
-        let ids = self.hold.in_order(|cores| add_device(cores, device, paths))?;
+        let (device, paths) = (Box::new(device), paths.into_iter().collect::<Vec<_>>());
+        let ids = self.hold.in_order(|cores| add_device(cores, device, &paths))?;
         self.hold.ring();
         Ok(ids)
     }

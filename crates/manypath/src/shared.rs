@@ -417,9 +417,9 @@ mod tests {
         let (_, alarm) = Alarm::of_task();
         let post = Arc::new(Post::new([alarm]));
         let core = Core::new(endpoint, Devices::new(None), Clock::start(), post, Arc::default());
-        let paths = vec![Path::new("0", [10, 0, 0, 1].into())];
+        let paths = [Path::new("0", [10, 0, 0, 1].into())];
         let core = Arc::new(core);
-        add_device(&[Arc::clone(&core)], Box::new(near), paths).expect("there is a path");
+        add_device(&[Arc::clone(&core)], Box::new(near), &paths).expect("there is a path");
         (core, far)
     }
 
