@@ -220,7 +220,8 @@ impl Hosts {
     }
 
     fn any_shard(&mut self, side: usize) -> usize {
-        self.rng.below(self.hosts[side].shards.len() as u64) as usize
+        usize::try_from(self.rng.below(self.hosts[side].shards.len() as u64))
+            .expect("there are few")
     }
 
     fn run_until(&mut self, end: Instant, done: impl Fn(&Self) -> bool) -> bool {
