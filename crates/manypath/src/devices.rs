@@ -1,7 +1,8 @@
 //! The devices of a shard, its own queue of each, and the interfaces they serve.
 //!
-//! **Invariants**: an [`IfaceId`] is never reused, and is the same in all shards; a slot whose last interface is gone is empty,
-//! and its device dropped. **Leaves out** when to receive: that is the driver's.
+//! **Invariants**: an [`IfaceId`] is never reused, and is the same in all shards; a slot whose last
+//! interface is gone is empty, and its device dropped. **Leaves out** when to receive: that is the
+//! driver's.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -2,8 +2,8 @@
 //! subflow, in place of the connection.
 //!
 //! **Invariants**: a 4-tuple has a subflow or a record, never both; there are no more records than
-//! connections are allowed, the oldest makes way; of several shards the home of a 4-tuple has its record. **Leaves out** what a segment means to one
-//! (`manypath_tcp::TimeWait`).
+//! connections are allowed, the oldest makes way; of several shards the home of a 4-tuple has its
+//! record. **Leaves out** what a segment means to one (`manypath_tcp::TimeWait`).
 
 use alloc::collections::VecDeque;
 

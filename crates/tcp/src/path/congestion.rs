@@ -8,12 +8,13 @@ use manypath_cc::{FlowView, Signal};
 use super::{Cause, Episode, Path, Prr};
 
 impl Path {
-    /// What congestion is told to have been in flight, where `outstanding` is: the most of the
-    /// present and the last round trip. **Choice:** RFC 5681 §3.1 (4) takes FlightSize as the loss
-    /// shows; behind acknowledgments that came all at once that is what is left of a flight, and
-    /// the window would be cut far below half of what the path carried.
-    fn congested_flight(&self, outstanding: u32) -> u32 {
-        outstanding.max(self.flight.0).max(self.flight.1)
+    /// The most in flight of the present and the last round trip, where there is `now` at present.
+    ///
+    /// **Choice:** congestion is told of that: RFC 5681 §3.1 (4) takes FlightSize as the loss shows;
+    /// behind acknowledgments that came all at once that is what is left of a flight, and the window
+    /// would be cut far below half of what the path carried.
+    pub(super) fn largest_flight(&self, now: u32) -> u32 {
+        now.max(self.flight.0).max(self.flight.1)
     }
 
     /// The controller reduces its window, for whatever reason, and the next new data says so
@@ -39,7 +40,7 @@ impl Path {
 
     /// [`Path::reduce`] for a loss that a tail loss probe repaired (RFC 8985 §7.4.2).
     pub(crate) fn on_repaired_loss(&mut self, now: Instant, views: &[FlowView]) {
-        let flight = self.congested_flight(self.work.tally.prior_outstanding);
+        let flight = self.largest_flight(self.work.tally.prior_outstanding);
         self.reduce(now, Signal::Loss, flight, views);
     }
 
@@ -56,7 +57,7 @@ impl Path {
     ) {
         let answered = self.marked_until.take().is_some() && signal != Signal::Timeout;
         if !answered {
-            self.reduce(now, signal, self.congested_flight(flight), views);
+            self.reduce(now, signal, self.largest_flight(flight), views);
         }
         let cause = match signal {
             Signal::Timeout => Cause::Timeout,
@@ -88,7 +89,7 @@ impl Path {
         if self.marked_until.is_some() || self.episode.is_some() {
             return false;
         }
-        let flight = self.congested_flight(self.work.tally.prior_outstanding);
+        let flight = self.largest_flight(self.work.tally.prior_outstanding);
         self.reduce(now, Signal::Ecn, flight, views);
         self.marked_until = Some(nxt);
         // To undo an earlier episode would give this reduction back.

@@ -95,15 +95,17 @@ impl Path {
     /// more to send, and it took no longer than twice what it would at that rate. Else bursts with
     /// pauses between them would have a path forget what it can.
     fn is_untested(&self, rtt: Option<Duration>) -> bool {
-        let flight = self.flight.0.max(self.flight.1).max(self.work.tally.prior_in_flight);
-        let at_best = self.rtt.min().saturating_add(self.capacity.time_for(flight.into()));
-        self.shares && self.is_app_limited() && rtt.is_none_or(|rtt| rtt <= 2 * at_best)
+        let at_best = || {
+            let flight = self.largest_flight(self.work.tally.prior_in_flight);
+            self.rtt.min().saturating_add(self.capacity.time_for(flight.into()))
+        };
+        self.shares && self.is_app_limited() && rtt.is_none_or(|rtt| rtt <= 2 * at_best())
     }
 
     /// Whether the window limited what was sent in the last round trip (RFC 7661 §4.2; in slow
     /// start half a window counts as full, since it doubles within the round).
     fn is_cwnd_limited(&self) -> bool {
-        let flight = self.flight.0.max(self.flight.1).max(self.work.tally.prior_in_flight);
+        let flight = self.largest_flight(self.work.tally.prior_in_flight);
         let (cwnd, slack) = (self.controller.cwnd(), 2 * self.mss.bytes());
         let full = if cwnd < self.controller.ssthresh() { cwnd / 2 } else { cwnd };
         flight.saturating_add(slack) >= full

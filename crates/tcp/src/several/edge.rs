@@ -57,7 +57,7 @@ impl Flow {
             if late_at <= now || is_first && sooner() {
                 return Some((n, to, late_at));
             }
-            next = Some(next.map_or(late_at, |other| other.min(late_at)));
+            next = Instant::sooner(next, Some(late_at));
             None
         });
         if let Some(several) = self.several.as_mut() {
@@ -71,14 +71,8 @@ impl Flow {
     /// The path that could repeat what is under way on a slower one; when it is expected to arrive on
     /// its own, and when it is late.
     fn rescue(&self, sent: &Sent) -> Option<(usize, Instant, Instant)> {
-        let hurried = self.several.as_ref()?.hurried;
-        if sent.status != Status::InFlight || sent.range.start < hurried {
-            return None;
-        }
-        let slow = self.paths.iter().find(|p| p.id == sent.path)?;
-        let rtt = slow.rtt.srtt()?;
-        let (_, to) = self.fastest_beside(slow).filter(|&(fast_rtt, _)| fast_rtt < rtt)?;
-        let expected = sent.sent_at + rtt;
+        let (slow, to, _) = self.faster_for(sent)?;
+        let expected = sent.sent_at + slow.rtt.srtt()?;
         // As long beyond the mean as RFC 6298 §2 would wait.
         Some((to, expected, expected + slow.rtt.var() * 4))
     }
@@ -112,23 +106,26 @@ impl Flow {
         Some(transmit)
     }
 
-    /// The faster path that could repeat the first piece, if that was not repeated before, and when.
+    /// The faster path that could repeat the first piece, and when.
     fn held_up(&self) -> Option<(usize, Instant)> {
         let first = self.board.iter().next()?;
-        if first.status != Status::InFlight || first.range.start < self.several.as_ref()?.hurried {
-            return None;
-        }
-        let slow = self.paths.iter().find(|p| p.id == first.path)?;
-        let slow_rtt = slow.rtt.srtt()?;
-        let (fast_rtt, to) = self.fastest_beside(slow).filter(|&(rtt, _)| rtt < slow_rtt)?;
-        Some((to, first.sent_at + fast_rtt))
+        let (_, to, rtt) = self.faster_for(first)?;
+        Some((to, first.sent_at + rtt))
     }
 
-    /// The fastest other path with room: its round-trip time and its place.
-    fn fastest_beside(&self, path: &Path) -> Option<(Duration, usize)> {
-        let usable = |p: &Path| p.id != path.id && p.is_well() && p.room() > 0;
-        let rtts = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
-        rtts.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min()
+    /// The path of a piece that is under way and was not repeated before, the fastest other path with
+    /// room, if that is faster, and its round-trip time.
+    fn faster_for(&self, sent: &Sent) -> Option<(&Path, usize, Duration)> {
+        let hurried = self.several.as_ref()?.hurried;
+        if sent.status != Status::InFlight || sent.range.start < hurried {
+            return None;
+        }
+        let slow = self.paths.iter().find(|p| p.id == sent.path)?;
+        let slow_rtt = slow.rtt.srtt()?;
+        let usable = |p: &Path| p.id != slow.id && p.is_well() && p.room() > 0;
+        let others = self.paths.iter().enumerate().filter(|(_, p)| usable(p));
+        let (rtt, to) = others.filter_map(|(i, p)| Some((p.rtt.srtt()?, i))).min()?;
+        (rtt < slow_rtt).then_some((slow, to, rtt))
     }
 
     fn repeat(

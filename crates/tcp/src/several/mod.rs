@@ -76,7 +76,7 @@ pub(crate) struct Several {
     insured: u64,
     /// What was repeated elsewhere while it was under way.
     repeats: Repeats,
-    /// When the first piece is to be looked at again, while the window is closed.
+    /// When to look again for what holds up a closed window, or the end.
     hurry_at: Option<Instant>,
     harm: Harm,
     window: UsableWindow,

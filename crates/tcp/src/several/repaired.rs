@@ -82,11 +82,10 @@ impl Flow {
         let piece = self.board.get(piece);
         let Some(from) = self.paths.iter().find(|p| p.id == piece.path) else { return };
         // Of several copies nothing tells which of them came twice.
-        if piece.transmissions > 1 || from.id == self.paths[to].id {
+        if piece.transmissions > 1 {
             return;
         }
-        let judged_at =
-            (piece.sent_at + from.silence()).max(now + self.paths[to].silence()).max(own_until);
+        let judged_at = (piece.sent_at + from.silence()).max(now + self.paths[to].silence());
         let (range, path, index) = (piece.range.clone(), from.id, piece.index);
         if let Some(several) = self.several.as_mut() {
             several.repeats.push(Repeat { range, path, index, own_until, judged_at });

@@ -37,13 +37,13 @@ impl Way {
         })
     }
 
-    /// What is measured of a case: a packet socket has one queue.
-    fn setting(&self, case: &Case) -> Setting {
+    /// A case as it is measured: a packet socket has one queue.
+    fn settle(&self, case: &Case) -> Case {
         let shards = match self.link(case.setting.packets) {
             Link::Packet => 1,
             Link::Tun | Link::Veth => self.shards.unwrap_or(case.setting.shards),
         };
-        Setting { shards, ..case.setting }
+        Case { setting: Setting { shards, ..case.setting }, ..*case }
     }
 }
 
@@ -134,7 +134,8 @@ pub(super) struct Compared {
 
 /// Measures a case. A failure is in the result, so that others are still measured.
 pub(super) fn compare(way: &Way, case: &Case) -> Compared {
-    let setting = way.setting(case);
+    let case = &way.settle(case);
+    let setting = case.setting;
     let mut compared = Compared {
         scenario: case.scenario,
         role: setting.role.name(),
@@ -186,15 +187,14 @@ fn measure(
     intact: &mut Option<bool>,
 ) -> Result<(), Failure> {
     let stacks = [Stack::Manypath, if case.both_ends { Stack::Manypath } else { Stack::Linux }];
-    let setting = way.setting(case);
-    let link = way.link(setting.packets);
-    let hashed = setting.network.map_or(way.hashed, |network| network.hashed());
-    *intact = round::verify(link, stacks, &setting, hashed)?;
+    let link = way.link(case.setting.packets);
+    let hashed = case.setting.network.map_or(way.hashed, |network| network.hashed());
+    *intact = round::verify(link, stacks, &case.setting, hashed)?;
     for seed in 1..=u64::from(way.rounds) {
-        ours.push(round::play(link, stacks, &setting, way.window, seed)?);
+        ours.push(round::play(link, stacks, &case.setting, way.window, seed)?);
         if way.against_linux {
             let linux = [Stack::Linux; 2];
-            theirs.push(round::play(link, linux, &setting, way.window, seed)?);
+            theirs.push(round::play(link, linux, &case.setting, way.window, seed)?);
         }
     }
     Ok(())
