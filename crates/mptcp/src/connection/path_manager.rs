@@ -241,8 +241,9 @@ impl PathManager {
         if id == AddrId(0) || there.is_some_and(|r| r.addr.ip() != addr.ip()) {
             return false;
         }
+        // Also of one that is new: how a subflow ended may have been told after the withdrawal.
+        self.attempts.retain(|a| a.remote != addr);
         if self.remotes.iter().any(|r| r.addr == addr) {
-            self.attempts.retain(|a| a.remote != addr);
             self.is_stale = true;
             return false;
         }
@@ -328,6 +329,8 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    use manypath_wire::{MpTcpRst, ResetReason};
+
     fn remote(n: u16) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, 1], n))
     }
@@ -358,6 +361,20 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert!(!paths.on_add_addr(AddrId(1), remote(1)), "it is known");
+        assert_eq!(paths.next_try(local, remote(1)), Try::From(Instant::ZERO));
+    }
+
+    /// Linux withdraws an address and resets its subflow, which says that it is for good; the RST comes
+    /// later, by another path.
+    #[test]
+    fn an_address_that_was_withdrawn_is_tried_when_it_is_announced_again() {
+        let (mut paths, local) = (PathManager::default(), IpAddr::from([10, 0, 0, 2]));
+        assert!(paths.on_add_addr(AddrId(1), remote(1)));
+        assert!(paths.on_remove_addr(AddrId(1)));
+        let rst = MpTcpRst { transient: false, reason: ResetReason::Unspecified };
+        paths.note_down(Instant::ZERO, local, remote(1), CloseReason::Reset(Some(rst)), true);
+        assert_eq!(paths.next_try(local, remote(1)), Try::Never);
+        assert!(paths.on_add_addr(AddrId(1), remote(1)), "it is new again");
         assert_eq!(paths.next_try(local, remote(1)), Try::From(Instant::ZERO));
     }
 }
