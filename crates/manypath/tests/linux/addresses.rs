@@ -209,10 +209,10 @@ async fn the_first_path_that_goes_is_withdrawn() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linux_adds_and_removes_an_address_while_data_flows() {
     let Ok(_turn) = machine::shared().await else { return };
-    // Left out: where Linux opens and only sends it does not always open the further subflow.
-    let cases =
-        [(Opener::Manypath, Task::Up), (Opener::Manypath, Task::Both), (Opener::Linux, Task::Up)];
-    for (opener, task) in cases {
+    // Linux only receives: where it sends data its REMOVE_ADDR does not always reach the wire, though
+    // it counts one, and where it opens too it does not always open the further subflow.
+    let task = Task::Up;
+    for opener in Opener::BOTH {
         // Slow enough that the address comes while data flows.
         let links = vec![LinkConfig::mbps(100, Duration::from_millis(5)); 2];
         let world = Setup::new(opener).links(links).spare(1).build();
