@@ -29,7 +29,7 @@ impl Flow {
             several.harm.on_nothing_to_send();
             return None;
         }
-        several.window.on_closed(now, outstanding);
+        several.window.on_closed(now, outstanding, self.send.max_window);
         several.harm.on_blocked();
         let (to, due) = self.held_up()?;
         let several = self.several.as_mut()?;

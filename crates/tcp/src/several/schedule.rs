@@ -30,7 +30,8 @@ impl Flow {
         let mut views: SmallVec<[PathView; 4]> =
             self.paths.iter().filter(usable).map(|p| view(p, any_well)).collect();
         let several = self.several.as_mut()?;
-        let usable = several.window.bytes(now, round).saturating_sub(outstanding);
+        let usable = several.window.bytes(now, round, self.send.max_window);
+        let usable = usable.saturating_sub(outstanding);
         let window = edge.min(usable) + sacked;
         for _ in 0..views.len() {
             let picked = several.scheduler.pick(&Demand { unsent, window }, &views)?;

@@ -13,36 +13,51 @@ const GROWTH: u64 = 32;
 
 /// What is known of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct UsableWindow {
-    /// Bytes outstanding with which the window closed, and when they were last raised.
-    learned: Option<(u64, Instant)>,
+pub(crate) struct UsableWindow(Option<Learned>);
+
+/// What closed windows have shown.
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    /// Outstanding when the window closed.
+    bytes: u64,
+    /// When that was last raised.
+    at: Instant,
+    /// The largest window that the peer had offered by then.
+    offered: u32,
 }
 
 impl UsableWindow {
-    /// The window closed with so much outstanding.
-    pub(crate) fn on_closed(&mut self, now: Instant, outstanding: u64) {
-        let before = self.learned.map_or(u64::MAX, |(bytes, _)| bytes);
-        self.learned = Some((before.min(outstanding), now));
+    /// The window closed with so much outstanding. `offered` is the largest that there ever was.
+    pub(crate) fn on_closed(&mut self, now: Instant, outstanding: u64, offered: u32) {
+        let before = self.scaled(offered).unwrap_or(u64::MAX);
+        self.0 = Some(Learned { bytes: before.min(outstanding), at: now, offered });
     }
 
     /// It closed and nothing is outstanding: the peer does not read, and what was learned as it closed
     /// says nothing of what it can hold.
     pub(crate) fn on_unread(&mut self) {
-        self.learned = None;
+        self.0 = None;
     }
 
     /// How much may be outstanding, as far as known; `round` is the longest round trip.
-    pub(crate) fn bytes(&mut self, now: Instant, round: Duration) -> u64 {
-        match &mut self.learned {
-            None => u64::MAX,
-            Some((bytes, at)) => {
-                if now.since(*at) >= round {
-                    *bytes = bytes.saturating_add(*bytes / GROWTH);
-                    *at = now;
-                }
-                *bytes
-            }
+    pub(crate) fn bytes(&mut self, now: Instant, round: Duration, offered: u32) -> u64 {
+        let Some(scaled) = self.scaled(offered) else { return u64::MAX };
+        let Some(Learned { bytes, at, offered: before }) = &mut self.0 else { return u64::MAX };
+        (*bytes, *before) = (scaled, offered);
+        if now.since(*at) >= round {
+            *bytes = bytes.saturating_add(*bytes / GROWTH);
+            *at = now;
         }
+        *bytes
+    }
+
+    /// What was learned, as the part of a window that is the largest now: a peer that offers more has
+    /// more memory, and what closed a small window was its size.
+    fn scaled(&self, offered: u32) -> Option<u64> {
+        let Learned { bytes, offered: before, .. } = self.0?;
+        let scaled =
+            u128::from(bytes) * u128::from(offered.max(before)) / u128::from(before.max(1));
+        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
     }
 }
 
@@ -54,13 +69,26 @@ mod tests {
     fn it_shrinks_at_once_and_grows_by_the_round_trip() {
         let (ms, at) = (Duration::from_millis, Instant::from_millis);
         let mut window = UsableWindow::default();
-        assert_eq!(window.bytes(at(0), ms(100)), u64::MAX);
-        window.on_closed(at(0), 160_000);
-        window.on_closed(at(10), 320_000);
-        assert_eq!(window.bytes(at(109), ms(100)), 160_000);
-        assert_eq!(window.bytes(at(110), ms(100)), 165_000);
-        assert_eq!(window.bytes(at(120), ms(100)), 165_000);
+        let offered = 400_000;
+        assert_eq!(window.bytes(at(0), ms(100), offered), u64::MAX);
+        window.on_closed(at(0), 160_000, offered);
+        window.on_closed(at(10), 320_000, offered);
+        assert_eq!(window.bytes(at(109), ms(100), offered), 160_000);
+        assert_eq!(window.bytes(at(110), ms(100), offered), 165_000);
+        assert_eq!(window.bytes(at(120), ms(100), offered), 165_000);
         window.on_unread();
-        assert_eq!(window.bytes(at(121), ms(100)), u64::MAX);
+        assert_eq!(window.bytes(at(121), ms(100), offered), u64::MAX);
+    }
+
+    /// Linux begins with 64 KB and offers more as it sees what it is sent.
+    #[test]
+    fn it_grows_with_what_is_offered() {
+        let (ms, at) = (Duration::from_millis, Instant::from_millis);
+        let mut window = UsableWindow::default();
+        window.on_closed(at(0), 64_000, 64_000);
+        assert_eq!(window.bytes(at(1), ms(100), 512_000), 512_000);
+        window.on_closed(at(2), 256_000, 512_000);
+        assert_eq!(window.bytes(at(3), ms(100), 1_024_000), 512_000);
+        assert_eq!(window.bytes(at(4), ms(100), 1_024_000), 512_000, "it is of that now");
     }
 }
