@@ -53,13 +53,20 @@ const fn ipv6(name: &'static str, links: &'static [Link]) -> Row {
 const RMEM: &str = "net/ipv4/tcp_rmem";
 const BOTH: &[Link] = &[FAST, SLOW];
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 27] = [
     row("equal", &[FAST, FAST], &[]),
     row("unequal", BOTH, &[]),
     row("slow-first", &[SLOW, FAST], &[]),
+    row("thin-first", &[(2, 10, 0), FAST], &[]),
+    row("far-first", &[(20, 100, 0), FAST], &[]),
+    row("longer-faster-first", &[(80, 40, 0), FAST], &[]),
+    row("lossy-first", &[(20, 10, 20_000), FAST], &[]),
+    row("three-slow-first", &[SLOW, FAST, FAST], &[]),
     row("rtt-10", &[FAST, (20, 100, 0)], &[]),
     row("rate-10", &[FAST, (2, 10, 0)], &[]),
     row("longer-faster", &[FAST, (80, 40, 0)], &[]),
+    row("far-and-wide", &[(5, 5, 0), (50, 50, 0)], &[]),
+    row("fast-rtt-10", &[(100, 5, 0), (100, 50, 0)], &[]),
     row("three", &[FAST, FAST, SLOW], &[]),
     row("four", &[FAST, FAST, FAST, (5, 100, 0)], &[]),
     row("fast-lossy", &[(20, 10, 5_000), SLOW], &[]),
