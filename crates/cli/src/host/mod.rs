@@ -229,7 +229,8 @@ fn path(plan: &Plan, mtu: u16) -> Path {
 fn builder(options: &HostOptions) -> Result<EndpointBuilder, Failure> {
     let builder = Endpoint::builder()
         .congestion_control(options.congestion_control)
-        .scheduler(options.scheduler);
+        .scheduler(options.scheduler)
+        .shards(options.shards);
     let Some(path) = &options.pcap else { return Ok(builder) };
     let file = File::create(path)
         .map_err(|error| Failure::usage(format_args!("--pcap {}", path.display()), &error))?;
@@ -243,6 +244,7 @@ fn open_tun(options: &HostOptions, name: &str, mtu: u16) -> Result<Tun, Failure>
         name: name.to_owned(),
         mtu,
         addresses: addresses.iter().map(|prefix| (prefix.addr, prefix.len)).collect(),
+        queues: options.shards,
         ..TunConfig::default()
     };
     Tun::open(&config).map_err(|error| match &error {

@@ -27,6 +27,10 @@ pub(crate) struct HostOptions {
     /// What carries the packets
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     pub(crate) device: DeviceKind,
+    /// Spread connections over so many threads, each with a queue of the TUN interface; one connection
+    /// alone is no faster
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) shards: u32,
     /// Leave packets their addresses: the network routes the stack's addresses to this host
     #[arg(long)]
     pub(crate) no_masquerade: bool,

@@ -12,6 +12,10 @@ use crate::failure::Failure;
 /// # Errors
 /// What is missing, and what to do about it.
 pub(super) fn open(options: &HostOptions, purpose: Purpose) -> Result<Host, Failure> {
+    if options.shards > 1 {
+        let what = "--shards needs --device tun: a packet socket has one queue";
+        return Err(Failure::Usage(what.to_owned()));
+    }
     let mut builder = builder(options)?;
     let plans = addressed(options)?;
     for plan in &plans {

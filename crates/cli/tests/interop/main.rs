@@ -25,12 +25,12 @@ fn needs(programs: &[&'static str]) -> Result<(), Skip> {
     skip_unless(&all)
 }
 
-/// A program downloads from `manypath serve`, with the kernel's MPTCP and with its TCP.
-fn downloads_from_serve(name: &str, bytes: u64, client: fn(&Lab, Sockets, &Payload)) {
+/// A program downloads from `manypath serve` of so many shards, with the kernel's MPTCP and with its TCP.
+fn downloads_from_serve(name: &str, shards: u32, bytes: u64, client: fn(&Lab, Sockets, &Payload)) {
     for sockets in Sockets::BOTH {
         let lab = Lab::new(name);
         let payload = Payload::make(&lab, bytes);
-        let serve = Serve::start(&lab, None);
+        let serve = Serve::start(&lab, shards, None);
         client(&lab, sockets, &payload);
         if sockets == Sockets::Mptcp {
             lab.assert_joined("MPTcpExtMPJoinSynAckRx");
@@ -63,13 +63,13 @@ fn get_downloads(name: &str, bytes: u64, server: fn(&Lab, Sockets) -> WebServer)
 #[test]
 fn curl_downloads_from_serve() {
     let Ok(()) = needs(&["mptcpize", "curl"]) else { return };
-    downloads_from_serve("serve-curl", 100 * MB, curl);
+    downloads_from_serve("serve-curl", 1, 100 * MB, curl);
 }
 
 #[test]
 fn python_downloads_from_serve() {
     let Ok(()) = needs(&["mptcpize", "python3"]) else { return };
-    downloads_from_serve("serve-python", 30 * MB, python);
+    downloads_from_serve("serve-python", 2, 30 * MB, python);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn tshark_finds_nothing_wrong_with_a_capture_of_serve() {
     let lab = Lab::new("serve-capture");
     let payload = Payload::make(&lab, 30 * MB);
     let capture = lab.folder().join("serve.pcapng");
-    let serve = Serve::start(&lab, Some(&capture));
+    let serve = Serve::start(&lab, 1, Some(&capture));
     curl(&lab, Sockets::Mptcp, &payload);
     serve.finish();
     tshark::assert_sound(&capture, payload.bytes());

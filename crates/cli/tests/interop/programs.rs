@@ -65,10 +65,10 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Starts it on the folder of the lab and waits until it listens.
-    pub(crate) fn start(lab: &Lab, capture: Option<&Path>) -> Self {
+    /// Starts it on the folder of the lab, with so many shards, and waits until it listens.
+    pub(crate) fn start(lab: &Lab, shards: u32, capture: Option<&Path>) -> Self {
         let addresses = ADDRESSES.iter().zip(LINKS).map(|(addr, link)| format!("{addr}@{link}"));
-        let mut options = vec!["--no-masquerade".to_owned()];
+        let mut options = vec!["--no-masquerade".to_owned(), format!("--shards={shards}")];
         options.extend(addresses.flat_map(|address| ["--address".to_owned(), address]));
         if let Some(file) = capture {
             let file = file.to_str().expect("the folder's name is UTF-8");
