@@ -16,6 +16,9 @@ use super::stats::jain;
 use crate::failure::Failure;
 use crate::watch::float;
 
+/// How long connections have to close.
+const CLOSING: Duration = Duration::from_millis(200);
+
 /// What the connecting end, which is the one that is measured, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -164,6 +167,7 @@ pub(super) fn play(
         round.rate *= 1e3;
     }
     round.late = ends.hosts.late().map(|late| late.as_secs_f64() * 1e3);
+    ends.close()?;
     if round.rate > 0.0 { Ok(round) } else { Err(Failure::Failed("nothing moved".to_owned())) }
 }
 
@@ -192,6 +196,17 @@ struct Moment {
 }
 
 impl Ends {
+    /// Ends the listening end, which is the kernel's mostly, while the other still answers: sockets
+    /// that nobody answers keep what they hold for a minute, of a thousand more than the memory that all
+    /// may have (`tcp_mem`), and the next round would have less.
+    fn close(self) -> Result<(), Failure> {
+        let Self { client, server, hosts } = self;
+        drop(server);
+        sleep(CLOSING)?;
+        drop((client, hosts));
+        Ok(())
+    }
+
     fn look(&mut self) -> Result<Moment, Failure> {
         self.client.ask();
         self.server.ask();
