@@ -81,12 +81,22 @@ mod tests {
         host: HostOptions,
     }
 
+    fn options(line: &str) -> HostOptions {
+        Line::parse_from(["test"].into_iter().chain(line.split_whitespace())).host
+    }
+
+    #[test]
+    fn a_packet_socket_is_for_one_shard() {
+        let options = options("--device packet --address 10.0.0.7@eth0 --shards 2");
+        let failure = open(&options, Purpose::Client).err().expect("it has one queue");
+        assert_eq!(failure.code(), 2);
+        assert!(failure.to_string().contains("--device tun"), "{failure}");
+    }
+
     #[test]
     fn every_path_needs_an_address_of_its_interface() {
-        let complain = |line: &str| {
-            let options = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
-            addressed(&options.host).err().map(|failure| failure.to_string())
-        };
+        let complain =
+            |line: &str| addressed(&options(line)).err().map(|failure| failure.to_string());
         let good = "--address 10.0.0.7@eth0 --address 10.1.0.7@lte0 --backup lte0";
         assert_eq!(complain(good), None);
         for (line, named) in [
