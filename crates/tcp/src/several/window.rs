@@ -29,7 +29,7 @@ struct Learned {
 impl UsableWindow {
     /// The window closed with so much outstanding. `offered` is the largest that there ever was.
     pub(crate) fn on_closed(&mut self, now: Instant, outstanding: u64, offered: u32) {
-        let before = self.scaled(offered).unwrap_or(u64::MAX);
+        let before = self.learned(offered).map_or(u64::MAX, |learned| learned.bytes);
         self.0 = Some(Learned { bytes: before.min(outstanding), at: now, offered });
     }
 
@@ -41,9 +41,7 @@ impl UsableWindow {
 
     /// How much may be outstanding, as far as known; `round` is the longest round trip.
     pub(crate) fn bytes(&mut self, now: Instant, round: Duration, offered: u32) -> u64 {
-        let Some(scaled) = self.scaled(offered) else { return u64::MAX };
-        let Some(Learned { bytes, at, offered: before }) = &mut self.0 else { return u64::MAX };
-        (*bytes, *before) = (scaled, offered);
+        let Some(Learned { bytes, at, .. }) = self.learned(offered) else { return u64::MAX };
         if now.since(*at) >= round {
             *bytes = bytes.saturating_add(*bytes / GROWTH);
             *at = now;
@@ -53,11 +51,14 @@ impl UsableWindow {
 
     /// What was learned, as the part of a window that is the largest now: a peer that offers more has
     /// more memory, and what closed a small window was its size.
-    fn scaled(&self, offered: u32) -> Option<u64> {
-        let Learned { bytes, offered: before, .. } = self.0?;
-        let scaled =
-            u128::from(bytes) * u128::from(offered.max(before)) / u128::from(before.max(1));
-        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
+    fn learned(&mut self, offered: u32) -> Option<&mut Learned> {
+        let learned = self.0.as_mut()?;
+        let before = core::mem::replace(&mut learned.offered, offered);
+        if offered > before {
+            let bytes = u128::from(learned.bytes) * u128::from(offered) / u128::from(before.max(1));
+            learned.bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+        Some(learned)
     }
 }
 
