@@ -1,6 +1,7 @@
 //! Opportunistic retransmission and penalisation (Raiciu et al., NSDI 2012, §4.2): where the window
 //! or the send buffer is full because a slow subflow holds the oldest data, a fast one that is idle
-//! brings it too, and the slow one's window is halved, so that it holds up less from then on.
+//! brings it too. Where that one alone would carry more, the slow one's window is halved, so that it
+//! holds up less from then on.
 //!
 //! **Invariant**: a byte is hurried at most once, and a subflow penalised at most once in its
 //! round-trip time.
@@ -24,7 +25,9 @@ impl Connection {
         let slow = self.blocker(views)?;
         let faster = |p: &&PathView| p.id != slow.id && p.room > 0 && p.srtt * SLOWER < slow.srtt;
         let fast = candidates(views).filter(faster).min_by_key(|p| p.srtt)?;
-        self.penalise(now, slow);
+        if self.is_better_alone(fast, slow) {
+            self.penalise(now, slow);
+        }
         let send = &self.shared.send;
         let late = slow.cwnd <= SMALL_WINDOW * slow.mss.bytes() || fast.srtt * FASTER < slow.srtt;
         let (una, hurried) = (send.una, send.hurried);
@@ -63,6 +66,18 @@ impl Connection {
         let by_window = send.unsent() > 0 && send.window() < u64::from(self.typical_mss());
         let by_buffer = send.unsent() == 0 && send.blocked;
         send.una < send.nxt && (by_window || by_buffer)
+    }
+
+    /// Whether the fast subflow alone would carry more than the window lets through while everything
+    /// waits a round trip of the slow one.
+    ///
+    /// **Choice:** Raiciu et al. halve the slow window wherever it blocks. A young window blocks at
+    /// any rate, since the receiver has yet to grow it, and the slow subflow may be the one with the
+    /// capacity: without it there would be less, not more.
+    fn is_better_alone(&self, fast: &PathView, slow: &PathView) -> bool {
+        let send = &self.shared.send;
+        let waiting = u128::from(send.nxt - send.una) * fast.srtt.as_micros();
+        u128::from(fast.cwnd) * slow.srtt.as_micros() > waiting
     }
 
     fn penalise(&mut self, now: Instant, slow: &PathView) {
