@@ -100,7 +100,7 @@ impl Connection {
         }
         let mut views = self.path_views();
         if !again {
-            self.save_room(range.end - range.start, &mut views);
+            self.save_room(now, range.end - range.start, &mut views);
         }
         if range.is_empty() {
             return self.hurry(now, &views);
@@ -141,11 +141,11 @@ impl Connection {
 
     /// Takes out of views what room their subflows had better not use yet, where `len` bytes are more
     /// than it ([`manypath_tcp::Flow::saves_room`]).
-    fn save_room(&self, len: u64, views: &mut [PathView]) {
+    fn save_room(&self, now: Instant, len: u64, views: &mut [PathView]) {
         let short = views.iter_mut().filter(|view| view.room > 0 && u64::from(view.room) < len);
         for view in short {
             let sub = self.index(SubflowId::from(view.id)).map(|i| &self.subflows[i]);
-            if sub.is_some_and(|sub| sub.flow.saves_room(view.id)) {
+            if sub.is_some_and(|sub| sub.flow.saves_room(view.id, now)) {
                 view.room = 0;
             }
         }

@@ -224,7 +224,7 @@ impl Flow {
         let limit = self.burst(path).min(self.paths[path].room());
         let len = (range.end - range.start).min(limit.into());
         let is_cut = len < range.end - range.start;
-        if self.several.is_none() && is_cut && self.saves_room(self.paths[path].id) {
+        if self.several.is_none() && is_cut && self.saves_room(self.paths[path].id, now) {
             return None;
         }
         if self.is_corked(now, path, len) {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Mss, PathId};
 
 use crate::extension::Phase;
+use crate::path::Path;
 use crate::receive::FREELY;
 use crate::{Extension, Flow};
 
@@ -15,6 +16,9 @@ const BURST_MILLIS: u64 = 1;
 /// Packets in a row on one of several paths: a receiver reports few ranges, and runs survive lost
 /// acknowledgments better.
 const RUN: u32 = 4;
+
+/// Packets of a burst that is worth waiting for on a path of any length.
+const LONG_BURST: u32 = 8;
 
 /// Bursts in a row to a peer near by, which wakes once for them.
 const TRAIN: u32 = 4;
@@ -53,20 +57,32 @@ impl Flow {
     /// Whether what a path has room for had better wait until acknowledgments make it more: it is
     /// less than a third of the window and than four bursts, and what is in flight will be
     /// acknowledged. Acknowledgments of small segments else admit small segments for ever, and a
-    /// peer near by is woken for each.
+    /// peer beside this host is woken for each. Of a fast path that is longer one burst is saved,
+    /// where an acknowledgment is due within half a round trip.
     ///
-    /// **Choice:** only where the peer is beside this host, so that hosts and not links are what is slow.
-    /// Linux holds back everywhere, for one burst (`tcp_tso_should_defer`).
+    /// **Choice:** Linux saves one burst everywhere (`tcp_tso_should_defer`).
     #[must_use]
-    pub fn saves_room(&self, path: PathId) -> bool {
+    pub fn saves_room(&self, path: PathId, now: Instant) -> bool {
         let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
         let path = &self.paths[i];
         let steady = path.episode.is_none() && path.work.frto.is_none();
         if !steady || path.in_flight <= 2 * path.mss.bytes() {
             return false;
         }
-        let room = path.room();
-        room < path.window() / 3 && path.is_beside() && room < TRAIN * self.burst(i)
+        let (room, burst) = (path.room(), self.burst(i));
+        let saved = match path.is_beside() {
+            true => TRAIN * burst,
+            false if burst >= LONG_BURST * path.mss.bytes() => burst,
+            false => return false,
+        };
+        let least = saved.min(path.window() / 3);
+        room < least && (path.is_beside() || self.hears_soon(path, now))
+    }
+
+    /// Whether the oldest of what is outstanding was sent at least half a round trip ago.
+    fn hears_soon(&self, path: &Path, now: Instant) -> bool {
+        let half = path.rtt.srtt().unwrap_or_default() / 2;
+        self.board.iter().next().is_some_and(|oldest| now.since(oldest.sent_at) >= half)
     }
 
     /// Whether the peer is on this host, or on one beside it, as far as a path tells.

@@ -1,5 +1,7 @@
-//! Sending to a peer beside this host: room is saved until it is worth a train of bursts.
+//! Room is saved until it is worth a burst, and a train of bursts where the peer is beside this host.
 
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use crate::testing::Script;
@@ -61,4 +63,33 @@ fn a_slow_link_is_sent_what_each_acknowledgment_admits() {
         900us < ack 100001 win 65000
         ",
     );
+}
+
+/// Its window of 40 packets has bursts of 10.
+#[test]
+fn a_fast_path_is_sent_whole_bursts() {
+    let packets = |at: &str, from: u32, to: u32| -> String {
+        let lines = (from..to).map(|n| format!("{at} > {}:{}\n", n * 1_000 + 1, n * 1_000 + 1_001));
+        lines.collect()
+    };
+    let script = Script::established()
+        .mss(1_000)
+        .cwnd(40_000)
+        .window(65_000)
+        .rtt(Duration::from_micros(1_500))
+        .config(|c| c.max_burst = 60_000);
+    let lines = [
+        "0us write 100000\n",
+        &packets("0us", 0, 40),
+        "1500us < ack 5001 win 65000     // half a burst\n",
+        "1500us < ack 10001 win 65000\n",
+        &packets("1500us", 40, 50),
+        "1500us < ack 15001 win 65000\n",
+        // What is left was sent just now, so that nothing is due soon.
+        "1500us < ack 40001 win 65000\n",
+        &packets("1500us", 50, 80),
+        "2000us < ack 45001 win 65000\n",
+        &packets("2000us", 80, 85),
+    ];
+    script.run(&lines.concat());
 }
