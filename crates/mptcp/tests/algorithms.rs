@@ -72,6 +72,22 @@ fn every_controller_pools_two_clean_paths() {
     }
 }
 
+/// What a full window holds back waits at the connection, and the subflow has nothing to send: that is
+/// no pause of the application, and BBR takes the rate for what the path carries.
+#[test]
+fn bbr_ends_startup_behind_a_window_that_is_always_full() {
+    let cc = CongestionControl::Bbr;
+    let client = EndpointConfig { congestion_control: cc, ..EndpointConfig::default() };
+    let mut server = EndpointConfig::default();
+    (server.tcp.recv_buffer, server.tcp.recv_buffer_max) = (300_000, 300_000);
+    let mut world = World::with(1, &[link(100, ms(50))], &client, &server);
+    world.start(100 << 20, 0);
+    world.run_for(ms(3_000));
+    let info = world.client.conn.and_then(|conn| world.client.endpoint.info(conn));
+    let ssthresh = info.expect("it is there").subflows[0].path.ssthresh;
+    assert_ne!(ssthresh, u32::MAX, "Startup goes on");
+}
+
 /// What was on the dead path goes over the other, under every scheduler: also where the other has
 /// carried some of it already.
 #[test]

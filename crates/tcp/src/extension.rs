@@ -103,6 +103,12 @@ pub trait Extension {
         None
     }
 
+    /// Whether there is more to send than the flow was given, so that what stops it is the shared
+    /// window and not the application.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// Every path of the connection, where it has more than this flow's.
     fn flow_views(&self) -> Option<&[FlowView]> {
         None

@@ -208,7 +208,9 @@ impl Flow {
 
     fn send_new(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
         let Some(range) = self.sendable(ext) else {
-            self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
+            if !ext.has_more() {
+                self.paths.iter_mut().for_each(|path| path.on_nothing_to_send(now));
+            }
             self.note_nothing_to_send();
             return self.hurry_tail(now, ext);
         };

@@ -92,6 +92,10 @@ impl Extension for Seam<'_> {
         self.shared.is_multipath().then(|| self.shared.recv.buffer())
     }
 
+    fn has_more(&self) -> bool {
+        self.shared.is_multipath() && self.shared.send.unsent() > 0
+    }
+
     fn flow_views(&self) -> Option<&[FlowView]> {
         self.shared.is_multipath().then_some(&self.shared.views)
     }
