@@ -19,7 +19,7 @@ use core::time::Duration;
 use manypath_base::{Instant, Mss, Rate};
 
 use crate::{AckSample, Config, Controller, FlowView, Signal};
-use model::Model;
+use model::{Model, PACE_MARGIN};
 
 /// Where BBR is; everything from `Down` to `Up` is the draft's `ProbeBW`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,8 +138,6 @@ impl Bbr {
     const HELD_BACK: u32 = 2;
     /// Shortest wait between two probes; up to a second more by chance.
     const WAIT_MILLIS: (u64, u64) = (2000, 1000);
-    /// What stays of the pace, so that a queue drains in the long run, in percent.
-    const PACE_MARGIN: u64 = 99;
     /// Lost segments of one round that can end Startup (`StartupFullLossCnt`).
     const STARTUP_LOSSES: u64 = 6;
 
@@ -344,7 +342,7 @@ impl Bbr {
     fn set_pace(&mut self) {
         let (gain, _) = self.state.gains();
         let rate = u128::from(self.model.rate()) * u128::from(gain) / 100;
-        let rate = u64::try_from(rate).unwrap_or(u64::MAX) / 100 * Self::PACE_MARGIN;
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX) / 100 * PACE_MARGIN;
         let rate = Rate::from_bytes_per_sec(rate);
         if rate > Rate::default() && (self.full.ever || self.pace.is_none_or(|pace| rate > pace)) {
             self.pace = Some(rate);

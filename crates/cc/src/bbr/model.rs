@@ -14,6 +14,8 @@ use crate::window::scale;
 const LOSS_THRESH: u64 = 2;
 /// What a lower bound keeps after a round with loss, in percent (`Beta`).
 const BETA: u32 = 70;
+/// What stays of the pace, so that a queue drains in the long run, in percent (`PacingMarginPercent`).
+pub(super) const PACE_MARGIN: u64 = 99;
 /// Share of the longest flight left to others while not probing, in percent (`Headroom`).
 const HEADROOM: u32 = 15;
 /// How long the smallest round-trip time is believed (`MinRTTFilterLen`).
@@ -128,14 +130,21 @@ impl Model {
 
     /// The round trip ends: its losses lower the short-term bounds, where they are to
     /// (`BBRAdaptLowerBoundsFromCongestion`).
+    ///
+    /// **Differs** from the draft, which takes what was delivered: that is less than what was sent by
+    /// what was lost, was sent by the margin of the pace slower than the bound before, and took a
+    /// flight that is an eighth longer whenever a host is late. Each round with a loss, however little,
+    /// would sink the bounds further below what the path carries.
     pub(super) fn end_round(&mut self, ack: &AckSample, adapt: bool, cwnd: u32) {
         let Round { lost, marked, rate, began, flight } = self.round;
         if adapt && (lost > 0 || marked) {
-            let delivered = u32::try_from(ack.delivered.saturating_sub(began)).unwrap_or(u32::MAX);
+            let carried = ack.delivered.saturating_sub(began).saturating_add(lost);
+            let flight_lo = u32::try_from(carried.saturating_add(carried / 8)).unwrap_or(u32::MAX);
             let rate_lo = self.rate_lo.unwrap_or(self.max_rate());
-            self.rate_lo = Some(rate.max(rate_lo / 100 * u64::from(BETA)));
+            self.rate_lo =
+                Some((rate / PACE_MARGIN).saturating_mul(100).max(rate_lo / 100 * u64::from(BETA)));
             let inflight_lo = scale(self.inflight_lo.unwrap_or(cwnd), BETA, 100);
-            self.inflight_lo = Some(delivered.max(inflight_lo));
+            self.inflight_lo = Some(flight_lo.max(inflight_lo));
         }
         self.last_flight = flight;
         self.round = Round { began: ack.delivered, ..Round::default() };
