@@ -66,17 +66,15 @@ impl Flow {
         let i = self.paths.iter().position(|p| p.id == path).unwrap_or(0);
         let path = &self.paths[i];
         let steady = path.episode.is_none() && path.work.frto.is_none();
-        if !steady || path.in_flight <= 2 * path.mss.bytes() {
+        let (room, mss) = (path.room(), path.mss.bytes());
+        if !steady || path.in_flight <= 2 * mss || room >= path.window() / 3 {
             return false;
         }
-        let (room, burst) = (path.room(), self.burst(i));
-        let saved = match path.is_beside() {
-            true => TRAIN * burst,
-            false if burst >= LONG_BURST * path.mss.bytes() => burst,
-            false => return false,
-        };
-        let least = saved.min(path.window() / 3);
-        room < least && (path.is_beside() || self.hears_soon(path, now))
+        let burst = self.burst(i);
+        if path.is_beside() {
+            return room < TRAIN * burst;
+        }
+        burst >= LONG_BURST * mss && room < burst && self.hears_soon(path, now)
     }
 
     /// Whether the oldest of what is outstanding was sent at least half a round trip ago.
