@@ -5,6 +5,9 @@ use std::os::fd::AsFd;
 
 use manypath_wire::Datagram;
 
+/// Datagrams that are worth sending together.
+pub const TOGETHER: usize = 32;
+
 /// What a device does itself. What it does not do is done in software by [`Device::send`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offload {
@@ -41,6 +44,13 @@ pub trait Device: AsFd + Send {
     /// # Errors
     /// When the device is down or gone, or refuses the packet's form.
     fn send(&mut self, datagram: &Datagram) -> io::Result<()>;
+
+    /// Sends datagrams in this order, each as [`Device::send`] would, and says how many it refused. A
+    /// device that takes several with one call, up to [`TOGETHER`], does so: who receives them within
+    /// this host then runs once for all, not after each.
+    fn send_all(&mut self, datagrams: &[Datagram]) -> usize {
+        datagrams.iter().filter(|datagram| self.send(datagram).is_err()).count()
+    }
 
     /// Appends what waits to `batch` until that are `limit` datagrams, and says how many; one more
     /// may be needed to see that a super-segment ended. Nothing waiting is `Ok(0)`. Fewer than

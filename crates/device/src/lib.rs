@@ -22,7 +22,7 @@ pub mod tun;
 mod vnet;
 
 pub use command::CommandError;
-pub use device::{Device, Offload, Receiver};
+pub use device::{Device, Offload, Receiver, TOGETHER};
 pub use memory::MemoryPort;
 pub use packet::{PacketConfig, PacketError, PacketSocket};
 pub use paths::{

@@ -1,8 +1,10 @@
 //! The calls that have no safe wrapper: three ioctls of the TUN driver, reading into memory that is
-//! not initialised yet, packet sockets and their rings. All unsafe code of the crate is here.
+//! not initialised yet, packet sockets and their rings, several writes at once. All unsafe code of the
+//! crate is here.
 
 mod packet;
 mod ring;
+mod writes;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -14,6 +16,7 @@ pub(crate) use packet::{
     attach_filter, packet_bind, packet_socket, set_number, take_address, take_multicast,
 };
 pub(crate) use ring::{RxRing, Slot};
+pub(crate) use writes::Writes;
 
 mod raw {
     use nix::libc;

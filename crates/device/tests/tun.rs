@@ -6,7 +6,7 @@ use std::net::{SocketAddrV4, UdpSocket};
 
 use common::{Namespace, address, sh, super_segment, tcp};
 use manypath_base::Mss;
-use manypath_device::{Device, Tun, TunConfig, TunError};
+use manypath_device::{Device, TOGETHER, Tun, TunConfig, TunError};
 use manypath_wire::{Checksum, Datagram, Flags};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -137,6 +137,25 @@ fn packets_that_wait_keep_their_bytes_while_others_are_received() {
 }
 
 #[test]
+fn what_is_sent_together_arrives_in_order() {
+    let Some(namespace) = Namespace::new("what_is_sent_together_arrives_in_order") else { return };
+    namespace.run(|| {
+        let mut from = open("mpa", true, &["10.1.0.1/24"]);
+        let mut to = open("mpb", true, &["10.2.0.1/24"]);
+        sh("sysctl -qw net.ipv4.ip_forward=1");
+        // More than one call takes.
+        let lengths: Vec<usize> = (1..=2 * TOGETHER + 1).map(|n| n * 100).collect();
+        let packet = |&len: &usize| super_segment("10.1.0.2", "10.2.0.2", len, 1400);
+        let packets: Vec<Datagram> = lengths.iter().map(packet).collect();
+        assert_eq!(from.send_all(&packets), 0);
+        let batch = receive(&mut to, |batch| payload_len(batch) >= lengths.iter().sum());
+        let arrived = batch.iter().filter_map(tcp).map(|(_, segment)| segment.payload.to_vec());
+        let sent = lengths.iter().map(|&len| (0..=u8::MAX).cycle().take(len).collect::<Vec<_>>());
+        assert!(arrived.eq(sent));
+    });
+}
+
+#[test]
 fn what_the_kernel_cut_for_a_plain_interface_is_joined_again() {
     for v6 in [false, true] {
         let Some(namespace) = Namespace::new("the_kernel_cuts_a_super_segment") else { return };
@@ -204,6 +223,8 @@ fn sending_while_the_interface_is_down_is_an_error() {
         let name = "mpd".to_owned();
         let config = TunConfig { name, up: false, ..TunConfig::default() };
         let mut tun = Tun::open(&config).expect("root may open a TUN interface");
-        assert!(tun.send(&super_segment("10.1.0.2", "10.2.0.2", 10, 1400)).is_err());
+        let packet = super_segment("10.1.0.2", "10.2.0.2", 10, 1400);
+        assert!(tun.send(&packet).is_err());
+        assert_eq!(tun.send_all(&[packet.clone(), packet.clone(), packet]), 3);
     });
 }

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use manypath_base::{IfaceId, Instant, len32, usize32};
-use manypath_device::{Device, Direction};
+use manypath_base::{IfaceId, Instant, len32, len64, usize32};
+use manypath_device::{Device, Direction, TOGETHER};
 use manypath_wire::Datagram;
 use parking_lot::Mutex;
 
@@ -36,6 +36,8 @@ struct Slot {
     /// Which interface an address belongs to.
     addresses: Vec<(IpAddr, IfaceId)>,
     ifaces: Vec<IfaceId>,
+    /// What is to be sent; empty between calls of the driver's.
+    outgoing: Vec<Datagram>,
 }
 
 struct Iface {
@@ -53,7 +55,8 @@ impl Devices {
     pub(crate) fn add_device(&mut self, device: Box<dyn Device>) -> usize {
         self.generation += 1;
         let born = self.generation;
-        let slot = Slot { device, born, addresses: Vec::new(), ifaces: Vec::new() };
+        let (addresses, ifaces, outgoing) = Default::default();
+        let slot = Slot { device, born, addresses, ifaces, outgoing };
         if let Some(free) = self.slots.iter().position(Option::is_none) {
             self.slots[free] = Some(slot);
             return free;
@@ -104,17 +107,26 @@ impl Devices {
         self.slots.get(slot).and_then(Option::as_ref).map_or(0, |s| s.device.mtu())
     }
 
-    /// Sends a datagram. A device that refuses it has dropped it, as a network card would: the
-    /// stack hears of it as of any other loss.
-    pub(crate) fn send(&mut self, id: IfaceId, datagram: &Datagram, now: Instant) {
+    /// Sends a datagram, at the latest with [`Devices::flush`].
+    pub(crate) fn send(&mut self, id: IfaceId, datagram: Datagram, now: Instant) {
         let Some(iface) = self.ifaces.get(usize32(id.0)) else { return };
         if let Some(capture) = &self.capture {
-            capture.lock().write(id, now, Direction::Outbound, datagram);
+            capture.lock().write(id, now, Direction::Outbound, &datagram);
         }
-        let slot = iface.slot.and_then(|at| self.slots[at].as_mut());
-        if slot.is_none_or(|slot| slot.device.send(datagram).is_err()) {
+        let Some(slot) = iface.slot.and_then(|at| self.slots[at].as_mut()) else {
             self.send_errors += 1;
+            return;
+        };
+        slot.outgoing.push(datagram);
+        if slot.outgoing.len() == TOGETHER {
+            self.send_errors += slot.flush();
         }
+    }
+
+    /// Sends what is left to send. What a device refuses it has dropped, as a network card would: the
+    /// stack hears of it as of any other loss.
+    pub(crate) fn flush(&mut self) {
+        self.send_errors += self.slots.iter_mut().flatten().map(Slot::flush).sum::<u64>();
     }
 
     /// Receives what waits at a device, at most `limit` datagrams.
@@ -179,6 +191,16 @@ impl Devices {
 }
 
 impl Slot {
+    /// Sends what is to be sent; how many were refused.
+    fn flush(&mut self) -> u64 {
+        if self.outgoing.is_empty() {
+            return 0;
+        }
+        let refused = self.device.send_all(&self.outgoing);
+        self.outgoing.clear();
+        len64(refused)
+    }
+
     fn iface_for(&self, datagram: &Datagram) -> Option<IfaceId> {
         let first = self.ifaces.first().copied();
         if self.ifaces.len() < 2 {
@@ -258,9 +280,10 @@ mod tests {
         let (near, mut far) = port();
         let slot = devices.add_device(Box::new(near));
         let (a, b) = (devices.add_iface(slot, "a", &[A]), devices.add_iface(slot, "b", &[B]));
-        devices.send(b, &packet_to(A), Instant::ZERO);
+        devices.send(b, packet_to(A), Instant::ZERO);
         devices.remove_iface(a);
-        devices.send(a, &packet_to(A), Instant::ZERO);
+        devices.send(a, packet_to(A), Instant::ZERO);
+        devices.flush();
         assert_eq!(devices.send_errors(), 1, "of the one that is gone");
         assert_eq!(devices.sources().expect("works").len(), 1);
         let before = devices.generation();

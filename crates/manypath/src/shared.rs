@@ -294,8 +294,9 @@ impl State {
     fn drain(&mut self, now: Instant) {
         self.hand_over();
         while let Some(mptcp::Transmit { iface, datagram }) = self.endpoint.poll_transmit(now) {
-            self.devices.send(iface, &datagram, now);
+            self.devices.send(iface, datagram, now);
         }
+        self.devices.flush();
         self.hand_over();
         self.tell();
     }
