@@ -59,6 +59,8 @@ pub struct AckSample {
     pub app_limited: bool,
     /// Rate at which the bytes of this acknowledgment were delivered, if known.
     pub delivery_rate: Option<Rate>,
+    /// The peer is on this host, or on one beside it ([`is_beside`](crate::is_beside)).
+    pub beside: bool,
 }
 
 /// One path of a connection, as every coupled controller of the connection sees it.

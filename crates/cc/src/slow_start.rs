@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use manypath_base::{Mss, Rate};
 
-use crate::{AckSample, is_beside};
+use crate::AckSample;
 
 /// What slow start makes of one acknowledgment.
 #[must_use]
@@ -122,12 +122,18 @@ impl SlowStart {
     /// segments or 64 KB, whichever is more. What is sent goes out in super-segments of up to
     /// 64 KB, and a receiver that coalesces them answers each with one acknowledgment; L = 8 would
     /// let its offload, not the path, decide the growth.
+    ///
+    /// Beside this host neither round-trip times nor rates end it: there is no link to fill, and both
+    /// depend on when hosts wake up.
     pub fn on_ack(&mut self, ack: &AckSample, mss: Mss) -> Step {
         let counted = ack.acked.min((Self::LIMIT_SEGMENTS * mss.bytes()).max(Self::LIMIT_BYTES));
         if self.0 == Kind::Unseen {
             self.0 = Kind::First(Box::default());
         }
         let Kind::First(search) = &mut self.0 else { return Step::Grow(counted) };
+        if ack.beside {
+            return Step::Grow(counted);
+        }
         match search.on_ack(ack) {
             Pace::Full => Step::Grow(counted),
             Pace::Conservative => Step::Grow(counted / Self::CSS_GROWTH_DIVISOR),
@@ -141,7 +147,7 @@ impl SlowStart {
 
 impl Search {
     fn on_ack(&mut self, ack: &AckSample) -> Pace {
-        if ack.round_start && self.next_round_is_too_many(ack) {
+        if ack.round_start && self.next_round_is_too_many() {
             return Pace::Over;
         }
         if let Some(rate) = ack.delivery_rate.filter(|_| ack.cwnd_limited) {
@@ -166,16 +172,11 @@ impl Search {
     ///
     /// **Differs** from RFC 9406, which looks at round-trip times alone and waits for
     /// all of its rounds: a larger window that is not delivered any faster
-    /// only fills the queue. One such round ends conservative slow start, three end the search. Not
-    /// beside this host: there is no link to fill, and how fast hosts deliver in a round trip of
-    /// theirs depends on when they wake up.
-    fn next_round_is_too_many(&mut self, ack: &AckSample) -> bool {
+    /// only fills the queue. One such round ends conservative slow start, three end the search.
+    fn next_round_is_too_many(&mut self) -> bool {
         self.last_round_min = self.this_round_min.take();
         self.samples = 0;
         self.judge_rate();
-        if is_beside(ack.min_rtt, self.best_rate) {
-            self.flat_rounds = 0;
-        }
         match &mut self.mode {
             Mode::Search => self.flat_rounds >= SlowStart::FLAT_ROUNDS,
             Mode::Conservative { rounds, .. } => {
@@ -302,19 +303,15 @@ mod tests {
 
     /// Between hosts that are beside each other nothing but the window of the peer, or a loss, ends it.
     #[test]
-    fn a_peer_beside_this_host_may_deliver_no_faster_for_a_while() {
-        for (min_us, mbps, last) in
-            [(511, 1_001, Step::Grow(1000)), (512, 1_001, Step::Leave), (511, 1_000, Step::Leave)]
-        {
-            let sample = AckSample {
-                min_rtt: Duration::from_micros(min_us),
-                delivery_rate: Some(Rate::from_bits_per_sec(mbps * 1_000_000)),
-                ..ack(true, 1)
-            };
+    fn a_peer_beside_this_host_may_be_slow_for_a_while() {
+        for (beside, last) in [(true, Step::Grow(1000)), (false, Step::Leave)] {
             let mut s = SlowStart::initial();
-            let steps: Vec<Step> =
-                (0..=SlowStart::FLAT_ROUNDS + 1).map(|_| s.on_ack(&sample, MSS)).collect();
-            assert_eq!(steps.last(), Some(&last), "{min_us} us, {mbps} Mb/s");
+            let mut at = |rtt| {
+                let rate = Some(Rate::from_bits_per_sec(1_000_000_000));
+                s.on_ack(&AckSample { beside, delivery_rate: rate, ..ack(true, rtt) }, MSS)
+            };
+            let steps: Vec<Step> = (1..=5).map(|round| at(100 * round)).collect();
+            assert_eq!(steps.last(), Some(&last), "{steps:?}");
         }
     }
 

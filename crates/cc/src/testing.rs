@@ -28,6 +28,7 @@ pub(crate) fn ack(acked: u32, rtt_ms: u64) -> AckSample {
         cwnd_limited: true,
         app_limited: false,
         delivery_rate: None,
+        beside: false,
     }
 }
 

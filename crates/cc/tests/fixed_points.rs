@@ -88,6 +88,7 @@ fn ack(path: usize, round_start: bool, now: Instant, flight: u32) -> AckSample {
         cwnd_limited: true,
         app_limited: false,
         delivery_rate: None,
+        beside: false,
     }
 }
 

@@ -250,6 +250,7 @@ impl World {
             cwnd_limited: true,
             app_limited: false,
             delivery_rate: Some(rate),
+            beside: false,
         };
         if arrival.number >= flow.recovered_at || flow.cc.governs_recovery() {
             flow.cc.on_ack(&ack, &views);

@@ -105,6 +105,7 @@ pub(crate) fn lia(times: u32) {
             cwnd_limited: true,
             app_limited: false,
             delivery_rate: None,
+            beside: false,
         };
         controller.on_ack(black_box(&sample), black_box(&views));
     }

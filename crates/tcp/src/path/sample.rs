@@ -148,6 +148,7 @@ impl Path {
             cwnd_limited: self.is_cwnd_limited(),
             app_limited: self.is_app_limited(),
             delivery_rate: Some(self.rate),
+            beside: self.is_beside(),
         }
     }
 
