@@ -16,6 +16,8 @@ use crate::failure::Failure;
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// How long a sample may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long an end that is asked to leave may take.
+const LEAVING: Duration = Duration::from_secs(1);
 /// How long a hashed transfer may take.
 const HASHED: Duration = Duration::from_secs(120);
 
@@ -90,6 +92,14 @@ impl Child {
             Said::Hashed(bytes, hash) => Ok((bytes, hash)),
             said => Err(self.unexpected(&said)),
         }
+    }
+
+    /// Lets the end leave by itself, if that does not take long.
+    pub(super) fn leave(mut self) {
+        self.input = None;
+        let deadline = Instant::now() + LEAVING;
+        // Until nothing more can come.
+        while self.said.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
     }
 
     fn unexpected(&self, said: &Said) -> Failure {

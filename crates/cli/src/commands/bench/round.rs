@@ -216,7 +216,7 @@ impl Ends {
     /// may have (`tcp_mem`), and the next round would have less.
     fn close(self) -> Result<(), Failure> {
         let Self { client, server, hosts } = self;
-        drop(server);
+        server.leave();
         sleep(CLOSING)?;
         drop((client, hosts));
         Ok(())

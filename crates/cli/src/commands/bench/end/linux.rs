@@ -3,6 +3,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,11 @@ use crate::pattern::Pattern;
 const STACK: usize = 64 << 10;
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long data comes in unread before the process ends.
+const UNREAD: Duration = Duration::from_millis(50);
+
+/// Whether the process is about to end.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 /// Connections that are only held.
 static HELD: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
 
@@ -33,6 +39,15 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
         Side::Connect => open(spec, tally),
     };
     started.map_err(|error| Failure::failed(spec.addr, &error))
+}
+
+/// Nothing is read any more, so that the kernel ends the connections at once when the process does
+/// (MP_FASTCLOSE). A socket that is closed with everything read still takes in as much as its window has
+/// room for, and keeps that for a minute: of many rounds more than the memory that all sockets may
+/// have (`tcp_mem`), and the next would have less.
+pub(super) fn leave() {
+    LEAVING.store(true, Ordering::Relaxed);
+    thread::sleep(UNREAD);
 }
 
 fn config(spec: &Spec) -> PeerConfig {
@@ -144,11 +159,14 @@ fn send(stream: &mut TcpStream, block: usize) -> io::Result<()> {
 
 fn receive(stream: &mut TcpStream, block: usize, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; block];
-    loop {
+    while !LEAVING.load(Ordering::Relaxed) {
         match stream.read(&mut buffer)? {
             0 => return Ok(()),
             n => take(&buffer[..n]),
         }
+    }
+    loop {
+        thread::park();
     }
 }
 

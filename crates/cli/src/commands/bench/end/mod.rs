@@ -184,6 +184,9 @@ pub(super) fn run(text: &str) -> Result<(), Failure> {
             say(&Said::Sample(sample(&spec, &mut counters, &tally)));
         }
     }
+    if spec.stack == Stack::Linux {
+        linux::leave();
+    }
     // Not by returning: what still runs on connections is not waited for.
     std::process::exit(0);
 }
