@@ -13,7 +13,9 @@ const PORT: u16 = 80;
 const LARGE: usize = 32 << 10;
 
 fn host(number: u8) -> Endpoint {
-    let mut endpoint = Endpoint::new(EndpointConfig::default(), Rng::seeded(number.into()));
+    let mut config = EndpointConfig::default();
+    config.tcp.pacing = false;
+    let mut endpoint = Endpoint::new(config, Rng::seeded(number.into()));
     endpoint.add_interface(Instant::ZERO, simple_interface(0, addr(0, number)));
     endpoint
 }
@@ -35,8 +37,8 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> Vec<(u16, usiz
     seen
 }
 
-#[test]
-fn a_connection_sends_a_few_large_packets_in_a_row_and_small_ones_by_turns() {
+/// Two connections that have enough to send: the order in which their packets leave, from time to time.
+fn orders(half_trip: Duration) -> Vec<Vec<(u16, usize)>> {
     let (mut client, mut server) = (host(1), host(2));
     let mut now = Instant::from_millis(1);
     let to = (addr(0, 2), PORT).into();
@@ -47,27 +49,41 @@ fn a_connection_sends_a_few_large_packets_in_a_row_and_small_ones_by_turns() {
     let (mut accepted, mut orders) = (Vec::new(), Vec::new());
     for _ in 0..200 {
         for &id in &ids {
-            let mut chunk: Bytes = pattern(1, 0, 1 << 20);
+            let mut chunk: Bytes = pattern(1, 0, 4 << 20);
             // Not before the handshake, and as much as there is room for.
             let _full = client.write(now, id, &mut chunk);
         }
         orders.push(carry(now, &mut client, &mut server));
-        now += Duration::from_micros(50);
+        now += half_trip;
         accepted.extend(server.accept(listener));
         for &id in &accepted {
             while server.read(now, id).is_ok_and(|chunk| chunk.is_some()) {}
         }
         carry(now, &mut server, &mut client);
-        now += Duration::from_micros(50);
+        now += half_trip;
     }
+    orders
+}
+
+/// Lengths of runs of large packets of one connection.
+fn runs(order: &[(u16, usize)]) -> Vec<usize> {
+    let large = order.chunk_by(|a, b| a.0 == b.0 && a.1 >= LARGE && b.1 >= LARGE);
+    large.map(<[_]>::len).collect()
+}
+
+#[test]
+fn a_connection_sends_a_few_large_packets_in_a_row_and_small_ones_by_turns() {
+    let orders = orders(Duration::from_millis(1));
     let first = orders.iter().find(|order| order.len() >= 8).expect("windows grew");
     let small: Vec<u16> = first[..4].iter().map(|&(port, _)| port).collect();
     assert!(first[0].1 < LARGE && small[0] != small[1] && small[0] == small[2], "{first:?}");
-    let runs = |order: &[(u16, usize)]| {
-        let large = order.chunk_by(|a, b| a.0 == b.0 && a.1 >= LARGE && b.1 >= LARGE);
-        large.map(<[_]>::len).collect::<Vec<_>>()
-    };
     let last = orders.iter().rev().find(|order| order.len() >= 16).expect("windows are large");
-    let (head, _) = last.split_at(8);
-    assert_eq!(runs(head), [4, 4], "{last:?}");
+    assert_eq!(runs(&last[..8]), [4, 4], "{last:?}");
+}
+
+#[test]
+fn to_a_peer_beside_this_host_more_packets_leave_in_a_row() {
+    let orders = orders(Duration::from_micros(50));
+    let last = orders.iter().rev().find(|order| order.len() >= 32).expect("windows are large");
+    assert_eq!(runs(&last[..32]), [16, 16], "{last:?}");
 }

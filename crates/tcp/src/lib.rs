@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod beside;
 mod config;
 mod cork;
 mod ecn;

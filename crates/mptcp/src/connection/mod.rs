@@ -15,6 +15,7 @@ mod data_recv;
 mod data_send;
 mod fast_open;
 mod fastclose;
+mod gate;
 mod hurry;
 mod input;
 mod mapping;
@@ -59,6 +60,7 @@ use crate::endpoint::ConnId;
 use crate::{ConnectionError, Event, NotOpen};
 use data_recv::DataRecv;
 use data_send::DataSend;
+use gate::Gate;
 use seam::Seam;
 use shared::Shared;
 use spare::Spare;
@@ -114,6 +116,7 @@ pub(crate) struct Connection {
     next_subflow: u32,
     /// Connections of the host that are busy at once, about.
     crowd: u32,
+    gate: Gate,
     scheduler: Box<dyn Scheduler>,
     congestion_control: CongestionControl,
     send_buffer_max: u64,
@@ -179,6 +182,7 @@ impl Connection {
             subflows: Vec::new(),
             next_subflow: 0,
             crowd: 1,
+            gate: Gate::default(),
             scheduler: core::mem::replace(
                 &mut birth.scheduler,
                 manypath_sched::Algorithm::LowestRtt.build(),
@@ -364,7 +368,7 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         for (name, size, most) in
-            [("Connection", size_of::<Connection>(), 952), ("Subflow", size_of::<Subflow>(), 1_440)]
+            [("Connection", size_of::<Connection>(), 960), ("Subflow", size_of::<Subflow>(), 1_440)]
         {
             assert!(size <= most, "{name}: {size} bytes");
         }

@@ -100,6 +100,7 @@ impl Connection {
         }
         let mut views = self.path_views();
         if !again {
+            self.close_gate(unsent, &mut views);
             self.save_room(now, range.end - range.start, &mut views);
         }
         if range.is_empty() {

@@ -10,6 +10,7 @@ use manypath_cc::Algorithm as CongestionControl;
 use manypath_tcp::{FastOpen, Opening, PathConfig};
 use manypath_wire::{IpHeader, MpTcpRst, ResetReason, Segment};
 
+use super::beside::Part;
 use super::fast_open::Early;
 use super::listeners::Arrival;
 use super::{ConnId, Endpoint, Entry, ListenerId};
@@ -192,8 +193,8 @@ impl Endpoint {
             listening.half_open.insert(id);
         }
         let foreign = self.foreign(tuple.local.ip(), iface);
-        let (queued, seen, fast_open) = (false, 0, None);
-        let entry = Entry { conn, queued, seen, listener, fast_open, foreign, subflows };
+        let (queued, seen, beside, fast_open) = (false, 0, Part::default(), None);
+        let entry = Entry { conn, queued, seen, beside, listener, fast_open, foreign, subflows };
         self.connections.insert(id, Box::new(entry));
         self.settle(now, id);
     }

@@ -150,6 +150,7 @@ impl Endpoint {
     /// Forgets a connection with everything that leads to it.
     pub(super) fn forget(&mut self, id: ConnId) {
         let Some(entry) = self.connections.remove(&id) else { return };
+        self.beside.forget(&entry);
         for (_, ends, _) in &entry.subflows {
             self.unlead(ends);
         }

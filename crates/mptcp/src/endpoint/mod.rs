@@ -7,6 +7,7 @@
 
 mod addresses;
 mod api;
+mod beside;
 mod births;
 mod blackholes;
 mod cookie;
@@ -42,6 +43,7 @@ use manypath_wire::{Checksum, Datagram, IpHeader, Packet, Transport};
 
 use crate::connection::{Connection, LocalEntry};
 use crate::{DropCounters, EndpointConfig, Event, Interface};
+use beside::Beside;
 use blackholes::Blackholes;
 use cookie::Cookies;
 use crowd::Crowd;
@@ -59,6 +61,8 @@ use time_wait::TimeWaits;
 /// Large packets of a connection in a row, if it has so many: its peer wakes up once for them, and
 /// what they touch stays in caches.
 const TURN: u32 = 4;
+/// And packets of any size to a peer beside this host.
+const TURN_BESIDE: u32 = 16;
 /// Payload bytes of a large packet.
 const LARGE: usize = 32 << 10;
 
@@ -108,6 +112,8 @@ struct Entry {
     queued: bool,
     /// The round in which it was counted among the busy.
     seen: u32,
+    /// What it has of what connections to hosts beside this one share.
+    beside: beside::Part,
     /// The listener that it came to, until it is accepted.
     listener: Option<ListenerId>,
     /// This host and the server, while it has not answered an attempt at Fast Open.
@@ -161,6 +167,7 @@ pub struct Endpoint {
     /// Packets that the connection whose turn it is has sent in a row.
     turn: u32,
     crowd: Crowd,
+    beside: Beside,
     /// Answers that belong to no connection.
     answers: VecDeque<Departure>,
     events: VecDeque<Event>,
@@ -219,6 +226,7 @@ impl Endpoint {
             sending: VecDeque::new(),
             turn: 0,
             crowd: Crowd::default(),
+            beside: Beside::default(),
             answers: VecDeque::new(),
             events: VecDeque::new(),
             drops: DropCounters::default(),
@@ -271,8 +279,9 @@ impl Endpoint {
         if let Some(answer) = self.answers.pop_front() {
             return Some(answer);
         }
-        while let Some(id) = self.sending.pop_front() {
+        while let Some((id, open)) = self.next_turn() {
             let Some(entry) = self.connections.get_mut(&id) else { continue };
+            entry.conn.set_gate(open);
             if let Some((subflow, out)) = entry.conn.poll_transmit(now) {
                 let len = out.segment.payload.len();
                 let used = entry.subflows.iter().find(|(id, ..)| *id == subflow);
@@ -280,23 +289,44 @@ impl Endpoint {
                     let iface = entry.conn.iface_of(out.path).unwrap_or(iface);
                     departure(ends.tuple(), iface, out)
                 });
-                self.end_turn(id, len);
+                self.beside.count(entry);
+                let beside = entry.beside.is_beside();
+                let most = if beside { TURN_BESIDE } else { TURN };
+                let goes_on = (beside || len >= LARGE) && self.turn + 1 < most;
+                self.note_sent(id, goes_on);
                 if departure.is_some() {
                     return departure;
                 }
                 continue;
             }
             entry.queued = false;
+            if entry.conn.has_missed_gate() {
+                self.beside.wait(id, &mut entry.beside);
+            }
             self.turn = 0;
             self.rest(now, id);
         }
         None
     }
 
-    /// A connection sent so many bytes: it goes on, or it is the next one's turn.
-    fn end_turn(&mut self, id: ConnId, len: usize) {
-        self.turn += 1;
-        if len >= LARGE && self.turn < TURN {
+    /// Whose turn it is, and whether it may send new data to a peer beside this host: not where others
+    /// wait for that, or too much is in flight.
+    fn next_turn(&mut self) -> Option<(ConnId, bool)> {
+        if let Some(id) = self.sending.pop_front() {
+            return Some((id, self.turn > 0 || self.beside.is_open()));
+        }
+        let id = self.beside.next()?;
+        if let Some(entry) = self.connections.get_mut(&id) {
+            Beside::begin(&mut entry.beside);
+            entry.queued = true;
+        }
+        Some((id, true))
+    }
+
+    /// A connection sent a packet: it goes on, or it is the next one's turn.
+    fn note_sent(&mut self, id: ConnId, goes_on: bool) {
+        if goes_on {
+            self.turn += 1;
             self.sending.push_front(id);
         } else {
             self.turn = 0;
@@ -354,6 +384,8 @@ impl Endpoint {
     fn settle(&mut self, now: Instant, id: ConnId) {
         self.open_joins(now, id);
         let Some(entry) = self.connections.get_mut(&id) else { return };
+        self.beside.learn(now, entry);
+        self.beside.count(entry);
         let crowd = self.crowd.note(now, &mut entry.seen);
         entry.conn.note_crowd(crowd.saturating_mul(self.shard.count()));
         self.drops.bad_hmac += entry.conn.take_bad_hmac();

@@ -20,8 +20,8 @@ const RUN: u32 = 4;
 /// Packets of a burst that is worth waiting for on a path of any length.
 const LONG_BURST: u32 = 8;
 
-/// Bursts in a row to a peer near by, which wakes once for them.
-const TRAIN: u32 = 4;
+/// Bursts in a row to a peer beside this host, which wakes once for them.
+const TRAIN: u32 = 16;
 
 /// Option bytes of timestamps, padded (RFC 7323 appendix A).
 const TIMESTAMPS_LEN: u32 = 12;
@@ -55,7 +55,7 @@ impl Flow {
     }
 
     /// Whether what a path has room for had better wait until acknowledgments make it more: it is
-    /// less than a third of the window and than four bursts, and what is in flight will be
+    /// less than a third of the window and than sixteen bursts, and what is in flight will be
     /// acknowledged. Acknowledgments of small segments else admit small segments for ever, and a
     /// peer beside this host is woken for each. Of a fast path that is longer one burst is saved,
     /// where an acknowledgment is due within half a round trip.
@@ -81,12 +81,6 @@ impl Flow {
     fn hears_soon(&self, path: &Path, now: Instant) -> bool {
         let half = path.rtt.srtt().unwrap_or_default() / 2;
         self.board.iter().next().is_some_and(|oldest| now.since(oldest.sent_at) >= half)
-    }
-
-    /// Whether the peer is on this host, or on one beside it, as far as a path tells.
-    #[must_use]
-    pub fn is_beside(&self, path: PathId) -> bool {
-        self.paths.iter().any(|p| p.id == path && p.is_beside())
     }
 
     /// Payload bytes of the largest super-segment, or of one packet where that has more.

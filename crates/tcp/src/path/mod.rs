@@ -21,7 +21,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use manypath_base::{Instant, Mss, PathId, Rate, SubflowOffset, len32, usize64};
-use manypath_cc::{Controller, FlowView, is_beside};
+use manypath_cc::{Controller, FlowView};
 use manypath_sched::PathView;
 
 use alone::Use;
@@ -157,7 +157,7 @@ pub(crate) struct Path {
     /// The best rate of late: what the path delivers when it is full.
     capacity: Rate,
     /// The best that it ever was.
-    fastest: Rate,
+    pub(crate) fastest: Rate,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
@@ -234,11 +234,6 @@ impl Path {
             self.smss = Some(payload);
             self.controller.set_mss(payload);
         }
-    }
-
-    /// Whether the peer is on this host, or on one beside it.
-    pub(crate) fn is_beside(&self) -> bool {
-        is_beside(self.rtt.min(), self.fastest)
     }
 
     /// Bytes that may be in flight: the congestion window, and no more than fills the path where the

@@ -1,0 +1,171 @@
+//! Connections to hosts beside this one: they share this host's processors and caches with who
+//! receives there.
+//!
+//! What is in flight to such a host lies in its buffers, and is read from memory in place of a cache
+//! once all connections together have more there than a cache holds. So they have a limit together, and
+//! where it is reached, who has new data waits for a turn: the more it then sends in one go, the less
+//! often its peer is woken.
+//!
+//! **Owns** the sum of what is in flight, who waits in which order, and which hosts are beside this one
+//! though no connection alone was fast enough to tell. **Invariants**: the sum is that of the entries'
+//! parts; whoever waits is in the queue once, and leaves it in its order; at most [`MAX`] hosts are
+//! remembered. **Leaves out** what waits: see `connection/gate.rs`.
+
+use alloc::collections::btree_map::Entry::{Occupied, Vacant};
+use alloc::collections::{BTreeMap, VecDeque};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use manypath_base::{DataOffset, IfaceId, Instant, Rate};
+use manypath_cc::BEYOND_LINKS;
+
+use super::memory::make_room;
+use super::{ConnId, Entry};
+
+/// Bytes in flight beyond which nobody begins a turn: what one connection over two subflows may have
+/// alone, and about what the caches of a processor hold.
+const LIMIT: u64 = 4 << 20;
+/// Hosts that are remembered.
+const MAX: usize = 1024;
+/// For how long what is delivered to a host is counted before it is judged.
+const ROUND: Duration = Duration::from_millis(50);
+/// How long is remembered that a host is beside this one.
+const TIME: Duration = Duration::from_secs(600);
+
+/// What all connections to hosts beside this one share.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    in_flight: u64,
+    waiting: VecDeque<ConnId>,
+    hosts: BTreeMap<(IfaceId, IpAddr), Host>,
+}
+
+/// A host with a short round trip, over one of the interfaces.
+#[derive(Clone, Copy, Debug)]
+struct Host {
+    since: Instant,
+    delivered: u64,
+}
+
+/// A connection's part.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    in_flight: u32,
+    /// It is in the queue.
+    waits: bool,
+    /// Up to where its data was counted.
+    counted: DataOffset,
+}
+
+impl Part {
+    /// Whether it has something in flight to a host beside this one.
+    pub(super) fn is_beside(&self) -> bool {
+        self.in_flight > 0
+    }
+}
+
+impl Beside {
+    /// Whether a connection that does not wait may begin a turn.
+    pub(super) fn is_open(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight < LIMIT
+    }
+
+    /// The next of those that wait, where there is room for a turn.
+    pub(super) fn next(&mut self) -> Option<ConnId> {
+        if self.in_flight < LIMIT { self.waiting.pop_front() } else { None }
+    }
+
+    /// A connection had its turn, or something was done to it: its part is counted anew.
+    pub(super) fn count(&mut self, entry: &mut Entry) {
+        let now = entry.conn.in_flight_beside();
+        let before = core::mem::replace(&mut entry.beside.in_flight, now);
+        self.in_flight = self.in_flight - u64::from(before) + u64::from(now);
+    }
+
+    /// A connection is forgotten.
+    pub(super) fn forget(&mut self, entry: &Entry) {
+        self.in_flight -= u64::from(entry.beside.in_flight);
+    }
+
+    /// A connection whose data missed its turn waits for the next.
+    pub(super) fn wait(&mut self, id: ConnId, part: &mut Part) {
+        if !core::mem::replace(&mut part.waits, true) {
+            self.waiting.push_back(id);
+        }
+    }
+
+    /// It waits no longer.
+    pub(super) fn begin(part: &mut Part) {
+        part.waits = false;
+    }
+
+    /// Counts what was delivered on a connection that cannot tell by itself whether its peer is beside
+    /// this host, and tells it what is known.
+    pub(super) fn learn(&mut self, now: Instant, entry: &mut Entry) {
+        let Some(to) = entry.conn.acknowledged_near() else { return };
+        let bytes = to.0.saturating_sub(entry.beside.counted.0);
+        entry.beside.counted = to;
+        let [(_, ends, iface)] = &entry.subflows[..] else { return };
+        let host = (*iface, ends.tuple().remote.ip());
+        if bytes > 0 && self.is_fast(now, host, bytes) {
+            entry.conn.note_delivery(Rate::from_bytes_per_sec(BEYOND_LINKS.bytes_per_sec() + 1));
+        }
+    }
+
+    /// So many more bytes were delivered to a host; whether more was in a round than a link carries.
+    fn is_fast(&mut self, now: Instant, host: (IfaceId, IpAddr), bytes: u64) -> bool {
+        make_room(&mut self.hosts, &host, MAX, |host| host.since);
+        // What opens a round took its time before.
+        let new = Host { since: now, delivered: 0 };
+        let enough = BEYOND_LINKS.bytes_in(ROUND);
+        let known = match self.hosts.entry(host) {
+            Occupied(entry) => entry.into_mut(),
+            Vacant(entry) => {
+                entry.insert(new);
+                return false;
+            }
+        };
+        let age = now.since(known.since);
+        if age > TIME || (age > ROUND && known.delivered <= enough) {
+            *known = new;
+            return false;
+        }
+        known.delivered = known.delivered.saturating_add(bytes);
+        known.delivered > enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(n: u32) -> (IfaceId, IpAddr) {
+        (IfaceId(0), IpAddr::from(n.to_be_bytes()))
+    }
+
+    #[test]
+    fn a_host_is_beside_where_more_is_delivered_than_a_link_carries() {
+        let at = Instant::from_millis;
+        let mut beside = Beside::default();
+        // 125 MB a second is what 1 Gbit/s carries.
+        for n in 0..100 {
+            assert!(!beside.is_fast(at(n * 10), host(1), 1_250_000), "a link");
+        }
+        for n in 1..=6 {
+            assert!(!beside.is_fast(at(2_000 + n), host(1), 1_250_000), "not yet");
+        }
+        assert!(beside.is_fast(at(2_007), host(1), 1_250_000));
+        assert!(beside.is_fast(at(60_000), host(1), 1), "that is remembered");
+        assert!(!beside.is_fast(at(700_000), host(1), 1), "but not for ever");
+        assert!(!beside.is_fast(at(2_008), host(2), 1_250_000), "each for itself");
+    }
+
+    #[test]
+    fn never_too_many_hosts_are_remembered() {
+        let mut beside = Beside::default();
+        for n in 0..3_000 {
+            beside.is_fast(Instant::from_millis(n.into()), host(n), 1);
+        }
+        assert_eq!(beside.hosts.len(), MAX);
+    }
+}

@@ -1,0 +1,47 @@
+//! Peers beside this host: what takes time on the way to them is the hosts themselves.
+//!
+//! **Owns** how a flow tells them from others, and what it is told of them. **Leaves out** the limits:
+//! [`manypath_cc::is_beside`].
+
+use manypath_base::{PathId, Rate};
+use manypath_cc::{NEAR, is_beside};
+
+use crate::Flow;
+use crate::path::Path;
+
+impl Path {
+    /// Whether the peer is on this host, or on one beside it.
+    pub(crate) fn is_beside(&self) -> bool {
+        is_beside(self.rtt.min(), self.fastest)
+    }
+}
+
+impl Flow {
+    /// Whether the peer is on this host, or on one beside it, as far as a path tells.
+    #[must_use]
+    pub fn is_beside(&self, path: PathId) -> bool {
+        self.paths.iter().any(|p| p.id == path && p.is_beside())
+    }
+
+    /// Whether a path has as short a round trip as to a peer beside this host, but was never as fast.
+    #[must_use]
+    pub fn may_be_beside(&self, path: PathId) -> bool {
+        let near = |path: &Path| !path.rtt.min().is_zero() && path.rtt.min() < NEAR;
+        self.paths.iter().any(|p| p.id == path && near(p) && !p.is_beside())
+    }
+
+    /// Bytes in flight to a peer beside this host.
+    #[must_use]
+    pub fn in_flight_beside(&self) -> u32 {
+        let beside = self.paths.iter().filter(|path| path.is_beside());
+        beside.map(|path| path.in_flight).fold(0, u32::saturating_add)
+    }
+
+    /// Where this flow leads, so much was delivered to several together: what is fast enough for all
+    /// is for each.
+    pub fn note_delivery(&mut self, rate: Rate) {
+        for path in &mut self.paths {
+            path.fastest = path.fastest.max(rate);
+        }
+    }
+}
