@@ -17,7 +17,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// How long a sample may take.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long an end that is asked to leave may take.
-const LEAVING: Duration = Duration::from_secs(1);
+const LEAVING: Duration = Duration::from_secs(2);
 /// How long a hashed transfer may take.
 const HASHED: Duration = Duration::from_secs(120);
 

@@ -21,8 +21,9 @@ use crate::pattern::Pattern;
 const STACK: usize = 64 << 10;
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long data comes in unread before the process ends.
+/// How long data comes in unread before the process ends, of one connection and of each further one.
 const UNREAD: Duration = Duration::from_millis(50);
+const UNREAD_EACH: Duration = Duration::from_millis(1);
 
 /// Whether the process is about to end.
 static LEAVING: AtomicBool = AtomicBool::new(false);
@@ -45,9 +46,10 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
 /// (MP_FASTCLOSE). A socket that is closed with everything read still takes in as much as its window has
 /// room for, and keeps that for a minute: of many rounds more than the memory that all sockets may
 /// have (`tcp_mem`), and the next would have less.
-pub(super) fn leave() {
+pub(super) fn leave(spec: &Spec) {
+    let connections = u32::try_from(spec.connections).unwrap_or(u32::MAX);
     LEAVING.store(true, Ordering::Relaxed);
-    thread::sleep(UNREAD);
+    thread::sleep(UNREAD + UNREAD_EACH.saturating_mul(connections.min(1_000)));
 }
 
 fn config(spec: &Spec) -> PeerConfig {

@@ -185,7 +185,7 @@ pub(super) fn run(text: &str) -> Result<(), Failure> {
         }
     }
     if spec.stack == Stack::Linux {
-        linux::leave();
+        linux::leave(&spec);
     }
     // Not by returning: what still runs on connections is not waited for.
     std::process::exit(0);
