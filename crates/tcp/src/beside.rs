@@ -1,9 +1,9 @@
 //! Peers beside this host: what takes time on the way to them is the hosts themselves.
 //!
-//! **Owns** how a flow tells them from others, and what it is told of them. **Leaves out** the limits:
+//! **Owns** how a flow tells them from others, or is told. **Leaves out** the limits:
 //! [`manypath_cc::is_beside`].
 
-use manypath_base::{PathId, Rate};
+use manypath_base::PathId;
 use manypath_cc::{NEAR, is_beside};
 
 use crate::Flow;
@@ -12,7 +12,7 @@ use crate::path::Path;
 impl Path {
     /// Whether the peer is on this host, or on one beside it.
     pub(crate) fn is_beside(&self) -> bool {
-        is_beside(self.rtt.min(), self.fastest)
+        self.told_beside || is_beside(self.rtt.min(), self.fastest)
     }
 }
 
@@ -23,11 +23,11 @@ impl Flow {
         self.paths.iter().any(|p| p.id == path && p.is_beside())
     }
 
-    /// Whether a path has as short a round trip as to a peer beside this host, but was never as fast.
+    /// Whether a path has as short a round trip as to a peer beside this host, and may be faster.
     #[must_use]
-    pub fn may_be_beside(&self, path: PathId) -> bool {
+    pub fn is_near(&self, path: PathId) -> bool {
         let near = |path: &Path| !path.rtt.min().is_zero() && path.rtt.min() < NEAR;
-        self.paths.iter().any(|p| p.id == path && near(p) && !p.is_beside())
+        self.paths.iter().any(|p| p.id == path && near(p))
     }
 
     /// Bytes in flight to a peer beside this host.
@@ -37,11 +37,8 @@ impl Flow {
         beside.map(|path| path.in_flight).fold(0, u32::saturating_add)
     }
 
-    /// Where this flow leads, so much was delivered to several together: what is fast enough for all
-    /// is for each.
-    pub fn note_delivery(&mut self, rate: Rate) {
-        for path in &mut self.paths {
-            path.fastest = path.fastest.max(rate);
-        }
+    /// Others found that the peer is on this host, or on one beside it.
+    pub fn note_beside(&mut self) {
+        self.paths.iter_mut().for_each(|path| path.told_beside = true);
     }
 }

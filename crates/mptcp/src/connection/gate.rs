@@ -4,10 +4,10 @@
 //! (`endpoint/beside.rs`). **Invariant**: what was sent before, acknowledgments, and data on its way to
 //! elsewhere never wait.
 
-use manypath_base::{DataOffset, PathId, Rate, SubflowId};
+use manypath_base::{DataOffset, PathId, SubflowId};
 use manypath_sched::PathView;
 
-use super::Connection;
+use super::{Connection, Subflow};
 
 /// So little does not wait: it is a request or an answer, and no transfer.
 const SMALL: u64 = 32 << 10;
@@ -55,18 +55,28 @@ impl Connection {
         self.subflows.iter().map(|sub| sub.flow.in_flight_beside()).fold(0, u32::saturating_add)
     }
 
-    /// Up to where the peer has acknowledged data, of a connection with one subflow of which it is not
-    /// known yet whether it leads to a peer beside this host, though the round trip is as short.
-    pub(crate) fn acknowledged_near(&self) -> Option<DataOffset> {
-        let [sub] = &self.subflows[..] else { return None };
-        let unknown = self.shared.is_multipath() && sub.flow.may_be_beside(PathId::from(sub.id));
-        unknown.then_some(self.shared.send.una)
+    /// Whether it is not known yet of a subflow whether its peer is beside this host.
+    pub(crate) fn may_be_beside(&self, subflow: SubflowId) -> bool {
+        let sub = self.index(subflow).map(|i| &self.subflows[i]);
+        let known = |sub: &Subflow| sub.flow.is_beside(PathId::from(sub.id));
+        self.shared.is_multipath() && sub.is_some_and(|sub| !known(sub))
     }
 
-    /// Connections to the same peer were delivered so much together.
-    pub(crate) fn note_delivery(&mut self, rate: Rate) {
-        for sub in &mut self.subflows {
-            sub.flow.note_delivery(rate);
+    /// Whether a subflow has as short a round trip as to a peer beside this host.
+    pub(crate) fn is_near(&self, subflow: SubflowId) -> bool {
+        let sub = self.index(subflow).map(|i| &self.subflows[i]);
+        sub.is_some_and(|sub| sub.flow.is_near(PathId::from(sub.id)))
+    }
+
+    /// Others found that the peer of a subflow is beside this host.
+    pub(crate) fn note_beside(&mut self, subflow: SubflowId) {
+        if let Some(i) = self.index(subflow) {
+            self.subflows[i].flow.note_beside();
         }
+    }
+
+    /// Up to where the peer has acknowledged data.
+    pub(crate) fn acknowledged(&self) -> DataOffset {
+        self.shared.send.una
     }
 }

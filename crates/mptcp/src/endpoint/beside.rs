@@ -16,7 +16,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::net::IpAddr;
 use core::time::Duration;
 
-use manypath_base::{DataOffset, IfaceId, Instant, Rate};
+use manypath_base::{DataOffset, IfaceId, Instant};
 use manypath_cc::BEYOND_LINKS;
 
 use super::memory::make_room;
@@ -45,6 +45,13 @@ pub(super) struct Beside {
 struct Host {
     since: Instant,
     delivered: u64,
+}
+
+impl Host {
+    /// Whether more was delivered in a round than a link carries.
+    fn is_beside(&self) -> bool {
+        self.delivered > BEYOND_LINKS.bytes_in(ROUND)
+    }
 }
 
 /// A connection's part.
@@ -102,36 +109,48 @@ impl Beside {
     /// Counts what was delivered on a connection that cannot tell by itself whether its peer is beside
     /// this host, and tells it what is known.
     pub(super) fn learn(&mut self, now: Instant, entry: &mut Entry) {
-        let Some(to) = entry.conn.acknowledged_near() else { return };
-        let bytes = to.0.saturating_sub(entry.beside.counted.0);
-        entry.beside.counted = to;
-        let [(_, ends, iface)] = &entry.subflows[..] else { return };
-        let host = (*iface, ends.tuple().remote.ip());
-        if bytes > 0 && self.is_fast(now, host, bytes) {
-            entry.conn.note_delivery(Rate::from_bytes_per_sec(BEYOND_LINKS.bytes_per_sec() + 1));
+        let to = entry.conn.acknowledged();
+        let from = core::mem::replace(&mut entry.beside.counted, to);
+        // Of several subflows it is not known which delivered.
+        let bytes = if entry.subflows.len() == 1 { to.0.saturating_sub(from.0) } else { 0 };
+        for (subflow, ends, iface) in &entry.subflows {
+            if !entry.conn.may_be_beside(*subflow) {
+                continue;
+            }
+            let host = (*iface, ends.tuple().remote.ip());
+            if bytes > 0 && entry.conn.is_near(*subflow) {
+                self.note_delivered(now, host, bytes);
+            }
+            if self.has(now, host) {
+                entry.conn.note_beside(*subflow);
+            }
         }
     }
 
-    /// So many more bytes were delivered to a host; whether more was in a round than a link carries.
-    fn is_fast(&mut self, now: Instant, host: (IfaceId, IpAddr), bytes: u64) -> bool {
+    /// Whether a host is known to be beside this one.
+    fn has(&self, now: Instant, host: (IfaceId, IpAddr)) -> bool {
+        let known = self.hosts.get(&host);
+        known.is_some_and(|host| host.is_beside() && now.since(host.since) <= TIME)
+    }
+
+    /// So many more bytes were delivered to a host.
+    fn note_delivered(&mut self, now: Instant, host: (IfaceId, IpAddr), bytes: u64) {
         make_room(&mut self.hosts, &host, MAX, |host| host.since);
         // What opens a round took its time before.
         let new = Host { since: now, delivered: 0 };
-        let enough = BEYOND_LINKS.bytes_in(ROUND);
         let known = match self.hosts.entry(host) {
             Occupied(entry) => entry.into_mut(),
             Vacant(entry) => {
                 entry.insert(new);
-                return false;
+                return;
             }
         };
-        let age = now.since(known.since);
-        if age > TIME || (age > ROUND && known.delivered <= enough) {
+        let patience = if known.is_beside() { TIME } else { ROUND };
+        if now.since(known.since) > patience {
             *known = new;
-            return false;
+        } else {
+            known.delivered = known.delivered.saturating_add(bytes);
         }
-        known.delivered = known.delivered.saturating_add(bytes);
-        known.delivered > enough
     }
 }
 
@@ -147,24 +166,24 @@ mod tests {
     fn a_host_is_beside_where_more_is_delivered_than_a_link_carries() {
         let at = Instant::from_millis;
         let mut beside = Beside::default();
+        let mut is_known = |millis, host, bytes| {
+            beside.note_delivered(at(millis), host, bytes);
+            beside.has(at(millis), host)
+        };
         // 125 MB a second is what 1 Gbit/s carries.
-        for n in 0..100 {
-            assert!(!beside.is_fast(at(n * 10), host(1), 1_250_000), "a link");
-        }
-        for n in 1..=6 {
-            assert!(!beside.is_fast(at(2_000 + n), host(1), 1_250_000), "not yet");
-        }
-        assert!(beside.is_fast(at(2_007), host(1), 1_250_000));
-        assert!(beside.is_fast(at(60_000), host(1), 1), "that is remembered");
-        assert!(!beside.is_fast(at(700_000), host(1), 1), "but not for ever");
-        assert!(!beside.is_fast(at(2_008), host(2), 1_250_000), "each for itself");
+        assert!(!(0..100).any(|n| is_known(n * 10, host(1), 1_250_000)), "a link");
+        assert!(!(1..=6).any(|n| is_known(2_000 + n, host(1), 1_250_000)), "not yet");
+        assert!(is_known(2_007, host(1), 1_250_000));
+        assert!(!is_known(2_008, host(2), 1_250_000), "each for itself");
+        assert!(is_known(60_000, host(1), 1), "that is remembered");
+        assert!(!is_known(700_000, host(1), 1), "but not for ever");
     }
 
     #[test]
     fn never_too_many_hosts_are_remembered() {
         let mut beside = Beside::default();
         for n in 0..3_000 {
-            beside.is_fast(Instant::from_millis(n.into()), host(n), 1);
+            beside.note_delivered(Instant::from_millis(n.into()), host(n), 1);
         }
         assert_eq!(beside.hosts.len(), MAX);
     }

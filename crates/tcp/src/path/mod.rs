@@ -158,6 +158,8 @@ pub(crate) struct Path {
     capacity: Rate,
     /// The best that it ever was.
     pub(crate) fastest: Rate,
+    /// It was told that the peer is beside this host.
+    pub(crate) told_beside: bool,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
@@ -208,6 +210,7 @@ impl Path {
             rate: Rate::default(),
             capacity: Rate::default(),
             fastest: Rate::default(),
+            told_beside: false,
             app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
@@ -307,10 +310,12 @@ impl Path {
     }
 
     /// Bytes are about to go out after a pause: a window that was not used for longer than the
-    /// retransmission timeout says nothing of the path any more (RFC 5681 §4.1).
+    /// retransmission timeout says nothing of the path any more (RFC 5681 §4.1). Beside this host
+    /// there is no path to speak of, and who waits for a turn among a thousand waits that long.
     pub(crate) fn before_new_data(&mut self, now: Instant) {
         let idle = now.since(self.last_sent.max(self.delivered_at));
-        if self.outstanding() == 0 && self.next_index > 0 && idle > self.rtt.rto() {
+        let unused = self.outstanding() == 0 && self.next_index > 0 && idle > self.rtt.rto();
+        if unused && !self.is_beside() {
             self.controller.on_idle();
         }
     }
@@ -463,6 +468,22 @@ mod tests {
         path.rtt.sample(rtt, Instant::ZERO);
         path.fastest = Rate::from_bytes_per_sec(BEYOND_LINKS.bytes_per_sec() + 1);
         path
+    }
+
+    #[test]
+    fn a_window_is_kept_over_a_pause_beside_this_host_only() {
+        let later = Instant::from_millis(60_000);
+        for (rtt, window) in [(Duration::from_micros(100), 8_000), (NEAR, 4_000)] {
+            let cc = manypath_cc::Config { mss: Mss(1_000), initial_window: 4_000 };
+            let mut path = Path { controller: Algorithm::NewReno.build(cc), ..path(rtt) };
+            path.on_sent(SubflowOffset(0)..SubflowOffset(4_000), Instant::ZERO);
+            path.in_flight = 0;
+            path.work.tally.delivered = 4_000;
+            let sample = path.ack_sample(Instant::ZERO, None, false);
+            path.controller.on_ack(&sample, &[]);
+            path.before_new_data(later);
+            assert_eq!(path.controller.cwnd(), window, "{rtt:?}");
+        }
     }
 
     #[test]
