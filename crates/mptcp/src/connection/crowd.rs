@@ -4,24 +4,28 @@
 //! **Owns** how receive buffers depend on how many are busy. **Leaves out** who is busy: the endpoint
 //! knows.
 
+use manypath_base::PathId;
 use manypath_tcp::FREELY;
 
-use super::Connection;
+use super::{Connection, Subflow};
 
 /// Bytes that the receive buffers of all busy connections may have without further ado.
-const BUFFERS: u64 = 64 << 20;
+const BUFFERS: u64 = 128 << 20;
+/// And each at most where the round trip is as short as to a host beside this one: what waits there is
+/// read from memory in place of a cache, and much less fills such a path.
+const NEARBY: u64 = 2 << 20;
 /// And each at least, if it is configured to have as many: a few of the largest super-segments.
 const LEAST: u64 = 256 << 10;
 
-/// Up to how many bytes a receive buffer grows freely, of so many connections.
-pub(super) fn buffer(crowd: u32) -> u64 {
-    (BUFFERS / u64::from(crowd.max(1))).clamp(LEAST, FREELY)
+/// Up to how many bytes a receive buffer grows freely, of so many connections; `near` by round trip.
+fn buffer(crowd: u32, near: bool) -> u64 {
+    (BUFFERS / u64::from(crowd.max(1))).clamp(LEAST, if near { NEARBY } else { FREELY })
 }
 
 /// How many bytes the receive buffer of the next of so many connections begins with, where it would
 /// be `usual` of a few.
 pub(crate) fn first_buffer(connections: usize, usual: u32) -> u32 {
-    let share = buffer(u32::try_from(connections).unwrap_or(u32::MAX));
+    let share = buffer(u32::try_from(connections).unwrap_or(u32::MAX), false);
     u32::try_from(share).unwrap_or(u32::MAX).min(usual)
 }
 
@@ -29,6 +33,12 @@ impl Connection {
     /// So many connections of the host are busy at once, this one among them.
     pub(crate) fn note_crowd(&mut self, crowd: u32) {
         self.crowd = crowd;
+    }
+
+    /// Up to how many bytes the receive buffer grows freely.
+    pub(super) fn free_buffer(&self) -> u64 {
+        let near = |sub: &Subflow| sub.flow.is_near(PathId::from(sub.id));
+        buffer(self.crowd, self.subflows.iter().all(near))
     }
 }
 
@@ -39,11 +49,14 @@ mod tests {
     #[test]
     fn a_few_have_all_and_each_of_many_its_share() {
         for (connections, first) in
-            [(0, 1 << 20), (64, 1 << 20), (128, 512 << 10), (9_999, 256 << 10)]
+            [(0, 1 << 20), (128, 1 << 20), (256, 512 << 10), (9_999, 256 << 10)]
         {
             assert_eq!(first_buffer(connections, 1 << 20), first, "{connections}");
         }
         assert_eq!(first_buffer(9_999, 5_000), 5_000, "as configured");
-        assert_eq!([buffer(1), buffer(8), buffer(16)], [FREELY, FREELY, FREELY / 2]);
+        let far = [1, 16, 32].map(|crowd| buffer(crowd, false));
+        assert_eq!(far, [FREELY, FREELY, FREELY / 2]);
+        let near = [1, 64, 128].map(|crowd| buffer(crowd, true));
+        assert_eq!(near, [NEARBY, NEARBY, NEARBY / 2]);
     }
 }

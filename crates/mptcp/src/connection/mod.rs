@@ -235,7 +235,8 @@ impl Connection {
 
     /// The next bytes in order; an empty chunk is the end.
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, NotOpen> {
-        let chunk = self.shared.recv.read(crowd::buffer(self.crowd));
+        let freely = self.free_buffer();
+        let chunk = self.shared.recv.read(freely);
         if chunk.is_some() {
             self.after_read();
             return Ok(chunk);
