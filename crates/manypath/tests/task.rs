@@ -3,12 +3,18 @@
 mod common;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use common::{Hosts, PORT, addr, builders, cable, hash, noise, second_path, within};
-use manypath::{IfaceId, Path};
+use manypath::device::{Device, MemoryPort, Offload, Receiver};
+use manypath::{Endpoint, IfaceId, Path};
+use manypath_wire::Datagram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime;
+use tokio::task::yield_now;
 
 const MIB: usize = 1 << 20;
 
@@ -52,6 +58,71 @@ async fn one_thread_carries_both_hosts_and_what_they_send() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_share_the_hosts() {
     within(both_ways()).await;
+}
+
+/// A device that counts how often it is asked, also by its receiving side.
+#[derive(Clone)]
+struct Counting {
+    port: Arc<Mutex<MemoryPort>>,
+    fd: Arc<OwnedFd>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn port(&self) -> MutexGuard<'_, MemoryPort> {
+        self.port.lock().expect("no panic")
+    }
+}
+
+impl AsFd for Counting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Receiver for Counting {
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.port().recv(batch, limit)
+    }
+}
+
+impl Device for Counting {
+    fn mtu(&self) -> u16 {
+        self.port().mtu()
+    }
+    fn offload(&self) -> Offload {
+        self.port().offload()
+    }
+    fn send(&mut self, datagram: &Datagram) -> io::Result<()> {
+        self.port().send(datagram)
+    }
+    fn recv(&mut self, batch: &mut Vec<Datagram>, limit: usize) -> io::Result<usize> {
+        Receiver::recv(self, batch, limit)
+    }
+    fn receiver(&self) -> Option<Box<dyn Receiver>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+#[tokio::test]
+async fn a_busy_host_asks_its_device_though_nothing_wakes_it() {
+    within(async {
+        let (near, port) = cable();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let a = Endpoint::builder().path(near, Path::new("0", addr(0, 1))).build();
+        let fd = Arc::new(port.as_fd().try_clone_to_owned().expect("descriptors are left"));
+        let counting = Counting { port: Arc::new(Mutex::new(port)), fd, asked: Arc::clone(&asked) };
+        let b = Endpoint::builder().path(counting, Path::new("0", addr(0, 2)));
+        let b = b.busy_poll(Duration::from_secs(60)).build_task().expect("starts");
+        let hosts = Hosts { a: a.expect("starts"), b };
+        let _pair = hosts.pair().await;
+        let before = asked.load(Ordering::Relaxed);
+        while asked.load(Ordering::Relaxed) < before + 1_000 {
+            yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

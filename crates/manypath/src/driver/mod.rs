@@ -67,6 +67,8 @@ struct Rounds {
     generation: u64,
     /// Rounds in a row after which a device had more.
     behind: u32,
+    /// When the last round began in which there was something to do.
+    active_at: Instant,
 }
 
 impl Rounds {
@@ -113,6 +115,9 @@ impl Rounds {
             active = true;
         }
         self.follow(state);
+        if active {
+            self.active_at = now;
+        }
         Round { now, active, over: state.is_over() }
     }
 

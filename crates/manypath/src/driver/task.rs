@@ -53,7 +53,6 @@ async fn run(
     busy_poll: Duration,
 ) -> Result<(), Stopped> {
     let (mut rounds, mut readiness) = (Rounds::default(), Readiness::default());
-    let mut busy_until = Instant::ZERO;
     loop {
         let (round, until) = rounds.round_by_turns(core).await?;
         if round.over {
@@ -64,10 +63,8 @@ async fn run(
             yield_now().await;
             continue;
         }
-        if round.active {
-            busy_until = round.now + busy_poll;
-        }
         timer.set(until, core.clock().now());
+        let busy_until = rounds.active_at + busy_poll;
         let mut rung = pin!(alarm.notified());
         future::poll_fn(|cx| {
             let rung = rung.as_mut().poll(cx).is_ready();
