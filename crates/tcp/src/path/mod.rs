@@ -471,6 +471,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_whose_rate_is_not_known_is_tested_by_any_round() {
+        let mut path = Path { shares: true, app_limited_until: 1, ..path(NEAR) };
+        path.work.tally.newest_sent = Some(Instant::ZERO);
+        path.work.tally.newest_before = Some((0, Instant::ZERO, Instant::ZERO));
+        let (rtt, round_start) = path.finish_ack(Instant::from_millis(2));
+        assert_eq!((rtt, round_start), (Some(Duration::from_millis(2)), true));
+    }
+
+    #[test]
     fn a_window_is_kept_over_a_pause_beside_this_host_only() {
         let later = Instant::from_millis(60_000);
         for (rtt, window) in [(Duration::from_micros(100), 8_000), (NEAR, 4_000)] {

@@ -99,7 +99,9 @@ impl Path {
             let flight = self.largest_flight(self.work.tally.prior_in_flight);
             self.rtt.min().saturating_add(self.capacity.time_for(flight.into()))
         };
-        self.shares && self.is_app_limited() && rtt.is_none_or(|rtt| rtt <= 2 * at_best())
+        self.shares
+            && self.is_app_limited()
+            && rtt.is_none_or(|rtt| rtt <= at_best().saturating_mul(2))
     }
 
     /// Whether the window limited what was sent in the last round trip (RFC 7661 §4.2; in slow
