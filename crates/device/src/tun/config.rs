@@ -21,8 +21,9 @@ pub struct TunConfig {
     /// Super-segments and checksums left to the kernel.
     pub offload: bool,
     /// Queues, each for a thread of its own: those beyond the first are taken with
-    /// [`Device::take_queues`]. The kernel puts packets into the one to which the other direction was
-    /// written last, once it was; of 4,096 flows it knows that, those of others it spreads.
+    /// [`Device::take_queues`](crate::Device::take_queues). The kernel puts packets into the one to
+    /// which the other direction was written last, once it was; of 4,096 flows it knows that, those
+    /// of others it spreads.
     pub queues: u32,
     /// The kernel's own addresses on the interface, with their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
