@@ -4,7 +4,7 @@
 //! [`manypath_cc::is_beside`].
 
 use manypath_base::PathId;
-use manypath_cc::{NEAR, is_beside};
+use manypath_cc::{BEYOND_LINKS, NEAR, is_beside};
 
 use crate::Flow;
 use crate::path::Path;
@@ -12,7 +12,8 @@ use crate::path::Path;
 impl Path {
     /// Whether the peer is on this host, or on one beside it.
     pub(crate) fn is_beside(&self) -> bool {
-        self.told_beside || is_beside(self.rtt.min(), self.fastest)
+        let fast = self.fastest > BEYOND_LINKS;
+        self.told_beside || (fast && is_beside(self.rtt.min(), self.fastest))
     }
 }
 
@@ -33,7 +34,7 @@ impl Flow {
     /// Bytes in flight to a peer beside this host.
     #[must_use]
     pub fn in_flight_beside(&self) -> u32 {
-        let beside = self.paths.iter().filter(|path| path.is_beside());
+        let beside = self.paths.iter().filter(|path| path.in_flight > 0 && path.is_beside());
         beside.map(|path| path.in_flight).fold(0, u32::saturating_add)
     }
 

@@ -29,16 +29,16 @@ pub(crate) fn first_buffer(connections: usize, usual: u32) -> u32 {
     u32::try_from(share).unwrap_or(u32::MAX).min(usual)
 }
 
+/// The same of a connection with these subflows.
+pub(super) fn free_buffer(crowd: u32, subflows: &[Subflow]) -> u64 {
+    let near = |sub: &Subflow| sub.flow.is_near(PathId::from(sub.id));
+    buffer(crowd, subflows.iter().all(near))
+}
+
 impl Connection {
     /// So many connections of the host are busy at once, this one among them.
     pub(crate) fn note_crowd(&mut self, crowd: u32) {
         self.crowd = crowd;
-    }
-
-    /// Up to how many bytes the receive buffer grows freely.
-    pub(super) fn free_buffer(&self) -> u64 {
-        let near = |sub: &Subflow| sub.flow.is_near(PathId::from(sub.id));
-        buffer(self.crowd, self.subflows.iter().all(near))
     }
 }
 

@@ -85,7 +85,7 @@ impl DataRecv {
     }
 
     /// The next chunk in order; see [`ReceiveWindow::on_read`] for `freely`.
-    pub(crate) fn read(&mut self, freely: u64) -> Option<Bytes> {
+    pub(crate) fn read(&mut self, freely: impl FnOnce() -> u64) -> Option<Bytes> {
         let chunk = self.queue.pop_front()?;
         self.queued -= len64(chunk.len());
         self.window.on_read(len64(chunk.len()), self.queued, freely);
@@ -128,7 +128,7 @@ impl DataRecv {
     pub(crate) fn adapt_buffer(
         &mut self,
         now: Instant,
-        freely: u64,
+        freely: impl FnOnce() -> u64,
         rtt: impl FnOnce() -> Duration,
     ) {
         self.window.adapt(now, freely, rtt);

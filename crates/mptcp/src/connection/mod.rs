@@ -235,7 +235,7 @@ impl Connection {
 
     /// The next bytes in order; an empty chunk is the end.
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, NotOpen> {
-        let freely = self.free_buffer();
+        let freely = || crowd::free_buffer(self.crowd, &self.subflows);
         let chunk = self.shared.recv.read(freely);
         if chunk.is_some() {
             self.after_read();

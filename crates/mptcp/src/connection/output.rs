@@ -6,6 +6,7 @@ use manypath_base::{DataOffset, Instant, PathId, SubflowId, usize64};
 use manypath_sched::{Demand, PathView};
 use manypath_tcp::Transmit;
 
+use super::crowd;
 use super::mapping::Mapping;
 use super::seam::CAPABLE_DATA_LEN;
 use super::subflow::Stage;
@@ -24,7 +25,7 @@ impl Connection {
         }
         let mss = self.typical_mss();
         let srtts = self.shared.views.iter().map(|view| view.srtt);
-        let freely = self.free_buffer();
+        let freely = || crowd::free_buffer(self.crowd, &self.subflows);
         self.shared.recv.adapt_buffer(now, freely, || srtts.max().unwrap_or_default());
         self.shared.recv.advance_window(mss);
         loop {

@@ -111,6 +111,9 @@ impl Beside {
     pub(super) fn learn(&mut self, now: Instant, entry: &mut Entry) {
         let to = entry.conn.acknowledged();
         let from = core::mem::replace(&mut entry.beside.counted, to);
+        if from == to {
+            return;
+        }
         // Of several subflows it is not known which delivered.
         let bytes = if entry.subflows.len() == 1 { to.0.saturating_sub(from.0) } else { 0 };
         for (subflow, ends, iface) in &entry.subflows {

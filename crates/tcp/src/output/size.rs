@@ -112,7 +112,7 @@ impl Flow {
         let nxt = self.recv.nxt();
         let srtt =
             || self.paths.iter().filter_map(|path| path.rtt.srtt()).max().unwrap_or_default();
-        self.recv.window.adapt(now, FREELY, srtt);
+        self.recv.window.adapt(now, || FREELY, srtt);
         let mss = self.paths[0].mss.bytes();
         let own = self.recv.window.advance(nxt, self.recv.queued(), mss);
         let window = ext.shared_window().map_or(own, u64::from);

@@ -84,7 +84,7 @@ impl RecvSpace {
     pub(crate) fn read(&mut self) -> Option<(SubflowOffset, Payload)> {
         let (at, payload) = self.queue.pop_front()?;
         self.queued -= len64(payload.len());
-        self.window.on_read(len64(payload.len()), self.queued, FREELY);
+        self.window.on_read(len64(payload.len()), self.queued, || FREELY);
         Some((at, payload))
     }
 }

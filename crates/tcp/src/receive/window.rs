@@ -63,10 +63,13 @@ where
 
     /// The application read `bytes` and `left` remain. A small buffer that was read through once
     /// while little waited in it was too small, or will soon be: it doubles, up to `freely`.
-    pub fn on_read(&mut self, bytes: u64, left: u64, freely: u64) {
+    pub fn on_read(&mut self, bytes: u64, left: u64, freely: impl FnOnce() -> u64) {
         self.read += bytes;
-        let freely = self.max.min(freely);
-        if self.buffer < freely && self.read >= self.buffer && left < self.buffer / 2 {
+        if self.buffer == self.max || self.read < self.buffer || left >= self.buffer / 2 {
+            return;
+        }
+        let freely = self.max.min(freely());
+        if self.buffer < freely {
             self.read = 0;
             self.buffer = (self.buffer * 2).min(freely);
         }
@@ -75,8 +78,14 @@ where
     /// Has a large buffer grow to four times what was read in a round trip (dynamic
     /// right-sizing, Fisk and Feng 2001). To be called as time goes by; `rtt` is the longest of the
     /// paths, without which nothing happens. Up to `freely` it grows without that.
-    pub fn adapt(&mut self, now: Instant, freely: u64, rtt: impl FnOnce() -> Duration) {
-        if self.buffer < freely || self.buffer == self.max || now.since(self.round) < LEAST_ROUND {
+    pub fn adapt(
+        &mut self,
+        now: Instant,
+        freely: impl FnOnce() -> u64,
+        rtt: impl FnOnce() -> Duration,
+    ) {
+        let early = self.buffer == self.max || now.since(self.round) < LEAST_ROUND;
+        if early || self.buffer < freely() {
             return;
         }
         let (rtt, elapsed) = (rtt(), now.since(self.round));
@@ -135,10 +144,10 @@ mod tests {
     #[test]
     fn a_buffer_that_is_read_through_grows_up_to_its_limit() {
         let mut window = ReceiveWindow::new(SubflowOffset(1), 1_000, 3_000);
-        window.on_read(1_000, 900, FREELY);
+        window.on_read(1_000, 900, || FREELY);
         assert_eq!(window.buffer, 1_000, "a slow reader gets no more");
-        window.on_read(1, 0, FREELY);
-        window.on_read(2_000, 0, FREELY);
+        window.on_read(1, 0, || FREELY);
+        window.on_read(2_000, 0, || FREELY);
         assert_eq!(window.buffer, 3_000);
     }
 
@@ -148,8 +157,8 @@ mod tests {
         for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 8 << 20), (0, 8 << 20)] {
             let mut window = ReceiveWindow::new(SubflowOffset(1), 1 << 20, 64 << 20);
             for ms in 1..=2_000 {
-                window.on_read(125_000, 0, FREELY);
-                window.adapt(Instant::from_millis(ms), FREELY, || Duration::from_micros(rtt_us));
+                window.on_read(125_000, 0, || FREELY);
+                window.adapt(Instant::from_millis(ms), || FREELY, || Duration::from_micros(rtt_us));
             }
             assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
         }
@@ -161,8 +170,12 @@ mod tests {
         for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 1 << 20)] {
             let mut window = ReceiveWindow::new(SubflowOffset(1), 1 << 20, 64 << 20);
             for ms in 1..=2_000 {
-                window.on_read(125_000, 0, 1 << 20);
-                window.adapt(Instant::from_millis(ms), 1 << 20, || Duration::from_micros(rtt_us));
+                window.on_read(125_000, 0, || 1 << 20);
+                window.adapt(
+                    Instant::from_millis(ms),
+                    || 1 << 20,
+                    || Duration::from_micros(rtt_us),
+                );
             }
             assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
         }
@@ -173,8 +186,8 @@ mod tests {
     fn a_burst_of_reading_is_not_taken_for_a_fast_path() {
         let mut window = ReceiveWindow::new(SubflowOffset(1), 8 << 20, 64 << 20);
         for ms in 1..=2_000 {
-            window.on_read(if ms % 100 == 0 { 8 << 20 } else { 0 }, 0, FREELY);
-            window.adapt(Instant::from_millis(ms), FREELY, || Duration::from_millis(1));
+            window.on_read(if ms % 100 == 0 { 8 << 20 } else { 0 }, 0, || FREELY);
+            window.adapt(Instant::from_millis(ms), || FREELY, || Duration::from_millis(1));
         }
         assert_eq!(window.buffer, 8 << 20);
     }
