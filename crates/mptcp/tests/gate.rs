@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{addr, pattern, simple_interface};
-use manypath_base::{Instant, Rng};
-use manypath_mptcp::{ConnId, ConnectOptions, Endpoint, EndpointConfig, ListenOptions, ListenerId};
+use common::{addr, pattern, unpaced_host};
+use manypath_base::Instant;
+use manypath_mptcp::{ConnId, ConnectOptions, Endpoint, ListenOptions, ListenerId};
 
 const PORT: u16 = 80;
 /// What all may have in flight when one begins its turn, and the turn.
@@ -25,18 +25,10 @@ struct Pair {
     block: Bytes,
 }
 
-fn host(number: u8) -> Endpoint {
-    let mut config = EndpointConfig::default();
-    config.tcp.pacing = false;
-    let mut endpoint = Endpoint::new(config, Rng::seeded(number.into()));
-    endpoint.add_interface(Instant::ZERO, simple_interface(0, addr(0, number)));
-    endpoint
-}
-
 impl Pair {
     fn new(half_trip: Duration, connections: usize) -> Self {
         let now = Instant::from_millis(1);
-        let (mut client, mut server) = (host(1), host(2));
+        let (mut client, mut server) = (unpaced_host(1), unpaced_host(2));
         let to = (addr(0, 2), PORT).into();
         let listener = server.listen(to, ListenOptions::default()).expect("nobody listens there");
         let options = ConnectOptions::default();

@@ -3,22 +3,14 @@
 mod common;
 
 use bytes::Bytes;
-use common::{addr, pattern, simple_interface};
-use manypath_base::{Instant, Rng};
-use manypath_mptcp::{ConnectOptions, Endpoint, EndpointConfig, ListenOptions};
+use common::{addr, pattern, unpaced_host};
+use manypath_base::Instant;
+use manypath_mptcp::{ConnectOptions, Endpoint, ListenOptions};
 use manypath_wire::{Packet, Transport};
 use std::time::Duration;
 
 const PORT: u16 = 80;
 const LARGE: usize = 32 << 10;
-
-fn host(number: u8) -> Endpoint {
-    let mut config = EndpointConfig::default();
-    config.tcp.pacing = false;
-    let mut endpoint = Endpoint::new(config, Rng::seeded(number.into()));
-    endpoint.add_interface(Instant::ZERO, simple_interface(0, addr(0, number)));
-    endpoint
-}
 
 /// What one host has to send goes to the other: the port and the payload of each packet.
 fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> Vec<(u16, usize)> {
@@ -39,7 +31,7 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> Vec<(u16, usiz
 
 /// Two connections that have enough to send: the order in which their packets leave, from time to time.
 fn orders(half_trip: Duration) -> Vec<Vec<(u16, usize)>> {
-    let (mut client, mut server) = (host(1), host(2));
+    let (mut client, mut server) = (unpaced_host(1), unpaced_host(2));
     let mut now = Instant::from_millis(1);
     let to = (addr(0, 2), PORT).into();
     let listener = server.listen(to, ListenOptions::default()).expect("nobody listens there");

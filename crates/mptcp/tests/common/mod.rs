@@ -14,9 +14,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use manypath_base::IfaceId;
+use manypath_base::{IfaceId, Instant, Rng};
 use manypath_link::LinkConfig;
-use manypath_mptcp::{AddressFlags, Interface, LocalAddress};
+use manypath_mptcp::{AddressFlags, Endpoint, EndpointConfig, Interface, LocalAddress};
 
 pub(crate) use host::{Host, Stream};
 pub(crate) use world::World;
@@ -56,6 +56,15 @@ pub(crate) fn pattern(seed: u64, at: u64, len: usize) -> Bytes {
 pub(crate) fn simple_interface(id: u32, addr: IpAddr) -> Interface {
     let addresses = vec![LocalAddress { addr, flags: AddressFlags::default(), port: None }];
     Interface { id: IfaceId(id), mtu: 1500, addresses }
+}
+
+/// A host with one interface, which does not pace what it sends.
+pub(crate) fn unpaced_host(number: u8) -> Endpoint {
+    let mut config = EndpointConfig::default();
+    config.tcp.pacing = false;
+    let mut endpoint = Endpoint::new(config, Rng::seeded(number.into()));
+    endpoint.add_interface(Instant::ZERO, simple_interface(0, addr(0, number)));
+    endpoint
 }
 
 /// One that is announced, and opens nothing.
