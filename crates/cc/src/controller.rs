@@ -59,7 +59,7 @@ pub struct AckSample {
     pub app_limited: bool,
     /// Rate at which the bytes of this acknowledgment were delivered, if known.
     pub delivery_rate: Option<Rate>,
-    /// The peer is on this host, or on one beside it ([`is_beside`](crate::is_beside)).
+    /// The peer is on this host, or on one beside it: there is no link whose queue would fill.
     pub beside: bool,
 }
 

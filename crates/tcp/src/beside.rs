@@ -1,19 +1,31 @@
-//! Peers beside this host: what takes time on the way to them is the hosts themselves.
+//! Peers beside this host: what takes time on the way to them are hosts, whose threads are woken for
+//! packets, and not a queue before a link.
 //!
-//! **Owns** how a flow tells them from others, or is told. **Leaves out** the limits:
-//! [`manypath_cc::is_beside`].
+//! **Owns** how a flow tells them from others, or is told. **Leaves out** what follows from it.
 
-use manypath_base::PathId;
-use manypath_cc::{BEYOND_LINKS, NEAR, is_beside};
+use core::time::Duration;
+
+use manypath_base::{PathId, Rate};
 
 use crate::Flow;
 use crate::path::Path;
 
+/// Round trips of at least this length are those of links.
+pub(crate) const NEAR: Duration = Duration::from_micros(512);
+/// What a link of 1 Gbit/s delivers at most.
+pub const BEYOND_LINKS: Rate = Rate::from_bytes_per_sec(125_000_000);
+
 impl Path {
-    /// Whether the peer is on this host, or on one beside it.
+    /// Whether the round trip is as short as to a peer beside this host.
+    fn is_near(&self) -> bool {
+        let min = self.rtt.min();
+        !min.is_zero() && min < NEAR
+    }
+
+    /// Whether the peer is on this host, or on one beside it. A short round trip alone does not tell,
+    /// since a slow link may be as near.
     pub(crate) fn is_beside(&self) -> bool {
-        let fast = self.fastest > BEYOND_LINKS;
-        self.told_beside || (fast && is_beside(self.rtt.min(), self.fastest))
+        self.told_beside || (self.fastest > BEYOND_LINKS && self.is_near())
     }
 }
 
@@ -27,8 +39,7 @@ impl Flow {
     /// Whether a path has as short a round trip as to a peer beside this host, and may be faster.
     #[must_use]
     pub fn is_near(&self, path: PathId) -> bool {
-        let near = |path: &Path| !path.rtt.min().is_zero() && path.rtt.min() < NEAR;
-        self.paths.iter().any(|p| p.id == path && near(p))
+        self.paths.iter().any(|p| p.id == path && p.is_near())
     }
 
     /// Bytes in flight to a peer beside this host.

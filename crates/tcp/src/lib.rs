@@ -44,6 +44,7 @@ mod time_wait;
 mod timestamps;
 mod user_timeout;
 
+pub use beside::BEYOND_LINKS;
 pub use config::{Config, PathConfig};
 pub use cork::Cork;
 pub use ecn::EcnMode;

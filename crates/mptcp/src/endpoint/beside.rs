@@ -17,7 +17,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use manypath_base::{DataOffset, IfaceId, Instant};
-use manypath_cc::BEYOND_LINKS;
+use manypath_tcp::BEYOND_LINKS;
 
 use super::memory::make_room;
 use super::{ConnId, Entry};
@@ -69,6 +69,11 @@ impl Part {
     pub(super) fn is_beside(&self) -> bool {
         self.in_flight > 0
     }
+
+    /// It waits no longer.
+    pub(super) fn begin(&mut self) {
+        self.waits = false;
+    }
 }
 
 impl Beside {
@@ -99,11 +104,6 @@ impl Beside {
         if !core::mem::replace(&mut part.waits, true) {
             self.waiting.push_back(id);
         }
-    }
-
-    /// It waits no longer.
-    pub(super) fn begin(part: &mut Part) {
-        part.waits = false;
     }
 
     /// Counts what was delivered on a connection that cannot tell by itself whether its peer is beside

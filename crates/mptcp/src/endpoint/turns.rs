@@ -6,7 +6,6 @@
 
 use manypath_base::Instant;
 
-use super::beside::Beside;
 use super::{ConnId, Departure, Endpoint, Transmit, departure};
 
 /// Large packets of a connection in a row, if it has so many: its peer wakes up once for them, and
@@ -66,7 +65,7 @@ impl Endpoint {
         }
         let id = self.beside.next()?;
         if let Some(entry) = self.connections.get_mut(&id) {
-            Beside::begin(&mut entry.beside);
+            entry.beside.begin();
             entry.queued = true;
         }
         Some((id, true))

@@ -457,7 +457,8 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use manypath_cc::{Algorithm, BEYOND_LINKS, NEAR};
+    use crate::beside::{BEYOND_LINKS, NEAR};
+    use manypath_cc::Algorithm;
 
     /// A path with a window of 64 MB that measured this round-trip time.
     fn path(rtt: Duration) -> Path {
