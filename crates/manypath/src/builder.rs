@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use manypath_base::{IfaceId, Instant};
@@ -302,13 +303,15 @@ impl EndpointBuilder {
         let Self { config, devices, capture, busy_poll: _, shards: _ } = self;
         let count = u32::try_from(alarms.len()).ok().and_then(NonZeroU32::new);
         let count = count.ok_or_else(|| invalid("an endpoint needs at least one shard"))?;
+        // Where shards keep all processors busy, who writes would only wait for its turn.
+        let apart = thread::available_parallelism().is_ok_and(|all| all.get() > alarms.len());
         let clock = Clock::start();
         let capture = capture.map(|out| Capture::new(out, clock.epoch())).transpose()?;
         let capture = capture.map(|capture| Arc::new(Mutex::new(capture)));
         let (post, subscribers) = (Arc::new(Post::new(alarms)), Arc::default());
         let core = |endpoint| {
             let (post, subscribers) = (Arc::clone(&post), Arc::clone(&subscribers));
-            let devices = Devices::new(capture.clone());
+            let devices = Devices::new(capture.clone(), clock.clone(), apart);
             Arc::new(Core::new(endpoint, devices, clock.clone(), post, subscribers))
         };
         let endpoints = mptcp::Endpoint::shards(&config, system_rng()?, count);

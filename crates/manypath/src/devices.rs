@@ -6,15 +6,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use manypath_base::{IfaceId, Instant, len32, len64, usize32};
+use manypath_base::{IfaceId, Instant, len32, usize32};
 use manypath_device::{Device, Direction, TOGETHER};
 use manypath_wire::Datagram;
 use parking_lot::Mutex;
 
 use crate::capture::Capture;
+use crate::clock::Clock;
+use crate::outbox::Outbox;
 use crate::source::Source;
 
 /// What a shard sends and receives on.
@@ -23,6 +24,9 @@ pub(crate) struct Devices {
     /// Indexed by [`IfaceId`].
     ifaces: Vec<Iface>,
     capture: Option<Arc<Mutex<Capture>>>,
+    clock: Clock,
+    /// Another thread may write to them, if that helps.
+    apart: bool,
     send_errors: u64,
     /// Changes whenever a descriptor came or went.
     generation: u64,
@@ -30,7 +34,7 @@ pub(crate) struct Devices {
 
 /// One device. Several interfaces may share it: the same wire with several addresses.
 struct Slot {
-    device: Box<dyn Device>,
+    device: Outbox,
     /// The generation that it came with: another device in the same slot has another.
     born: u64,
     /// Which interface an address belongs to.
@@ -47,14 +51,17 @@ struct Iface {
 }
 
 impl Devices {
-    pub(crate) fn new(capture: Option<Arc<Mutex<Capture>>>) -> Self {
-        Self { slots: Vec::new(), ifaces: Vec::new(), capture, send_errors: 0, generation: 0 }
+    /// `apart` where the host has a processor for who writes to them.
+    pub(crate) fn new(capture: Option<Arc<Mutex<Capture>>>, clock: Clock, apart: bool) -> Self {
+        let (slots, ifaces) = Default::default();
+        Self { slots, ifaces, capture, clock, apart, send_errors: 0, generation: 0 }
     }
 
     /// Adds a device without interfaces, and returns its slot.
     pub(crate) fn add_device(&mut self, device: Box<dyn Device>) -> usize {
         self.generation += 1;
         let born = self.generation;
+        let device = Outbox::new(device, self.clock.clone(), self.apart);
         let (addresses, ifaces, outgoing) = Default::default();
         let slot = Slot { device, born, addresses, ifaces, outgoing };
         if let Some(free) = self.slots.iter().position(Option::is_none) {
@@ -164,7 +171,7 @@ impl Devices {
         let slots = self.slots.iter().enumerate();
         let used = slots.filter_map(|(at, slot)| Some((at, slot.as_ref()?)));
         used.map(|(at, slot)| {
-            let fd = slot.device.as_fd().try_clone_to_owned()?;
+            let fd = slot.device.try_clone_fd()?;
             Ok(Source::new(at, slot.born, fd, slot.device.receiver()))
         })
         .collect()
@@ -196,9 +203,7 @@ impl Slot {
         if self.outgoing.is_empty() {
             return 0;
         }
-        let refused = self.device.send_all(&self.outgoing);
-        self.outgoing.clear();
-        len64(refused)
+        self.device.send(&mut self.outgoing)
     }
 
     fn iface_for(&self, datagram: &Datagram) -> Option<IfaceId> {
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn interfaces_that_share_a_device_are_told_apart_by_address() {
-        let mut devices = Devices::new(None);
+        let mut devices = Devices::new(None, Clock::start(), false);
         let slot = devices.add_device(Box::new(port().0));
         let a = devices.add_iface(slot, "a", &[A]);
         let b = devices.add_iface(slot, "b", &[B]);
@@ -263,7 +268,7 @@ mod tests {
 
     #[test]
     fn another_device_in_the_same_slot_is_another() {
-        let mut devices = Devices::new(None);
+        let mut devices = Devices::new(None, Clock::start(), false);
         let slot = devices.add_device(Box::new(port().0));
         let born = devices.generation();
         assert!(devices.has(slot, born));
@@ -276,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_device_goes_with_its_last_interface() {
-        let mut devices = Devices::new(None);
+        let mut devices = Devices::new(None, Clock::start(), false);
         let (near, mut far) = port();
         let slot = devices.add_device(Box::new(near));
         let (a, b) = (devices.add_iface(slot, "a", &[A]), devices.add_iface(slot, "b", &[B]));

@@ -47,6 +47,7 @@ mod handle;
 mod hold;
 mod info;
 mod listener;
+mod outbox;
 mod post;
 mod shared;
 mod source;

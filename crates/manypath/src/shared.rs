@@ -417,7 +417,9 @@ mod tests {
         let endpoint = mptcp::Endpoint::new(mptcp::EndpointConfig::default(), Rng::seeded(1));
         let (_, alarm) = Alarm::of_task();
         let post = Arc::new(Post::new([alarm]));
-        let core = Core::new(endpoint, Devices::new(None), Clock::start(), post, Arc::default());
+        let clock = Clock::start();
+        let devices = Devices::new(None, clock.clone(), false);
+        let core = Core::new(endpoint, devices, clock, post, Arc::default());
         let paths = [Path::new("0", [10, 0, 0, 1].into())];
         let core = Arc::new(core);
         add_device(&[Arc::clone(&core)], Box::new(near), &paths).expect("there is a path");
