@@ -11,15 +11,20 @@ use super::{Connection, Subflow};
 
 /// Bytes that the receive buffers of all busy connections may have without further ado.
 const BUFFERS: u64 = 128 << 20;
-/// And each at most where the round trip is as short as to a host beside this one: what waits there is
-/// read from memory in place of a cache, and much less fills such a path.
-const NEARBY: u64 = 2 << 20;
+/// And all of them, with two at least, where the round trip is as short as to a host beside this one: what
+/// waits there is read from memory in place of a cache, and much less fills such a path. A few of
+/// them are read faster from further away than from the second-level cache of another processor.
+const NEARBY: u64 = 16 << 20;
+/// What each has of these at least.
+const NEARBY_LEAST: u64 = 2 << 20;
 /// And each at least, if it is configured to have as many: a few of the largest super-segments.
 const LEAST: u64 = 256 << 10;
 
 /// Up to how many bytes a receive buffer grows freely, of so many connections; `near` by round trip.
 fn buffer(crowd: u32, near: bool) -> u64 {
-    (BUFFERS / u64::from(crowd.max(1))).clamp(LEAST, if near { NEARBY } else { FREELY })
+    let share = |all| all / u64::from(crowd.max(1));
+    let most = if near { share(NEARBY).clamp(NEARBY_LEAST, FREELY) } else { FREELY };
+    share(BUFFERS).clamp(LEAST, most)
 }
 
 /// How many bytes the receive buffer of the next of so many connections begins with, where it would
@@ -56,7 +61,7 @@ mod tests {
         assert_eq!(first_buffer(9_999, 5_000), 5_000, "as configured");
         let far = [1, 16, 32].map(|crowd| buffer(crowd, false));
         assert_eq!(far, [FREELY, FREELY, FREELY / 2]);
-        let near = [1, 64, 128].map(|crowd| buffer(crowd, true));
-        assert_eq!(near, [NEARBY, NEARBY, NEARBY / 2]);
+        let near = [1, 4, 8, 64, 128].map(|crowd| buffer(crowd, true) >> 20);
+        assert_eq!(near, [8, 4, 2, 2, 1]);
     }
 }
