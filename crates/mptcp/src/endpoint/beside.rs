@@ -22,9 +22,14 @@ use manypath_tcp::BEYOND_LINKS;
 use super::memory::make_room;
 use super::{ConnId, Entry};
 
-/// Bytes in flight beyond which nobody begins a turn: what one connection over two subflows may have
-/// alone, and about what the caches of a processor hold.
-const LIMIT: u64 = 4 << 20;
+/// Bytes that others have in flight beyond which nobody begins a turn: what the next finds on its way is
+/// read by then, or lies in the second-level cache that it was written to.
+const LIMIT: u64 = 1 << 20;
+/// Packets of a turn: what fills the window of one connection.
+const TURN: u32 = 32;
+/// And where so many wait that what they all sent and nobody has read yet would fill the memory
+/// of whoever receives.
+const CROWD: (usize, u32) = (128, 16);
 /// Hosts that are remembered.
 const MAX: usize = 1024;
 /// For how long what is delivered to a host is counted before it is judged.
@@ -77,9 +82,16 @@ impl Part {
 }
 
 impl Beside {
-    /// Whether a connection that does not wait may begin a turn.
-    pub(super) fn is_open(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight < LIMIT
+    /// Whether a connection that does not wait may begin a turn. What it has in flight itself its windows
+    /// limit.
+    pub(super) fn is_open_to(&self, part: &Part) -> bool {
+        self.waiting.is_empty() && self.in_flight - u64::from(part.in_flight) < LIMIT
+    }
+
+    /// How many packets a turn has.
+    pub(super) fn turn(&self) -> u32 {
+        let (many, short) = CROWD;
+        if self.waiting.len() < many { TURN } else { short }
     }
 
     /// The next of those that wait, where there is room for a turn.

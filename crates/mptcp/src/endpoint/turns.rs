@@ -11,8 +11,6 @@ use super::{ConnId, Departure, Endpoint, Transmit, departure};
 /// Large packets of a connection in a row, if it has so many: its peer wakes up once for them, and
 /// what they touch stays in caches.
 const TURN: u32 = 4;
-/// And packets of any size to a peer beside this host.
-const TURN_BESIDE: u32 = 16;
 /// Payload bytes of a large packet.
 const LARGE: usize = 32 << 10;
 
@@ -27,9 +25,9 @@ impl Endpoint {
         if let Some(answer) = self.answers.pop_front() {
             return Some(answer);
         }
-        while let Some((id, open)) = self.next_turn() {
+        while let Some((id, has_turn)) = self.next_turn() {
             let Some(entry) = self.connections.get_mut(&id) else { continue };
-            entry.conn.set_gate(open);
+            entry.conn.set_gate(has_turn || self.beside.is_open_to(&entry.beside));
             if let Some((subflow, out)) = entry.conn.poll_transmit(now) {
                 let len = out.segment.payload.len();
                 let used = entry.subflows.iter().find(|(id, ..)| *id == subflow);
@@ -39,7 +37,7 @@ impl Endpoint {
                 });
                 self.beside.count(entry);
                 let beside = entry.beside.is_beside();
-                let most = if beside { TURN_BESIDE } else { TURN };
+                let most = if beside { self.beside.turn() } else { TURN };
                 let goes_on = (beside || len >= LARGE) && self.turn + 1 < most;
                 self.note_sent(id, goes_on);
                 if departure.is_some() {
@@ -57,11 +55,10 @@ impl Endpoint {
         None
     }
 
-    /// Whose turn it is, and whether it may send new data to a peer beside this host: not where others
-    /// wait for that, or too much is in flight.
+    /// Who sends next, and whether it is in its turn to send new data to a peer beside this host.
     fn next_turn(&mut self) -> Option<(ConnId, bool)> {
         if let Some(id) = self.sending.pop_front() {
-            return Some((id, self.turn > 0 || self.beside.is_open()));
+            return Some((id, self.turn > 0));
         }
         let id = self.beside.next()?;
         if let Some(entry) = self.connections.get_mut(&id) {
