@@ -247,6 +247,9 @@ impl EndpointBuilder {
     /// Makes the endpoint and starts its thread, which works under any runtime and beside tasks that
     /// keep theirs busy.
     ///
+    /// Where the host has more processors than there are shards, a device whose writing takes most of the
+    /// time gets a thread of its own for that, here and where the endpoint is a task.
+    ///
     /// # Errors
     /// `InvalidInput` for a device without a path, or with fewer queues than there are shards; else
     /// when the capture file cannot be written, or the system has no randomness, descriptors or threads
