@@ -54,7 +54,8 @@ struct Shared {
 /// What writes has it in hand.
 struct Hand {
     device: Box<dyn Device>,
-    load: Load,
+    /// `None` where no thread may write, whatever it is.
+    load: Option<Load>,
 }
 
 /// What waits for the thread.
@@ -83,7 +84,7 @@ impl Outbox {
         // The others are read through the same hands.
         let may_start = apart && device.receiver().is_some();
         let shared = Shared {
-            hand: Mutex::new(Hand { device, load: Load::new(clock.now()) }),
+            hand: Mutex::new(Hand { device, load: may_start.then(|| Load::new(clock.now())) }),
             clock,
             loaded: AtomicBool::new(false),
             refused: AtomicU64::new(0),
@@ -171,11 +172,13 @@ impl Shared {
     }
 
     fn write(&self, datagrams: &[Datagram]) {
-        let mut hand = self.hand.lock();
-        let began = self.clock.now();
-        let refused = hand.device.send_all(datagrams);
-        hand.load.note(began, self.clock.now());
-        self.loaded.store(hand.load.high, Ordering::Relaxed);
+        let Hand { device, load } = &mut *self.hand.lock();
+        let began = load.is_some().then(|| self.clock.now());
+        let refused = device.send_all(datagrams);
+        if let (Some(load), Some(began)) = (load, began) {
+            load.note(began, self.clock.now());
+            self.loaded.store(load.high, Ordering::Relaxed);
+        }
         self.refused.fetch_add(len64(refused), Ordering::Relaxed);
     }
 
