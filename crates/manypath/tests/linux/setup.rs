@@ -49,6 +49,7 @@ pub(crate) struct Setup {
     opener: Opener,
     families: Families,
     transport: Transport,
+    congestion: Option<&'static str>,
     plain: bool,
     fast_open: bool,
     links: Vec<LinkConfig>,
@@ -67,6 +68,7 @@ impl Setup {
             opener,
             families: Families::V4,
             transport: Transport::Mptcp,
+            congestion: None,
             plain: false,
             fast_open: false,
             links: vec![LinkConfig::mbps(100, ms(5)), LinkConfig::mbps(50, ms(10))],
@@ -85,6 +87,11 @@ impl Setup {
     /// Linux has a socket of plain TCP.
     pub(crate) fn linux_plain(self) -> Self {
         Self { transport: Transport::Tcp, ..self }
+    }
+
+    /// Linux has this congestion control in place of its default.
+    pub(crate) fn linux_congestion(self, name: &'static str) -> Self {
+        Self { congestion: Some(name), ..self }
     }
 
     /// The endpoint does not ask for multipath.
@@ -140,8 +147,8 @@ impl Setup {
 
     /// The endpoint has an address behind each link, and announces them to those who connect.
     pub(crate) fn build(self) -> World {
-        let Self { opener, families, transport, plain, fast_open, links, spare, .. } = self;
-        let (tun, sysctls, path, endpoint) = (self.tun, self.sysctls, self.path, self.endpoint);
+        let Self { opener, families, transport, congestion, plain, fast_open, .. } = self;
+        let Self { links, spare, tun, sysctls, path, endpoint, .. } = self;
         let builder = links.iter().enumerate();
         let builder = builder.fold(Topology::builder().seed(1), |builder, (link, config)| {
             builder.link(&name(link), config.clone())
@@ -168,6 +175,7 @@ impl Setup {
             families,
             opener,
             transport,
+            congestion,
             plain,
             fast_open,
             before,

@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) families: Families,
     pub(crate) opener: Opener,
     pub(crate) transport: Transport,
+    pub(crate) congestion: Option<&'static str>,
     pub(crate) plain: bool,
     pub(crate) fast_open: bool,
     pub(crate) before: Counters,
@@ -97,13 +98,18 @@ impl World {
         self.topology.server().ip(&[&add[..], flags].concat()).expect("the kernel takes it");
     }
 
+    fn linux_config(&self) -> PeerConfig {
+        let config = PeerConfig::new(self.transport);
+        self.congestion.iter().fold(config, |config, name| config.congestion(name))
+    }
+
     /// Linux listens on all its addresses.
     pub(crate) fn linux_server(&self, role: Role) -> Server {
         let any = match self.families {
             Families::V4 => IpAddr::from([0, 0, 0, 0]),
             Families::V6 | Families::V4ThenV6 | Families::V6ThenV4 => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let config = PeerConfig::new(self.transport);
+        let config = self.linux_config();
         Server::start(self.topology.server(), &config, (any, 0).into(), role)
             .expect("a server listens")
     }
@@ -117,7 +123,7 @@ impl World {
             }
             SocketAddr::V4(_) | SocketAddr::V6(_) => to,
         };
-        let config = PeerConfig::new(self.transport);
+        let config = self.linux_config();
         let config = if self.fast_open { config.fast_open() } else { config };
         Client::start(self.topology.server(), &config, to, role).expect("a thread starts")
     }
