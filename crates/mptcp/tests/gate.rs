@@ -10,6 +10,7 @@ use bytes::Bytes;
 use common::{addr, pattern, unpaced_host};
 use manypath_base::Instant;
 use manypath_mptcp::{ConnId, ConnectOptions, Endpoint, ListenOptions, ListenerId};
+use manypath_wire::{Datagram, Packet, Segment, Transport};
 
 const PORT: u16 = 80;
 /// What all may have in flight when one begins its turn, and with that turn.
@@ -24,6 +25,14 @@ struct Pair {
     senders: Vec<ConnId>,
     readers: Vec<ConnId>,
     block: Bytes,
+    /// What the server said last to each port of the client.
+    windows: BTreeMap<u16, u16>,
+}
+
+fn segment(datagram: &Datagram) -> Box<Segment> {
+    let parsed = Packet::parse(datagram).expect("it is whole");
+    let Transport::Tcp(segment) = parsed.transport else { panic!("of TCP") };
+    segment
 }
 
 impl Pair {
@@ -35,8 +44,9 @@ impl Pair {
         let options = ConnectOptions::default();
         let open = |_| client.connect(now, to, &options).expect("there is a port");
         let senders = (0..connections).map(open).collect();
-        let (readers, block) = (Vec::new(), pattern(1, 0, 4 << 20));
-        let mut pair = Self { now, client, server, half_trip, listener, senders, readers, block };
+        let (readers, block, windows) = (Vec::new(), pattern(1, 0, 4 << 20), BTreeMap::new());
+        let mut pair =
+            Self { now, client, server, half_trip, listener, senders, readers, block, windows };
         for _ in 0..4 {
             pair.round();
         }
@@ -57,10 +67,8 @@ impl Pair {
         let packets: Vec<_> = std::iter::from_fn(|| client.poll_transmit(*now)).collect();
         *now += *half_trip;
         for packet in packets {
-            let parsed = manypath_wire::Packet::parse(&packet.datagram).expect("it is whole");
-            if let manypath_wire::Transport::Tcp(segment) = &parsed.transport {
-                *sent.entry(segment.src_port).or_default() += segment.payload.len() as u64;
-            }
+            let segment = segment(&packet.datagram);
+            *sent.entry(segment.src_port).or_default() += segment.payload.len() as u64;
             server.handle_datagram(*now, packet.iface, &packet.datagram);
         }
         self.readers.extend(std::iter::from_fn(|| server.accept(self.listener)));
@@ -71,6 +79,8 @@ impl Pair {
         let packets: Vec<_> = std::iter::from_fn(|| server.poll_transmit(*now)).collect();
         *now += *half_trip;
         for packet in packets {
+            let segment = segment(&packet.datagram);
+            self.windows.insert(segment.dst_port, segment.window);
             client.handle_datagram(*now, packet.iface, &packet.datagram);
         }
         sent
@@ -144,4 +154,20 @@ fn a_host_is_beside_where_all_connections_together_are_fast_enough() {
         let all: u64 = late.values().sum();
         assert!(LIMIT.contains(&all), "{all}: {late:?}");
     }
+}
+
+/// A buffer of one of the first has a megabyte, of the last a quarter of that.
+#[test]
+fn who_came_first_has_no_larger_window_in_the_end() {
+    let mut pair = Pair::new(NEAR, 400);
+    pair.half_trip = Duration::from_millis(2);
+    let spread = |pair: &Pair| {
+        let windows = || pair.windows.values().copied();
+        [windows().min().expect("all are told"), windows().max().expect("all are told")]
+    };
+    let [least, most] = spread(&pair);
+    assert!(most >= 3 * least, "{least} to {most}");
+    pair.rounds(400);
+    let [least, most] = spread(&pair);
+    assert!(most - least <= least / 8, "{least} to {most}");
 }

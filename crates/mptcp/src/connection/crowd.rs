@@ -36,8 +36,13 @@ pub(crate) fn first_buffer(connections: usize, usual: u32) -> u32 {
 
 /// The same of a connection with these subflows.
 pub(super) fn free_buffer(crowd: u32, subflows: &[Subflow]) -> u64 {
-    let near = |sub: &Subflow| sub.flow.is_near(PathId::from(sub.id));
-    buffer(crowd, subflows.iter().all(near))
+    buffer(crowd, all_near(subflows))
+}
+
+/// Whether all subflows lead to where no path is long, whatever round-trip times under load say.
+pub(super) fn all_near(subflows: &[Subflow]) -> bool {
+    let path = |sub: &Subflow| PathId::from(sub.id);
+    subflows.iter().all(|sub| sub.flow.is_near(path(sub)) || sub.flow.is_beside(path(sub)))
 }
 
 impl Connection {

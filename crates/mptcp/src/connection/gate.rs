@@ -4,10 +4,10 @@
 //! (`endpoint/beside.rs`). **Invariant**: what was sent before, acknowledgments, and data on its way to
 //! elsewhere never wait.
 
-use manypath_base::{DataOffset, PathId, SubflowId};
+use manypath_base::{PathId, SubflowId};
 use manypath_sched::PathView;
 
-use super::{Connection, Subflow};
+use super::Connection;
 
 /// So little does not wait: it is a request or an answer, and no transfer.
 const SMALL: u64 = 32 << 10;
@@ -55,17 +55,12 @@ impl Connection {
         self.subflows.iter().map(|sub| sub.flow.in_flight_beside()).fold(0, u32::saturating_add)
     }
 
-    /// Whether it is not known yet of a subflow whether its peer is beside this host.
-    pub(crate) fn may_be_beside(&self, subflow: SubflowId) -> bool {
-        let sub = self.index(subflow).map(|i| &self.subflows[i]);
-        let known = |sub: &Subflow| sub.flow.is_beside(PathId::from(sub.id));
-        self.shared.is_multipath() && sub.is_some_and(|sub| !known(sub))
-    }
-
-    /// Whether a subflow has as short a round trip as to a peer beside this host.
-    pub(crate) fn is_near(&self, subflow: SubflowId) -> bool {
-        let sub = self.index(subflow).map(|i| &self.subflows[i]);
-        sub.is_some_and(|sub| sub.flow.is_near(PathId::from(sub.id)))
+    /// Of a subflow of which it is not known yet whether its peer is beside this host: whether its round
+    /// trip is as short.
+    pub(crate) fn may_be_beside(&self, subflow: SubflowId) -> Option<bool> {
+        let sub = &self.subflows[self.index(subflow).filter(|_| self.shared.is_multipath())?];
+        let path = PathId::from(sub.id);
+        (!sub.flow.is_beside(path)).then(|| sub.flow.is_near(path))
     }
 
     /// Others found that the peer of a subflow is beside this host.
@@ -75,8 +70,8 @@ impl Connection {
         }
     }
 
-    /// Up to where the peer has acknowledged data.
-    pub(crate) fn acknowledged(&self) -> DataOffset {
-        self.shared.send.una
+    /// Bytes that the peer has acknowledged, and bytes that came in order.
+    pub(crate) fn moved(&self) -> u64 {
+        self.shared.send.una.0 + self.shared.recv.nxt().0
     }
 }

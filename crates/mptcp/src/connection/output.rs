@@ -24,9 +24,11 @@ impl Connection {
             return Some(words);
         }
         let mss = self.typical_mss();
-        let srtts = self.shared.views.iter().map(|view| view.srtt);
         let freely = || crowd::free_buffer(self.crowd, &self.subflows);
-        self.shared.recv.adapt_buffer(now, freely, || srtts.max().unwrap_or_default());
+        let srtts = self.shared.views.iter().map(|view| view.srtt);
+        let far = || !crowd::all_near(&self.subflows);
+        let rtt = || srtts.max().filter(|_| far()).unwrap_or_default();
+        self.shared.recv.adapt_buffer(now, freely, rtt);
         self.shared.recv.advance_window(mss);
         loop {
             let fed = self.feed(now);

@@ -16,7 +16,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::net::IpAddr;
 use core::time::Duration;
 
-use manypath_base::{DataOffset, IfaceId, Instant};
+use manypath_base::{IfaceId, Instant};
 use manypath_tcp::BEYOND_LINKS;
 
 use super::memory::make_room;
@@ -32,7 +32,7 @@ const TURN: u32 = 32;
 const CROWD: (usize, u32) = (128, 16);
 /// Hosts that are remembered.
 const MAX: usize = 1024;
-/// For how long what is delivered to a host is counted before it is judged.
+/// For how long what moves to and from a host is counted before it is judged.
 const ROUND: Duration = Duration::from_millis(50);
 /// How long is remembered that a host is beside this one.
 const TIME: Duration = Duration::from_secs(600);
@@ -49,13 +49,13 @@ pub(super) struct Beside {
 #[derive(Clone, Copy, Debug)]
 struct Host {
     since: Instant,
-    delivered: u64,
+    moved: u64,
 }
 
 impl Host {
-    /// Whether more was delivered in a round than a link carries.
+    /// Whether more moved in a round than a link carries.
     fn is_beside(&self) -> bool {
-        self.delivered > BEYOND_LINKS.bytes_in(ROUND)
+        self.moved > BEYOND_LINKS.bytes_in(ROUND)
     }
 }
 
@@ -65,8 +65,8 @@ pub(super) struct Part {
     in_flight: u32,
     /// It is in the queue.
     waits: bool,
-    /// Up to where its data was counted.
-    counted: DataOffset,
+    /// Bytes of it that were counted.
+    counted: u64,
 }
 
 impl Part {
@@ -118,23 +118,20 @@ impl Beside {
         }
     }
 
-    /// Counts what was delivered on a connection that cannot tell by itself whether its peer is beside
-    /// this host, and tells it what is known.
+    /// Counts what moved on a connection that cannot tell by itself whether its peer is beside
+    /// this host, in either direction, and tells it what is known.
     pub(super) fn learn(&mut self, now: Instant, entry: &mut Entry) {
-        let to = entry.conn.acknowledged();
-        let from = core::mem::replace(&mut entry.beside.counted, to);
-        if from == to {
+        let moved = entry.conn.moved();
+        let bytes = moved.saturating_sub(core::mem::replace(&mut entry.beside.counted, moved));
+        if bytes == 0 {
             return;
         }
-        // Of several subflows it is not known which delivered.
-        let bytes = if entry.subflows.len() == 1 { to.0.saturating_sub(from.0) } else { 0 };
         for (subflow, ends, iface) in &entry.subflows {
-            if !entry.conn.may_be_beside(*subflow) {
-                continue;
-            }
+            let Some(near) = entry.conn.may_be_beside(*subflow) else { continue };
             let host = (*iface, ends.tuple().remote.ip());
-            if bytes > 0 && entry.conn.is_near(*subflow) {
-                self.note_delivered(now, host, bytes);
+            // Of several subflows it is not known which moved it.
+            if near && entry.subflows.len() == 1 {
+                self.note_moved(now, host, bytes);
             }
             if self.has(now, host) {
                 entry.conn.note_beside(*subflow);
@@ -148,11 +145,11 @@ impl Beside {
         known.is_some_and(|host| host.is_beside() && now.since(host.since) <= TIME)
     }
 
-    /// So many more bytes were delivered to a host.
-    fn note_delivered(&mut self, now: Instant, host: (IfaceId, IpAddr), bytes: u64) {
+    /// So many more bytes went to a host, or came from it.
+    fn note_moved(&mut self, now: Instant, host: (IfaceId, IpAddr), bytes: u64) {
         make_room(&mut self.hosts, &host, MAX, |host| host.since);
         // What opens a round took its time before.
-        let new = Host { since: now, delivered: 0 };
+        let new = Host { since: now, moved: 0 };
         let known = match self.hosts.entry(host) {
             Occupied(entry) => entry.into_mut(),
             Vacant(entry) => {
@@ -164,7 +161,7 @@ impl Beside {
         if now.since(known.since) > patience {
             *known = new;
         } else {
-            known.delivered = known.delivered.saturating_add(bytes);
+            known.moved = known.moved.saturating_add(bytes);
         }
     }
 }
@@ -178,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_beside_where_more_is_delivered_than_a_link_carries() {
+    fn a_host_is_beside_where_more_moves_than_a_link_carries() {
         let at = Instant::from_millis;
         let mut beside = Beside::default();
         let mut is_known = |millis, host, bytes| {
-            beside.note_delivered(at(millis), host, bytes);
+            beside.note_moved(at(millis), host, bytes);
             beside.has(at(millis), host)
         };
         // 125 MB a second is what 1 Gbit/s carries.
@@ -198,7 +195,7 @@ mod tests {
     fn never_too_many_hosts_are_remembered() {
         let mut beside = Beside::default();
         for n in 0..3_000 {
-            beside.note_delivered(Instant::from_millis(n.into()), host(n), 1);
+            beside.note_moved(Instant::from_millis(n.into()), host(n), 1);
         }
         assert_eq!(beside.hosts.len(), MAX);
     }

@@ -18,7 +18,7 @@ const ROUNDS: u64 = 4;
 
 /// A receive window: of one flow, or shared by the flows of a connection.
 ///
-/// **Invariant**: the right edge never moves left, nor does the buffer become smaller.
+/// **Invariant**: the right edge never moves left, also where the buffer becomes smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiveWindow<T> {
     /// Bytes the buffer may hold now.
@@ -76,16 +76,22 @@ where
     }
 
     /// Has a large buffer grow to four times what was read in a round trip (dynamic
-    /// right-sizing, Fisk and Feng 2001). To be called as time goes by; `rtt` is the longest of the
-    /// paths, without which nothing happens. Up to `freely` it grows without that.
+    /// right-sizing, Fisk and Feng 2001), and one that is larger than that and than its share
+    /// become smaller again: `freely` is less than [`FREELY`] where others need theirs. To be
+    /// called as time goes by; `rtt` is the longest of the paths, without which nothing happens.
+    /// Up to `freely` it grows without that.
     pub fn adapt(
         &mut self,
         now: Instant,
         freely: impl FnOnce() -> u64,
         rtt: impl FnOnce() -> Duration,
     ) {
-        let early = self.buffer == self.max || now.since(self.round) < LEAST_ROUND;
-        if early || self.buffer < freely() {
+        if now.since(self.round) < LEAST_ROUND {
+            return;
+        }
+        let freely = freely();
+        let share = if freely < FREELY { freely.min(self.buffer) } else { self.buffer };
+        if self.buffer < freely || share == self.max {
             return;
         }
         let (rtt, elapsed) = (rtt(), now.since(self.round));
@@ -95,7 +101,7 @@ where
         let read = u128::from(core::mem::take(&mut self.read));
         let wanted = read * u128::from(ROUNDS) * rtt.as_nanos() / elapsed.as_nanos().max(1);
         self.round = now;
-        self.buffer = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(self.buffer, self.max);
+        self.buffer = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(share, self.max);
     }
 
     /// The window to promise at RCV.NXT `nxt` with `queued` bytes unread. The edge moves only by
@@ -178,6 +184,27 @@ mod tests {
                 );
             }
             assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
+        }
+    }
+
+    /// Who had more before others came gives it back, but for what a long path needs; what was promised
+    /// stays promised.
+    #[test]
+    fn beyond_its_share_a_buffer_becomes_smaller() {
+        for (rtt_us, buffer) in [(100_000, 50_000_000), (100, 1 << 20)] {
+            let mut window = ReceiveWindow::new(SubflowOffset(1), 56 << 20, 64 << 20);
+            let edge = window.edge();
+            for ms in 1..=2_000 {
+                window.on_read(125_000, 0, || 1 << 20);
+                window.adapt(
+                    Instant::from_millis(ms),
+                    || 1 << 20,
+                    || Duration::from_micros(rtt_us),
+                );
+            }
+            assert!(window.buffer.abs_diff(buffer) < 1 << 20, "{rtt_us} us: {}", window.buffer);
+            window.advance(SubflowOffset(2_000), 0, 1_460);
+            assert_eq!(window.edge(), edge, "{rtt_us} us");
         }
     }
 
