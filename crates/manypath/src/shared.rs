@@ -188,20 +188,20 @@ impl Core {
     }
 
     /// The first half of [`Core::drive`], for a driver that can let the application have its turn
-    /// before it sends. Returns whether somebody was woken for whom that is worth while.
+    /// before it sends. Returns how many were woken, for whom that is worth while.
     pub(crate) fn take_in<R>(
         &self,
         f: impl FnOnce(&mut State, Instant) -> R,
-    ) -> Result<(R, bool), Stopped> {
+    ) -> Result<(R, usize), Stopped> {
         let mut state = self.enter()?;
         self.driver_comes.store(false, Ordering::Relaxed);
         state.driver = Driver::Runs;
         let result = f(&mut state, self.clock.now());
         state.tell();
         state.awaits_application = !state.wakes.is_empty();
-        let waits = state.awaits_application;
+        let woken = state.wakes.len();
         self.leave(state, true);
-        Ok((result, waits))
+        Ok((result, woken))
     }
 
     /// As [`Core::with`], by the driver: it says how long it will sleep now.
@@ -456,7 +456,7 @@ mod tests {
             connect(state, now);
         };
 
-        assert_eq!(core.take_in(wake).expect("nobody panicked"), ((), true));
+        assert_eq!(core.take_in(wake).expect("nobody panicked"), ((), 1));
         core.read(|_, _| ()).expect("nobody panicked");
         assert_eq!(sent(), 0, "a reader may have something to say");
         core.drive(|_, _| (), |(), until| until).expect("nobody panicked");
@@ -466,6 +466,6 @@ mod tests {
         core.take_in(wake).expect("nobody panicked");
         core.with(|_, _| ()).expect("nobody panicked");
         assert_eq!(sent(), 1, "somebody has spoken");
-        assert_eq!(core.take_in(|_, _| ()).expect("nobody panicked"), ((), false));
+        assert_eq!(core.take_in(|_, _| ()).expect("nobody panicked"), ((), 0));
     }
 }

@@ -13,11 +13,8 @@ use manypath_wire::Datagram;
 
 use crate::shared::State;
 
-/// Datagrams taken from one device in one round: with super-segments 1 MiB, which still fits a
-/// cache. Longer batches were not faster.
-const BATCH: usize = 16;
-/// The same where it costs nothing to ask for more than there is: as many acknowledgments as answer
-/// two super-segments, so that what they make room for leaves in one.
+/// Datagrams taken from one device at once where it costs nothing to ask for more than there is: as
+/// many acknowledgments as answer two super-segments, so that what they make room for leaves in one.
 const CHEAP_BATCH: usize = 48;
 
 /// A device that packets come from.
@@ -48,7 +45,7 @@ impl Source {
         fd: OwnedFd,
         receiver: Option<Box<dyn Receiver>>,
     ) -> Self {
-        let batch = Vec::with_capacity(BATCH);
+        let batch = Vec::new();
         let cheap = receiver.as_ref().is_some_and(|receiver| receiver.is_cheap());
         let limit = if cheap { CHEAP_BATCH } else { 1 };
         let (ready, more, failed) = (false, false, false);
@@ -81,8 +78,9 @@ impl Source {
         }
     }
 
-    /// Takes in what was fetched and received; how many datagrams there were.
-    pub(crate) fn hand_over(&mut self, state: &mut State, now: Instant) -> usize {
+    /// Takes in what was fetched and received; how many datagrams there were. The next time as many
+    /// as `most` are taken at once.
+    pub(crate) fn hand_over(&mut self, state: &mut State, now: Instant, most: usize) -> usize {
         if !state.devices.has(self.slot, self.born) {
             self.batch.clear();
             self.more = false;
@@ -91,7 +89,7 @@ impl Source {
         let got = self.batch.len();
         self.more = got >= self.limit;
         if !self.cheap {
-            self.limit = if self.more { (2 * got).min(BATCH) } else { got.max(1) };
+            self.limit = if self.more { (2 * got).min(most) } else { got.max(1) };
         }
         for datagram in self.batch.drain(..) {
             if let Some(iface) = state.devices.arrived(self.slot, now, &datagram) {

@@ -86,7 +86,7 @@ async fn run(
 }
 
 /// Marks the sources that may have more than came as ready; whether one is.
-fn stay_ready(sources: &mut [Source]) -> bool {
+pub(super) fn stay_ready(sources: &mut [Source]) -> bool {
     let mut any = false;
     for source in sources {
         source.ready |= source.may_have_more();
