@@ -17,6 +17,10 @@ use super::Path;
 /// to a peer beside this host, whose round trips are long only where hosts have much to do.
 const MIN_RTT: Duration = Duration::from_millis(2);
 
+/// So many initial windows leave twice as fast as a window a round trip, whatever was delivered so
+/// far: short answers are gone by then.
+const UNTRIED: u64 = 8;
+
 /// A controller that paces slower than this has each packet leave alone: two at once may be more than
 /// a queue before such a link holds (draft-ietf-ccwg-bbr, `BBRSetSendQuantum`).
 const SLOW: Rate = Rate::from_bytes_per_sec(150_000);
@@ -30,6 +34,11 @@ impl Path {
     /// How fast new data may leave: what the controller says, else the window a round trip, with
     /// a margin so that the window and not the pace is the limit: twice in slow start, since the
     /// window doubles within the round, and a quarter more after it.
+    ///
+    /// Where a large window opens that acknowledgments have not filled step by step, since the peer's
+    /// window or a lack of data held it empty, twice as fast may be four times what the path
+    /// carries, and more than a queue before it holds. What acknowledgments let out in slow start is
+    /// twice what was delivered; an eighth more has them lead.
     fn pace(&self) -> Option<Rate> {
         self.controller.pacing_rate().or_else(|| {
             let srtt = self.rtt.srtt().filter(|&srtt| srtt >= MIN_RTT && !self.is_beside())?;
@@ -37,8 +46,14 @@ impl Path {
             if cwnd <= u64::from(self.initial_window()) {
                 return None;
             }
-            let slow_start = self.controller.cwnd() < self.controller.ssthresh();
-            Some(Rate::from_transfer(if slow_start { cwnd * 2 } else { cwnd * 5 / 4 }, srtt))
+            if self.controller.cwnd() >= self.controller.ssthresh() {
+                return Some(Rate::from_transfer(cwnd * 5 / 4, srtt));
+            }
+            let pace = Rate::from_transfer(cwnd * 2, srtt);
+            let tried = Rate::from_bytes_per_sec(self.fastest.bytes_per_sec() / 4 * 9);
+            let few = UNTRIED * u64::from(self.initial_window());
+            let untried = cwnd <= few || self.fastest == Rate::default();
+            Some(if untried { pace } else { pace.min(tried) })
         })
     }
 

@@ -1,6 +1,8 @@
 //! Pacing of new data.
 
-use crate::testing::Script;
+use core::time::Duration;
+
+use crate::testing::{LinkConfig, Pair, Script, Side, Sides, ms};
 
 /// A window of 2,000 bytes and a round trip of 40 ms are 100 bytes a millisecond at twice the rate:
 /// a segment each. The initial window of ten segments leaves at once (RFC 9002 §7.7), and what a
@@ -53,4 +55,23 @@ fn retransmissions_are_not_paced() {
         90ms  < ack 1301
         ",
     );
+}
+
+/// A window that acknowledgments opened step by step and that was empty for a while goes out no faster
+/// than they let it out: twice what the path delivered, and a little more.
+#[test]
+fn a_window_that_was_empty_does_not_overflow_a_queue() {
+    for first in (100..=200).step_by(25) {
+        let mut pair = Pair::new(1, Sides::over(LinkConfig::clean(50, ms(10))));
+        let all = first * 1_000;
+        pair.write(Side::Client, all);
+        assert!(pair.run_until(Duration::from_secs(1), |p| p.received(Side::Server) == all));
+        pair.run_for(ms(60));
+        let cwnd = pair.flow(Side::Client).paths().next().expect("there is one").cwnd;
+        assert_eq!(pair.link(Side::Client).overflows, 0, "{cwnd} before");
+        pair.write(Side::Client, cwnd.into());
+        pair.run_for(ms(100));
+        assert_eq!(pair.link(Side::Client).overflows, 0, "of {cwnd} bytes");
+        assert_eq!(pair.received(Side::Server), all + u64::from(cwnd));
+    }
 }
