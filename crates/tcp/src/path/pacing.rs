@@ -35,10 +35,11 @@ impl Path {
     /// a margin so that the window and not the pace is the limit: twice in slow start, since the
     /// window doubles within the round, and a quarter more after it.
     ///
-    /// Where a large window opens that acknowledgments have not filled step by step, since the peer's
-    /// window or a lack of data held it empty, twice as fast may be four times what the path
-    /// carries, and more than a queue before it holds. What acknowledgments let out in slow start is
-    /// twice what was delivered; an eighth more has them lead.
+    /// Where a large window that no loss has bounded yet opens, and acknowledgments have not filled it
+    /// step by step, since the peer's window or a lack of data held it empty, twice as fast may be
+    /// four times what the path carries, and more than a queue before it holds. What
+    /// acknowledgments let out in slow start is twice what was delivered; an eighth more has them
+    /// lead.
     fn pace(&self) -> Option<Rate> {
         self.controller.pacing_rate().or_else(|| {
             let srtt = self.rtt.srtt().filter(|&srtt| srtt >= MIN_RTT && !self.is_beside())?;
@@ -52,8 +53,9 @@ impl Path {
             let pace = Rate::from_transfer(cwnd * 2, srtt);
             let tried = Rate::from_bytes_per_sec(self.fastest.bytes_per_sec() / 4 * 9);
             let few = UNTRIED * u64::from(self.initial_window());
-            let untried = cwnd <= few || self.fastest == Rate::default();
-            Some(if untried { pace } else { pace.min(tried) })
+            let unbounded =
+                self.controller.ssthresh() == u32::MAX && self.fastest > Rate::default();
+            Some(if unbounded && cwnd > few { pace.min(tried) } else { pace })
         })
     }
 

@@ -78,8 +78,8 @@ where
     /// Has a large buffer grow to four times what was read in a round trip (dynamic
     /// right-sizing, Fisk and Feng 2001), and one that is larger than that and than its share
     /// become smaller again: `freely` is less than [`FREELY`] where others need theirs. To be
-    /// called as time goes by; `rtt` is the longest of the paths, without which nothing happens.
-    /// Up to `freely` it grows without that.
+    /// called as time goes by; `rtt` is the longest of the paths, without which it does not grow.
+    /// Up to `freely` it grows as it is read.
     pub fn adapt(
         &mut self,
         now: Instant,
