@@ -19,6 +19,10 @@ use crate::watch::float;
 /// How long connections have to close.
 const CLOSING: Duration = Duration::from_millis(200);
 
+/// How long BBR is measured at least. Linux's looks for the shortest round trip every ten seconds, and
+/// sends next to nothing meanwhile: of shorter windows most have none of that, and some have all of it.
+const PROBES: Duration = Duration::from_secs(10);
+
 /// What the connecting end, which is the one that is measured, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -175,7 +179,8 @@ pub(super) fn play(
     let mut ends = start(link, stacks, setting, setting.role.jobs(), seed)?;
     sleep(setting.network.map_or(window.warm_up, |_| window.warm_up.max(Network::WARM_UP)))?;
     let before = ends.look()?;
-    sleep(window.length)?;
+    let least = if setting.controller == Some("bbr") { PROBES } else { Duration::ZERO };
+    sleep(window.length.max(least))?;
     let after = ends.look()?;
     let mut round = evaluate(setting.role, &before, &after);
     if setting.network.is_some() {
