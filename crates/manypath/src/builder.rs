@@ -20,7 +20,9 @@ use crate::devices::Devices;
 use crate::hold::Hold;
 use crate::post::Post;
 use crate::shared::{Core, State};
-use crate::{CongestionControl, Endpoint, Keepalive, Scheduler, SynCookies, TcpConfig, driver};
+use crate::{
+    CongestionControl, Endpoint, Keepalive, Scheduler, SynCookies, TcpConfig, caches, driver,
+};
 
 /// A way into the network: a name for people, and the addresses that packets on it come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,13 +98,9 @@ pub struct EndpointBuilder {
 
 impl EndpointBuilder {
     pub(crate) fn new() -> Self {
-        Self {
-            config: EndpointConfig::default(),
-            devices: Vec::new(),
-            capture: None,
-            busy_poll: Duration::ZERO,
-            shards: 1,
-        }
+        let mut config = EndpointConfig::default();
+        config.tcp.near_flight = config.tcp.near_flight.max(caches::near_flight());
+        Self { config, devices: Vec::new(), capture: None, busy_poll: Duration::ZERO, shards: 1 }
     }
 
     /// A device with one path.
@@ -212,7 +210,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// All settings of TCP; those of buffers and `nodelay` are among them.
+    /// All settings of TCP; those of buffers and `nodelay` are among them, and what else is chosen
+    /// by this host's caches ([`TcpConfig::near_flight`]).
     pub fn tcp(mut self, config: TcpConfig) -> Self {
         self.config.tcp = config;
         self

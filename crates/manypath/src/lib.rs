@@ -34,6 +34,7 @@
 mod accessors;
 mod alarm;
 mod builder;
+mod caches;
 mod capture;
 mod clock;
 mod copy;

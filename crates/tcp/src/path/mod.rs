@@ -39,10 +39,6 @@ use crate::scoreboard::Sent;
 use crate::several::Ping;
 use crate::{Config, PathConfig, PathInfo};
 
-/// Bytes in flight that a peer beside this host has in any case. **Choice:** less made one transfer
-/// slower, as it does not last while a thread waits for a processor.
-const NEAR_FLIGHT: u32 = 2 << 20;
-
 /// How well a path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -160,6 +156,8 @@ pub(crate) struct Path {
     pub(crate) fastest: Rate,
     /// It was told that the peer is beside this host.
     pub(crate) told_beside: bool,
+    /// [`Config::near_flight`].
+    near_flight: u32,
     /// Once so many bytes are delivered, all that was sent when there was nothing more to send is.
     app_limited_until: u64,
     /// Bytes delivered when the present round trip ends.
@@ -211,6 +209,7 @@ impl Path {
             capacity: Rate::default(),
             fastest: Rate::default(),
             told_beside: false,
+            near_flight: config.near_flight,
             app_limited_until: 0,
             round_end: 0,
             flight: (0, 0),
@@ -244,11 +243,11 @@ impl Path {
     /// from once it is larger than a cache, and no loss ever ends the window's growth.
     pub(crate) fn window(&self) -> u32 {
         let (cwnd, min) = (self.controller.cwnd(), self.rtt.min());
-        if cwnd <= NEAR_FLIGHT || !self.is_beside() {
+        if cwnd <= self.near_flight || !self.is_beside() {
             return cwnd;
         }
         let fills = self.capacity.bytes_in(2 * min);
-        cwnd.min(NEAR_FLIGHT.max(u32::try_from(fills).unwrap_or(u32::MAX)))
+        cwnd.min(self.near_flight.max(u32::try_from(fills).unwrap_or(u32::MAX)))
     }
 
     /// Bytes that may be sent now: the window less the flight, in recovery what PRR allows, or the
@@ -499,8 +498,9 @@ mod tests {
     #[test]
     fn a_near_peer_has_no_more_in_flight_than_fills_the_path() {
         let near = Duration::from_micros(100);
-        assert_eq!(path(near).window(), NEAR_FLIGHT);
-        assert_eq!(path(near).room(), NEAR_FLIGHT);
+        assert_eq!(path(near).window(), 2 << 20);
+        assert_eq!(path(near).room(), 2 << 20);
+        assert_eq!(Path { near_flight: 8 << 20, ..path(near) }.window(), 8 << 20);
         assert_eq!(path(NEAR).window(), 64 << 20);
         let slow = Path { fastest: BEYOND_LINKS, ..path(near) };
         assert_eq!(slow.window(), 64 << 20, "a link as near");
