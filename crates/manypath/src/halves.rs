@@ -152,8 +152,8 @@ impl OwnedWriteHalf {
     ///
     /// # Errors
     /// When the connection failed, or this side closed its half.
-    pub async fn write_owned(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.give(bytes, false).await
+    pub fn write_owned(&mut self, bytes: Bytes) -> impl Future<Output = io::Result<()>> + Send {
+        self.give(bytes, false)
     }
 
     /// [`OwnedWriteHalf::write_owned`], and more is about to be written: less than a packet waits
@@ -161,21 +161,25 @@ impl OwnedWriteHalf {
     ///
     /// # Errors
     /// When the connection failed, or this side closed its half.
-    pub async fn write_more(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.give(bytes, true).await
+    pub fn write_more(&mut self, bytes: Bytes) -> impl Future<Output = io::Result<()>> + Send {
+        self.give(bytes, true)
     }
 
-    async fn give(&mut self, mut bytes: Bytes, more: bool) -> io::Result<()> {
-        while !bytes.is_empty() {
-            poll_fn(|cx| {
+    /// No `async` function: that has its arguments twice, and so has each that calls it. Every
+    /// connection's task has room for them, also while it does nothing.
+    fn give(
+        &mut self,
+        mut bytes: Bytes,
+        more: bool,
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        poll_fn(move |cx| {
+            while !bytes.is_empty() {
                 let budget = ready!(coop::poll_proceed(cx));
                 ready!(self.handle.poll_give(cx, &mut bytes, more))?;
                 budget.made_progress();
-                Poll::Ready(io::Result::Ok(()))
-            })
-            .await?;
-        }
-        Ok(())
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     fn handle(&self) -> &Handle {

@@ -58,16 +58,16 @@ impl Stream {
     ///
     /// # Errors
     /// When the connection failed, or this side closed its half.
-    pub async fn write_owned(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.write.write_owned(bytes).await
+    pub fn write_owned(&mut self, bytes: Bytes) -> impl Future<Output = io::Result<()>> + Send {
+        self.write.write_owned(bytes)
     }
 
     /// As [`OwnedWriteHalf::write_more`].
     ///
     /// # Errors
     /// When the connection failed, or this side closed its half.
-    pub async fn write_more(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.write.write_more(bytes).await
+    pub fn write_more(&mut self, bytes: Bytes) -> impl Future<Output = io::Result<()>> + Send {
+        self.write.write_more(bytes)
     }
 
     /// Closes this side's half and waits until the peer has everything and has closed its own;

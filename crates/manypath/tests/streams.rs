@@ -47,6 +47,18 @@ async fn a_program_for_any_stream_works_unchanged() {
     .await;
 }
 
+/// Each task that writes has room for such a future as long as it lives.
+#[tokio::test]
+async fn a_write_that_waits_keeps_its_bytes_once() {
+    within(async {
+        let (mut near, _far) = hosts(1).pair().await;
+        let most = size_of::<(&Bytes, Bytes, bool)>();
+        assert!(size_of_val(&near.write_owned(Bytes::new())) <= most);
+        assert!(size_of_val(&near.write_more(Bytes::new())) <= most);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn both_ends_know_both_addresses() {
     within(async {
