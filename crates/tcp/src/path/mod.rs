@@ -495,6 +495,18 @@ mod tests {
         }
     }
 
+    /// An acknowledgment may come in no time, as far as the clock tells.
+    #[test]
+    fn what_was_delivered_in_no_time_slows_nothing_down() {
+        let rtt = Duration::from_millis(64);
+        let mut path = path(rtt);
+        path.fastest = Rate::from_transfer(1_000, Duration::ZERO);
+        path.on_paced(1 << 20, Instant::ZERO);
+        path.on_paced(1 << 20, Instant::ZERO);
+        let until = path.paced_until(Instant::ZERO).unwrap();
+        assert!(until <= Instant::ZERO + rtt / 64, "a 32nd of the window, at two a round trip");
+    }
+
     #[test]
     fn a_near_peer_has_no_more_in_flight_than_fills_the_path() {
         let near = Duration::from_micros(100);

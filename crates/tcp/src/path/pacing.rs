@@ -51,7 +51,8 @@ impl Path {
                 return Some(Rate::from_transfer(cwnd * 5 / 4, srtt));
             }
             let pace = Rate::from_transfer(cwnd * 2, srtt);
-            let tried = Rate::from_bytes_per_sec(self.fastest.bytes_per_sec() / 4 * 9);
+            let tried =
+                Rate::from_bytes_per_sec((self.fastest.bytes_per_sec() / 4).saturating_mul(9));
             let few = UNTRIED * u64::from(self.initial_window());
             let unbounded =
                 self.controller.ssthresh() == u32::MAX && self.fastest > Rate::default();
