@@ -108,6 +108,29 @@ fn what_comes_again_at_another_place_ends_the_subflow() {
     assert_eq!(raw.read(), "some");
 }
 
+/// A peer that did not hear of a join may go over to TCP where this side cannot: on a subflow whose options
+/// vanished nothing is sent again. Where they come it is.
+#[test]
+fn where_options_vanished_nothing_is_sent_again() {
+    for vanish in [true, false] {
+        let mut raw = Raw::new();
+        let sub = raw.accepted();
+        raw.joining(raw.sub(1, 40_001, 80), 1);
+        raw.write(b"some");
+        let ack = raw.dss(Some(5), None, false);
+        raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack.clone(), b"");
+        raw.write(b"more");
+        raw.said();
+        let last = if vanish { MptcpOptions::default() } else { ack };
+        raw.send(Sub { ack: 9, ..sub }, Flags::ACK, last, b"");
+        raw.pass(2_500);
+        let said = raw.said();
+        let again = said.iter().any(|s| s.starts_with("#0 9:13 ") && s.ends_with("map 5@9+4"));
+        let reset = said.iter().any(|s| s.starts_with("#0 R ") && s.ends_with("reason 6"));
+        assert_eq!((again, reset), (!vanish, vanish), "{said:?}");
+    }
+}
+
 /// A peer that has gone over to TCP reads no DATA_FIN: the end of the subflow follows it.
 #[test]
 fn the_end_is_told_to_tcp_too() {

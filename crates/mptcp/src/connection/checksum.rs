@@ -15,7 +15,6 @@ use manypath_wire::{MpTcpRst, ResetReason, Sum};
 use super::Connection;
 use super::mapping::Mapping;
 use crate::FallbackReason;
-use crate::event::PathDownReason;
 
 /// Data of one mapping, not yet whole.
 #[derive(Debug, Default)]
@@ -72,9 +71,7 @@ impl Connection {
         } else {
             let sub = &mut self.subflows[i];
             sub.state.failed_at = Some(dsn);
-            sub.down = Some(PathDownReason::Reset(None));
-            let reason = ResetReason::MiddleboxInterference;
-            sub.flow.abort(Some(MpTcpRst { transient: false, reason }));
+            sub.end_disturbed();
         }
     }
 

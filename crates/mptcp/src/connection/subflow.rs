@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use manypath_base::{AddrId, DataOffset, DataSeq, IfaceId, Instant, Key, SubflowId};
 use manypath_tcp::{Flow, Incoming};
-use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr};
+use manypath_wire::{AddAddr, Dss, MpPrio, MpTcpRst, RemoveAddr, ResetReason};
 
 use super::checksum::Unverified;
 use super::fast_open::OnSyn;
@@ -292,6 +292,14 @@ impl Subflow {
             Kind::Join { .. } => self.state.stage == Stage::Confirmed,
         };
         opened && self.flow.state().may_write()
+    }
+
+    /// Ends it where a middlebox took options away or changed data (RFC 8684 §3.7); the connection may
+    /// go on with others.
+    pub(crate) fn end_disturbed(&mut self) {
+        self.down = Some(PathDownReason::Reset(None));
+        let reason = ResetReason::MiddleboxInterference;
+        self.flow.abort(Some(MpTcpRst { transient: false, reason }));
     }
 
     /// Whether signals of the connection get through on it: both sides know of each other.

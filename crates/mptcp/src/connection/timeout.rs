@@ -6,7 +6,7 @@ use manypath_base::Instant;
 use manypath_tcp::Flow;
 
 use super::Connection;
-use super::subflow::{Kind, Stage};
+use super::subflow::{Kind, Stage, Subflow};
 use crate::event::PathDownReason;
 use crate::{ConnectionError, FallbackReason};
 
@@ -122,14 +122,18 @@ impl Connection {
 
     /// Sends again what every subflow has delivered and no DATA_ACK has named.
     ///
-    /// **Choice:** not to a peer on the only subflow whose options vanished: it may have gone over
-    /// to TCP without this side's hearing of it, and would read the same twice. So that is what
-    /// this side does as well (RFC 8684 §3.7).
+    /// **Choice:** not to a peer whose options vanished: it may have gone over to TCP without this
+    /// side's hearing of it, and would read the same twice. So that is what this side does as well
+    /// (RFC 8684 §3.7); where it cannot, since it knows of a join that the peer may not know of, the
+    /// subflow ends.
     fn repair(&mut self) {
         let options_come = self.subflows.iter().any(|s| s.state.hears_options);
-        if self.shared.may_fall_back() && !options_come {
+        if !options_come && self.shared.may_fall_back() {
             self.shared.leaving = Some(FallbackReason::OptionsStripped);
             return self.revert();
+        }
+        if !options_come {
+            self.subflows.iter_mut().filter(|s| s.may_carry()).for_each(Subflow::end_disturbed);
         }
         let head = self.head();
         self.shared.send.reinject(head);
