@@ -108,6 +108,17 @@ fn what_comes_again_at_another_place_ends_the_subflow() {
     assert_eq!(raw.read(), "some");
 }
 
+/// Nor while the peer has not been told: where the two levels count no longer alike, TCP cannot go on.
+#[test]
+fn what_comes_again_before_the_peer_is_told_ends_the_subflow() {
+    let (mut raw, sub) = acknowledged_without_options();
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+    let again = raw.dss(Some(5), Some((1, 5, 4)), false);
+    raw.send(sub, Flags::ACK, again, b"some");
+    assert_eq!(raw.said(), ["#0 R ack 5 reason 6"]);
+    assert_eq!(raw.read(), "some");
+}
+
 /// A peer that did not hear of a join may go over to TCP where this side cannot: on a subflow whose options
 /// vanished nothing is sent again. Where they come it is.
 #[test]

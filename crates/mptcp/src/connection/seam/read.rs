@@ -190,6 +190,10 @@ impl Seam<'_> {
             if self.ends_mapping(segment, dss) {
                 return reset(ResetReason::MptcpError);
             }
+            if self.shared.leaving.is_some() && !self.shared.may_fall_back() {
+                // The peer, which was not told yet, sends again at another place of the subflow.
+                return reset(ResetReason::MiddleboxInterference);
+            }
         }
         self.read_signals(options);
         Verdict::Continue
