@@ -119,6 +119,31 @@ fn what_comes_again_before_the_peer_is_told_ends_the_subflow() {
     assert_eq!(raw.read(), "some");
 }
 
+/// Nor is data taken for TCP's that came without its mapping where others had theirs: it may be such data.
+#[test]
+fn data_that_waits_for_its_mapping_when_options_vanish_ends_the_subflow() {
+    for late in [false, true] {
+        let mut raw = Raw::new();
+        let mut sub = raw.accepted();
+        raw.write(b"mine");
+        raw.data(&mut sub, 1, b"some");
+        let ack = raw.dss(Some(5), None, false);
+        raw.send(Sub { ack: 5, ..sub }, Flags::ACK, ack, b"");
+        raw.write(b"more");
+        raw.said();
+        // The last that comes acknowledges without options.
+        let data: &[u8] = if late { b"" } else { b"data" };
+        raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), data);
+        raw.pass(2_500);
+        if late {
+            raw.send(Sub { ack: 9, ..sub }, Flags::ACK, MptcpOptions::default(), b"data");
+        }
+        let said = raw.said();
+        assert!(said.last().unwrap().ends_with("reason 6"), "{late}: {said:?}");
+        assert_eq!(raw.read(), "some");
+    }
+}
+
 /// A peer that did not hear of a join may go over to TCP where this side cannot: on a subflow whose options
 /// vanished nothing is sent again. Where they come it is.
 #[test]

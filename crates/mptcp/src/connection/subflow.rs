@@ -179,6 +179,12 @@ const MAX_EARLY: usize = 64;
 const MAX_SIGNALS: usize = 32;
 
 impl SubflowState {
+    /// Whether data waits for its mapping where others had theirs: what TCP would take it for, the peer may
+    /// have sent before.
+    pub(crate) fn lacks_mapping(&self) -> bool {
+        self.heard_dss && self.unmapped.first().is_some()
+    }
+
     /// Whether a signal may have an acknowledgment of its own (RFC 8684 §3, §4).
     pub(crate) fn may_signal_alone(&self) -> bool {
         self.alone < MAX_ALONE

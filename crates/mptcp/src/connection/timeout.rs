@@ -124,11 +124,12 @@ impl Connection {
     ///
     /// **Choice:** not to a peer whose options vanished: it may have gone over to TCP without this
     /// side's hearing of it, and would read the same twice. So that is what this side does as well
-    /// (RFC 8684 §3.7); where it cannot, since it knows of a join that the peer may not know of, the
-    /// subflow ends.
+    /// (RFC 8684 §3.7); where it cannot, since it knows of a join that the peer may not know of, or
+    /// waits for a mapping, the subflow ends.
     fn repair(&mut self) {
         let options_come = self.subflows.iter().any(|s| s.state.hears_options);
-        if !options_come && self.shared.may_fall_back() {
+        let lacks_mapping = self.subflows.iter().any(|s| s.state.lacks_mapping());
+        if !options_come && self.shared.may_fall_back() && !lacks_mapping {
             self.shared.leaving = Some(FallbackReason::OptionsStripped);
             return self.revert();
         }

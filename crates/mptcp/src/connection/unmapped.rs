@@ -76,7 +76,8 @@ impl Connection {
     }
 
     /// Data at `at` has no mapping: up to the next one that is known it waits. Returns how much.
-    /// Where too much waits the subflow is of no use: its options vanish (RFC 8684 §3.7).
+    /// Where too much waits the subflow is of no use: its options vanish (RFC 8684 §3.7). So it is where
+    /// multipath is about to end for that reason, and TCP would take the data for what it may not be.
     pub(super) fn hold_unmapped(
         &mut self,
         i: usize,
@@ -87,7 +88,8 @@ impl Connection {
         let sub = &mut self.subflows[i];
         let next = sub.state.rx.next_after(at).filter(|_| !in_order);
         let len = next.map_or(payload.len(), |next| usize64(next - at).min(payload.len()));
-        if sub.state.unmapped.push(at, payload.slice(0, len)) {
+        let too_much = sub.state.unmapped.push(at, payload.slice(0, len));
+        if too_much || (self.shared.has_lost_options() && sub.state.lacks_mapping()) {
             let reason = ResetReason::MiddleboxInterference;
             sub.flow.abort(Some(MpTcpRst { transient: false, reason }));
         }

@@ -212,13 +212,12 @@ impl Seam<'_> {
     /// then, the subflow ends: the peer may have sent that again at the data level, and TCP would
     /// read it twice.
     fn options_vanished(&mut self) -> Verdict {
-        let waits = self.sub.unmapped.first().is_some();
-        let comes = self.sub.heard_dss;
-        if self.sub.kind != Kind::Initial || !self.shared.may_fall_back() || (comes && waits) {
+        let may = self.sub.kind == Kind::Initial && self.shared.may_fall_back();
+        if !may || self.sub.lacks_mapping() {
             return reset(ResetReason::MiddleboxInterference);
         }
         self.shared.leaving.get_or_insert(FallbackReason::OptionsStripped);
-        if !comes || self.shared.send.unsent() > 0 {
+        if !self.sub.heard_dss || self.shared.send.unsent() > 0 {
             self.shared.revert();
         }
         Verdict::Continue
