@@ -4,6 +4,7 @@ mod common;
 
 use common::options::prio;
 use common::raw::{Raw, Sub};
+use common::simple_interface;
 use manypath_base::{AddrId, SubflowId};
 use manypath_mptcp::Event;
 use manypath_wire::{Flags, MpPrio, MptcpOptions};
@@ -73,4 +74,18 @@ fn this_side_sends_nothing_on_what_it_made_a_backup() {
     raw.write(b"more");
     let said = raw.said();
     assert!(said.len() == 1 && said[0].contains("map 5@"), "all are backups: none is. {said:?}");
+}
+
+/// A peer that confirms the keys and falls back in one segment has nobody to hear a priority.
+#[test]
+fn nobody_is_told_of_a_backup_after_falling_back() {
+    let mut raw = Raw::new();
+    let mut backup = simple_interface(0, [10, 0, 1, 2].into());
+    backup.addresses[0].flags.backup = true;
+    raw.endpoint.add_interface(raw.now, backup);
+    let sub = raw.half_open();
+    let (third, end) = (raw.third_ack(None), raw.dss(Some(1), Some((1, 1, 0)), false));
+    raw.send(sub, Flags::ACK, MptcpOptions { capable: third.capable, ..end }, b"some");
+    assert_eq!(raw.read(), "some");
+    assert!(raw.events.iter().any(|e| matches!(e, Event::FellBack(..))), "{:?}", raw.events);
 }

@@ -90,10 +90,10 @@ impl Connection {
     /// MP_CAPABLE has no B flag: where the connection began from a backup address, MP_PRIO says so.
     fn tell_initial_priority(&mut self) {
         let initial = self.subflows.iter().find(|s| s.state.kind == Kind::Initial);
-        let told = initial.is_none_or(|s| s.state.backup_local);
-        if !told && self.paths.is_backup(self.ends.local().ip()) {
-            let id = initial.expect("there is one, or it was told").id;
-            self.set_backup(id, true).expect("it exists, and MPTCP was agreed");
+        let untold = initial.filter(|s| !s.state.backup_local).map(|s| s.id);
+        if let Some(id) = untold.filter(|_| self.paths.is_backup(self.ends.local().ip())) {
+            // The peer may have fallen back with the same segment: then there is nobody to tell.
+            let _told = self.set_backup(id, true);
         }
     }
 
