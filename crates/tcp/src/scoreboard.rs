@@ -34,7 +34,7 @@ pub(crate) struct Sent {
     pub(crate) index: u64,
     pub(crate) sent_at: Instant,
     pub(crate) transmissions: u8,
-    /// It went out again on another path than before.
+    /// It went out on another path before.
     pub(crate) moved: bool,
     /// TSval that it was first sent with.
     pub(crate) tsval: u32,
@@ -236,11 +236,12 @@ impl Scoreboard {
         }
     }
 
-    /// Pieces of a path that is gone, none of them in flight, count as those of another.
-    pub(crate) fn inherit(&mut self, gone: PathId, heir: PathId) {
+    /// Pieces of a path that is gone, none of them in flight, count as those of another, which had
+    /// delivered so much by now.
+    pub(crate) fn inherit(&mut self, gone: PathId, heir: PathId, delivered: (u64, Instant)) {
         for sent in self.sent.iter_mut().filter(|s| s.path == gone) {
             debug_assert!(sent.status != Status::InFlight, "its flight was handed over");
-            sent.path = heir;
+            (sent.path, sent.moved, sent.delivered_before) = (heir, true, delivered);
         }
     }
 

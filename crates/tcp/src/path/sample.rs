@@ -42,7 +42,7 @@ impl Path {
         self.runs.on_delivered(bytes);
         let Work { tally, rack, .. } = &mut *self.work;
         tally.delivered += bytes;
-        if piece.transmissions == 1 {
+        if piece.transmissions == 1 && !piece.moved {
             tally.original |= self.episode.as_ref().is_some_and(|e| piece.range.end <= e.point);
             tally.newest_sent = tally.newest_sent.max(Some(piece.sent_at));
         } else {

@@ -159,9 +159,8 @@ impl Flow {
         self.stir();
         self.hand_over(i, now);
         let gone = self.paths.remove(i);
-        let heir = self.paths[0].id;
-        self.board.inherit(gone.id, heir);
         let heir = &mut self.paths[0];
+        self.board.inherit(gone.id, heir.id, heir.delivered_mark());
         heir.lost += gone.lost;
         heir.sacked += gone.sacked;
         heir.rearm(now);

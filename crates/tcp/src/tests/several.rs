@@ -243,6 +243,25 @@ fn the_last_path_is_used_whatever_it_was_barred_for() {
     assert!(pair.run_until(Duration::from_secs(20), |p| p.received(Side::Server) >= 4 << 20));
 }
 
+/// What is under way on a path that goes tells nothing of the one that is left.
+#[test]
+fn what_arrives_of_a_path_that_is_gone_is_no_sample_of_another() {
+    for sack in [true, false] {
+        for at in (100..1_500).step_by(50) {
+            let config = Config { sack, ..Config::default() };
+            let mut pair = pair(1, slow(), fast(), config);
+            pair.write(Side::Client, 4 << 20);
+            pair.run_for(ms(at));
+            let now = pair.now();
+            pair.flow_mut(Side::Client).remove_path(now, SECOND);
+            pair.run_for(ms(300));
+            let left = pair.flow_mut(Side::Client).paths().next().unwrap();
+            assert!(left.rate < Rate::from_bits_per_sec(1_000_000_000), "{at}: {left:?}");
+            assert!(left.min_rtt >= ms(80), "{at}: {left:?}");
+        }
+    }
+}
+
 /// RFC 9293 §3.10.7.4 would end the flow. A RST on the first path may be a middlebox that cannot
 /// place what it sees of the others: the flow keeps to that path and asks, and the next RST counts.
 #[test]
