@@ -107,15 +107,21 @@ fn open(spec: &Spec, tally: &Arc<Tally>) -> io::Result<()> {
     }
     // All before there is load: what is under way would delay those that come after.
     let streams = addrs.map(|addr| config(spec).stream(addr)).collect::<io::Result<Vec<_>>>()?;
-    let mut looked_at = Vec::new();
+    let is_measured = !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed);
+    // That they are MPTCP is asked before, too: each answer waits for the socket's own thread, one of a
+    // thousand then. Further subflows come with the data.
+    if is_measured {
+        streams.iter().try_for_each(|stream| joined(stream, 1))?;
+    }
+    let mut joining = Vec::new();
     for stream in streams {
-        if !matches!(spec.job, Job::SendHashed(_) | Job::ReceiveHashed) {
-            looked_at.push(stream.try_clone()?);
+        if is_measured && spec.subflows > 1 {
+            joining.push(stream.try_clone()?);
         }
         let (spec, tally) = (spec.clone(), Arc::clone(tally));
         spawn(move || play(stream, &spec, &tally))?;
     }
-    looked_at.iter().try_for_each(|stream| joined(stream, spec.subflows))
+    joining.iter().try_for_each(|stream| joined(stream, spec.subflows))
 }
 
 /// Waits until a connection has so many subflows; that it is TCP, or has fewer, is a failure.
