@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,6 +29,8 @@ use crate::runtime;
 const AT_ONCE: usize = 64;
 /// How long an end that waits for a byte goes on asking its device.
 const BUSY_POLL: Duration = Duration::from_micros(50);
+/// How long one does whose packets come through a ring, which costs no call, with a processor to spare.
+const RING_POLL: Duration = Duration::from_micros(200);
 /// Between two looks at a connection whose subflows are not there yet.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -40,7 +44,7 @@ pub(super) fn start(spec: &Spec, tally: &Arc<Tally>) -> Result<(), Failure> {
     let shards = Shards(runtimes.iter().map(|runtime| runtime.handle().clone()).collect());
     let endpoint = endpoint(spec, &shards)?;
     for runtime in runtimes {
-        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
     }
     match spec.side {
         Side::Listen => {
@@ -87,13 +91,7 @@ impl Shards {
 fn endpoint(spec: &Spec, shards: &Shards) -> Result<Endpoint, Failure> {
     let missing = || Failure::Usage("--end: manypath needs a device".to_owned());
     let tun = spec.tun.as_ref().ok_or_else(missing)?;
-    let busy_poll = match spec.job {
-        Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
-        Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {
-            Duration::ZERO
-        }
-    };
-    let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll);
+    let mut builder = Endpoint::builder().nodelay(true).busy_poll(busy_poll(spec.job, tun));
     if let Some(name) = &spec.controller {
         let controller = name.parse::<CongestionControl>();
         let controller = controller.map_err(|error| Failure::failed("the endpoint", &error))?;
@@ -106,6 +104,18 @@ fn endpoint(spec: &Spec, shards: &Shards) -> Result<Endpoint, Failure> {
     };
     let endpoint = builder.build_tasks(&shards.0);
     endpoint.map_err(|error| Failure::failed("the endpoint", &error))
+}
+
+/// How long the end goes on asking its device after something happened, before it sleeps.
+fn busy_poll(job: Job, tun: &TunSpec) -> Duration {
+    // Each socket may have a thread that writes.
+    let has_spare = |processors: NonZeroUsize| processors.get() > tun.sockets.len();
+    match job {
+        Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
+        _ if tun.sockets.is_empty() => Duration::ZERO,
+        _ if thread::available_parallelism().is_ok_and(has_spare) => RING_POLL,
+        _ => BUSY_POLL,
+    }
 }
 
 fn on_tun(
