@@ -507,6 +507,18 @@ mod tests {
         assert!(until <= Instant::ZERO + rtt / 64, "a 32nd of the window, at two a round trip");
     }
 
+    /// A peer may ask for segments of a byte, over a path that is as slow.
+    #[test]
+    fn less_than_a_byte_a_second_is_still_sent() {
+        let cc = manypath_cc::Config { mss: Mss(1), initial_window: 11 };
+        let controller = Algorithm::NewReno.build(cc);
+        let mut path = Path { mss: Mss(1), controller, ..path(Duration::from_millis(30_000)) };
+        path.on_paced(11, Instant::ZERO);
+        path.on_paced(1, Instant::ZERO);
+        let until = path.paced_until(Instant::ZERO).unwrap();
+        assert!(until <= Instant::from_millis(30_000), "within a round trip, not at {until:?}");
+    }
+
     #[test]
     fn a_near_peer_has_no_more_in_flight_than_fills_the_path() {
         let near = Duration::from_micros(100);

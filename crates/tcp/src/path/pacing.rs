@@ -25,6 +25,10 @@ const UNTRIED: u64 = 8;
 /// a queue before such a link holds (draft-ietf-ccwg-bbr, `BBRSetSendQuantum`).
 const SLOW: Rate = Rate::from_bytes_per_sec(150_000);
 
+/// The slowest pace. Of a window of a few bytes over a round trip of many seconds less would be left,
+/// which is none at all.
+const SLOWEST: Rate = Rate::from_bytes_per_sec(1);
+
 impl Path {
     /// Packets that leave at once in any case.
     pub(crate) fn pair(&self) -> u32 {
@@ -82,7 +86,7 @@ impl Path {
         let Some(rate) = self.pace().filter(|_| self.pacing) else { return };
         let begins = !self.is_outstanding() && self.controller.pacing_rate().is_none();
         let unpaced = if begins { self.initial_window() } else { self.work.unpaced };
-        let takes = rate.time_for(bytes.saturating_sub(unpaced).into());
+        let takes = rate.max(SLOWEST).time_for(bytes.saturating_sub(unpaced).into());
         let work = &mut *self.work;
         work.unpaced = unpaced.saturating_sub(bytes);
         work.paced_until = work.paced_until.max(now - takes) + takes;
