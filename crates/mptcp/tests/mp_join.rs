@@ -343,3 +343,18 @@ fn a_repeated_syn_of_a_join_gets_the_same_answer() {
     assert!(answers[0].1.is_some() && answers[0] == answers[1], "{answers:?}");
     assert_eq!(raw.subflows(), 2);
 }
+
+/// A SYN that lost its option began a TCP connection here, and the peer takes that for a subflow: its
+/// data belongs elsewhere.
+#[test]
+fn the_third_ack_of_a_join_resets_what_is_tcp_here() {
+    let mut raw = Raw::new();
+    raw.accepted();
+    let (_, third) = raw.joining(raw.sub(1, 40_001, 80), 1);
+    let sub = raw.sub(1, 40_002, 80);
+    raw.send(sub, Flags::SYN, MptcpOptions::default(), b"");
+    let answer = raw.take();
+    let sub = Sub { seq: 1, ack: 1, isn: answer.seq.0, ..sub };
+    raw.send(sub, Flags::ACK, third, b"");
+    assert_eq!(raw.said(), ["new R ack 1 reason 1"]);
+}

@@ -47,6 +47,9 @@ impl Extension for Seam<'_> {
     fn read_options(&mut self, segment: &Incoming, options: &MptcpOptions) -> Verdict {
         if let Mode::Plain(_) = self.shared.mode {
             self.hear_of_failure(options);
+            if read::is_taken_for_a_join(options) {
+                return reset(ResetReason::MptcpError);
+            }
             return match self.is_sent_again(segment, options) {
                 true => reset(ResetReason::MiddleboxInterference),
                 false => Verdict::Continue,

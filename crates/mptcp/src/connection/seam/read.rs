@@ -336,3 +336,10 @@ fn unwrap(number: DssNumber, side: Identity, near: DataOffset) -> Option<DataOff
 pub(super) fn reset(reason: ResetReason) -> Verdict {
     Verdict::Reset(MpTcpRst { transient: false, reason })
 }
+
+/// Whether the peer takes what is TCP here for a subflow that it joins: the SYN came once with its
+/// option and once without, and this side's answers had the same number. Its data would be that of
+/// another connection.
+pub(super) fn is_taken_for_a_join(options: &MptcpOptions) -> bool {
+    matches!(options.join, Some(MpJoin::Ack { .. }))
+}
