@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,13 +107,17 @@ fn endpoint(spec: &Spec, shards: &Shards) -> Result<Endpoint, Failure> {
 
 /// How long the end goes on asking its device after something happened, before it sleeps.
 fn busy_poll(job: Job, tun: &TunSpec) -> Duration {
-    // Each socket may have a thread that writes.
-    let has_spare = |processors: NonZeroUsize| processors.get() > tun.sockets.len();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
     match job {
         Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
-        _ if tun.sockets.is_empty() => Duration::ZERO,
-        _ if thread::available_parallelism().is_ok_and(has_spare) => RING_POLL,
-        _ => BUSY_POLL,
+        Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {
+            match tun.sockets.len() {
+                0 => Duration::ZERO,
+                // Each socket may have a thread that writes.
+                sockets if processors > sockets => RING_POLL,
+                _ => BUSY_POLL,
+            }
+        }
     }
 }
 
