@@ -175,7 +175,7 @@ pub struct Flow {
 /// of its flows whenever one of them may send, and this is all that it then has to look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest {
-    /// It has to be asked again from then on: a pace has passed.
+    /// It has to be asked again from then on: a pace has passed, or packets may be larger again.
     pub(crate) until: Option<Instant>,
     /// Its soonest timer.
     pub(crate) timeout: Option<Instant>,

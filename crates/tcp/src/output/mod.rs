@@ -28,7 +28,7 @@ impl Flow {
         self.stir();
         let transmit = self.next_segment(now, ext);
         self.rest = transmit.is_none().then(|| Rest {
-            until: self.paths.iter().filter_map(|path| path.paced_until(now)).min(),
+            until: self.paths.iter().filter_map(|path| path.rests_until(now)).min(),
             timeout: self.soonest_timer(),
         });
         transmit

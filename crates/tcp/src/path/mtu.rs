@@ -160,6 +160,11 @@ impl Path {
         }
     }
 
+    /// When its packets may be larger again, if that is not now.
+    pub(crate) fn lowered_until(&self, now: Instant) -> Option<Instant> {
+        self.mtu.raise_at.filter(|&at| at > now)
+    }
+
     /// The time of small packets is over: what caused them may be.
     pub(crate) fn raise_mss(&mut self, now: Instant) {
         if self.mtu.raise_at.is_some_and(|at| at <= now) {

@@ -96,4 +96,9 @@ impl Path {
     pub(crate) fn paced_until(&self, now: Instant) -> Option<Instant> {
         Some(self.work.paced_until).filter(|&at| at > now)
     }
+
+    /// How long it has nothing to send and looks as it does, if nothing is done to it.
+    pub(crate) fn rests_until(&self, now: Instant) -> Option<Instant> {
+        Instant::sooner(self.paced_until(now), self.lowered_until(now))
+    }
 }

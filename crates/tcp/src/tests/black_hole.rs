@@ -1,6 +1,15 @@
 //! Paths that drop large packets silently (RFC 2923 §2.1, RFC 4821).
 
-use crate::testing::Script;
+use alloc::boxed::Box;
+use alloc::vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use manypath_base::{Instant, Mss, SeqNum};
+use manypath_wire::{IcmpError, IcmpKind};
+
+use crate::testing::{FixedWindow, Script, established, opening};
+use crate::{Config, Flow, Plain};
 
 /// RFC 4821 §7.7: after timeouts in a row a smaller packet is tried; when it gets through and a
 /// large one does not, the size is lowered. Ten minutes later a larger one is tried again.
@@ -94,4 +103,29 @@ fn an_error_does_not_last_for_ever() {
         700s  > 1461:2921
         ",
     );
+}
+
+/// What a flow tells of itself changes with its packets, and it says so, also while it has no room to
+/// send any: who keeps what it told asks again.
+#[test]
+fn a_flow_without_room_says_that_its_packets_are_larger_again() {
+    let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+    let mss = Mss(1460);
+    let config = Config { pacing: false, ..Config::default() };
+    let opening = opening((1, 2), SeqNum(100), config, mss, Box::new(FixedWindow::new(2_920, mss)));
+    let mut flow = established((at(1), at(2)), opening, SeqNum(500), u16::MAX);
+    let drain = |flow: &mut Flow, now| while flow.poll_transmit(now, &mut Plain).is_some() {};
+    flow.write(Bytes::from(vec![7; 10_000]));
+    drain(&mut flow, at(2));
+    let (local, remote) = (flow.local(), flow.remote());
+    let kind = IcmpKind::PacketTooBig { mtu: 1_280 };
+    flow.handle_icmp(at(2), &IcmpError { kind, local, remote, seq: SeqNum(101) });
+    drain(&mut flow, at(2));
+    let known = (flow.changes(), flow.scheduler_view().unwrap());
+    assert_eq!(known.1.mss, Mss(1_240));
+    drain(&mut flow, at(601));
+    assert_eq!((flow.changes(), flow.scheduler_view().unwrap()), known);
+    drain(&mut flow, at(602));
+    assert_ne!(flow.changes(), known.0);
+    assert_eq!(flow.scheduler_view().unwrap().mss, mss);
 }
