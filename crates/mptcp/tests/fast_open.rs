@@ -8,7 +8,8 @@ use common::raw::{Raw, Sub};
 use common::{PORT, World, link, ms, pattern};
 use manypath_link::{LinkConfig, Loss};
 use manypath_mptcp::{
-    ConnectOptions, ConnectionMode, EndpointConfig, Event, FallbackReason, ListenOptions, Protocol,
+    ConnectOptions, ConnectionError, ConnectionMode, EndpointConfig, Event, FallbackReason,
+    ListenOptions, Protocol,
 };
 use manypath_wire::{Flags, MptcpOptions, Transport};
 
@@ -75,6 +76,35 @@ fn a_listener_takes_the_data_of_a_syn() {
     assert_eq!((raw.read().as_str(), protocol(&raw)), ("later", Protocol::Multipath));
     raw.pass(50);
     assert!(raw.said().concat().contains("ack 12 dss ack 6"));
+}
+
+/// Keys that never come end it after the user timeout, also where the application has let go.
+#[test]
+fn a_listener_does_not_wait_for_the_keys_for_ever() {
+    for released in [false, true] {
+        let mut raw = listening(1);
+        raw.fast_open = Some(granted(&mut raw));
+        let granted = Sub { seq: 1, ..raw.sub(0, 39_000, 80) };
+        raw.send(granted, Flags::RST, MptcpOptions::default(), b"");
+        let mut sub = open(&mut raw, 40_000, capable_syn(), b"early ");
+        assert_eq!(raw.read(), "early ");
+        raw.write(b"answer");
+        if released {
+            raw.release();
+        }
+        sub.seq += 5;
+        raw.data(&mut sub, 6, b"more");
+        raw.pass(299_000);
+        assert_eq!(raw.said(), Vec::<String>::new(), "{released}");
+        raw.pass(2_000);
+        assert_eq!(raw.said(), ["new R ack 7"], "{released}");
+        if released {
+            assert!(raw.endpoint.is_empty());
+        } else {
+            assert_eq!(raw.end(), Some(Some(ConnectionError::TimedOut)));
+        }
+        assert_eq!(raw.endpoint.poll_timeout(), None, "{released}");
+    }
 }
 
 /// The first data behind it may bring the keys.

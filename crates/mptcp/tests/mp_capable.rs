@@ -111,6 +111,21 @@ fn a_half_open_connection_is_forgotten_and_makes_room() {
     assert_eq!(raw.endpoint.len(), 1);
 }
 
+/// A peer whose segments say that it goes on with multipath, and never its keys.
+#[test]
+fn keys_that_never_come_are_not_waited_for_longer_than_the_user_timeout() {
+    let mut raw = Raw::new();
+    let mut sub = raw.half_open();
+    sub.seq = 5;
+    raw.data(&mut sub, 5, b"more");
+    raw.pass(299_000);
+    assert_eq!((raw.endpoint.len(), raw.said().len()), (1, 0));
+    raw.pass(2_000);
+    assert_eq!(raw.said(), ["#0 R ack 1"]);
+    assert_eq!((raw.endpoint.len(), raw.endpoint.poll_timeout()), (0, None));
+    assert!(raw.events.is_empty(), "nobody has heard of it: {:?}", raw.events);
+}
+
 #[test]
 fn a_reset_ends_a_half_open_connection_in_silence() {
     let mut raw = Raw::new();

@@ -52,7 +52,7 @@ impl Connection {
 
     /// Whether data overtook the segment with the peer's key: nothing can be acknowledged before
     /// that comes. An ACK could have no DSS, and then the peer would fall back (RFC 8684 §3.7).
-    fn lacks_keys(&self, i: usize) -> bool {
+    pub(super) fn lacks_keys(&self, i: usize) -> bool {
         self.shared.mode == Mode::Negotiating && self.subflows[i].state.has_early()
     }
 

@@ -111,7 +111,8 @@ pub(crate) struct SubflowState {
     pub(crate) alone: u8,
     /// When a signal may go out alone again, where nothing came or went meanwhile.
     pub(crate) alone_again: Option<Instant>,
-    /// When the third ACK of a join is to be repeated, and how often it was (RFC 8684 §3.2).
+    /// When the third ACK of a join is to be repeated, and how often it was (RFC 8684 §3.2), or the
+    /// peer's keys are no longer waited for.
     pub(crate) confirm_timer: Option<Instant>,
     pub(crate) confirm_attempts: u32,
     /// Data whose mapping's checksum was not verified yet.

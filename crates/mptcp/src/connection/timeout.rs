@@ -148,19 +148,35 @@ impl Connection {
         only.is_some_and(|s| s.flow.unacknowledged() > 0)
     }
 
-    /// Starts the timer of a join's third ACK, the one that RFC 8684 §3.2 asks for.
+    /// Starts the timer of a handshake that TCP has behind it: of a join's third ACK, the one that
+    /// RFC 8684 §3.2 asks for, or of the peer's keys, before which segments came that say that they
+    /// follow them.
     pub(super) fn arm_confirm_timer(&mut self, now: Instant, i: usize) {
-        let sub = &mut self.subflows[i];
-        let Kind::Join { opener: true, .. } = sub.state.kind else { return };
-        if sub.state.stage == Stage::Unconfirmed && sub.state.confirm_timer.is_none() {
-            sub.state.confirm_timer = Some(now + rto(&sub.flow));
+        let state = &self.subflows[i].state;
+        if state.confirm_timer.is_some() {
+            return;
         }
+        let wait = match (state.kind, state.stage) {
+            (Kind::Join { opener: true, .. }, Stage::Unconfirmed) => rto(&self.subflows[i].flow),
+            (Kind::Initial, Stage::Offered) if self.lacks_keys(i) => self.switches.user_timeout,
+            _ => return,
+        };
+        self.subflows[i].state.confirm_timer = Some(now + wait);
     }
 
-    /// The third ACK of a join is repeated until the peer shows that it came (RFC 8684 §3.2).
+    /// The third ACK of a join is repeated until the peer shows that it came (RFC 8684 §3.2). A peer
+    /// whose keys never come is waited for as long as one that acknowledges nothing.
     fn confirm_timeout(&mut self, now: Instant, i: usize) {
+        let lacks_keys = self.lacks_keys(i);
         let sub = &mut self.subflows[i];
         if sub.state.confirm_timer.is_none_or(|at| at > now) {
+            return;
+        }
+        if sub.state.kind == Kind::Initial {
+            sub.state.confirm_timer = None;
+            if lacks_keys {
+                self.give_up(now, ConnectionError::TimedOut);
+            }
             return;
         }
         if sub.state.confirm_attempts >= CONFIRM_ATTEMPTS {
