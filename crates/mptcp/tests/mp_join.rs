@@ -108,6 +108,20 @@ fn the_third_ack_of_a_join_is_repeated_until_it_is_answered() {
     assert!(raw.events.iter().filter(|e| matches!(e, Event::PathUp { .. })).count() == 2);
 }
 
+/// RFC 8684 §3.7: the first data of a subflow says where it belongs; where it does not, the path takes
+/// options away.
+#[test]
+fn data_without_options_does_not_confirm_a_join() {
+    let (mut raw, _, second, nonce) = joining_out();
+    let options = raw.join_syn_ack(nonce, 1);
+    raw.send(second, Flags::SYN | Flags::ACK, options, b"");
+    raw.said();
+    let second = Sub { seq: 1, ..second };
+    raw.send(second, Flags::ACK, MptcpOptions::default(), b"plain");
+    assert_eq!(raw.said(), ["#1 R ack 1 reason 6"]);
+    assert_eq!(raw.subflows(), 1);
+}
+
 #[test]
 fn no_data_leaves_on_a_join_before_the_fourth_ack() {
     let (mut raw, first, second, nonce) = joining_out();

@@ -96,6 +96,9 @@ impl Seam<'_> {
                 self.read_join_ack(nonce, peer_nonce, options)
             }
             (Kind::Join { .. }, Stage::Unconfirmed) => {
+                if options.is_empty() && segment.len > 0 {
+                    return self.options_vanished();
+                }
                 self.confirm(); // The fourth ACK, whatever else it carries.
                 Verdict::Continue
             }
