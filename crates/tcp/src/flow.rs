@@ -175,10 +175,19 @@ pub struct Flow {
 /// of its flows whenever one of them may send, and this is all that it then has to look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest {
+    /// When it was found to have nothing to send: before that, where a clock goes back, it may have.
+    pub(crate) since: Instant,
     /// It has to be asked again from then on: a pace has passed, or packets may be larger again.
     pub(crate) until: Option<Instant>,
     /// Its soonest timer.
     pub(crate) timeout: Option<Instant>,
+}
+
+impl Rest {
+    /// Whether there is still nothing to send.
+    pub(crate) fn holds(&self, now: Instant) -> bool {
+        self.since <= now && self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl Flow {

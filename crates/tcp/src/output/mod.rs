@@ -20,7 +20,7 @@ pub(crate) use segment::Draft;
 impl Flow {
     /// The next segment to send. A driver calls this until it answers `None`.
     pub fn poll_transmit(&mut self, now: Instant, ext: &mut dyn Extension) -> Option<Transmit> {
-        let rests = self.rest().is_some_and(|rest| rest.until.is_none_or(|until| now < until));
+        let rests = self.rest().is_some_and(|rest| rest.holds(now));
         if rests && !ext.wants_ack() {
             debug_assert!(self.next_segment(now, ext).is_none(), "it was not asleep: {self:?}");
             return None;
@@ -28,6 +28,7 @@ impl Flow {
         self.stir();
         let transmit = self.next_segment(now, ext);
         self.rest = transmit.is_none().then(|| Rest {
+            since: now,
             until: self.paths.iter().filter_map(|path| path.rests_until(now)).min(),
             timeout: self.soonest_timer(),
         });

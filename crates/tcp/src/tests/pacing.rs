@@ -1,8 +1,17 @@
 //! Pacing of new data.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use core::time::Duration;
 
-use crate::testing::{LinkConfig, Pair, Script, Side, Sides, ms};
+use bytes::Bytes;
+use manypath_base::{Instant, Mss, SeqNum};
+use manypath_wire::{Flags, Options, Segment};
+
+use crate::testing::{
+    FixedWindow, LinkConfig, Pair, Script, Side, Sides, established, ms, opening, received,
+};
+use crate::{Config, Plain};
 
 /// A window of 2,000 bytes and a round trip of 40 ms are 100 bytes a millisecond at twice the rate:
 /// a segment each. The initial window of ten segments leaves at once (RFC 9002 §7.7), and what a
@@ -74,4 +83,33 @@ fn a_window_that_was_empty_does_not_overflow_a_queue() {
         assert_eq!(pair.link(Side::Client).overflows, 0, "of {cwnd} bytes");
         assert_eq!(pair.received(Side::Server), all + u64::from(cwnd));
     }
+}
+
+/// A flow that saves room for whole bursts sleeps meanwhile. A clock that goes back wakes it.
+#[test]
+fn a_flow_that_saves_room_is_awake_before_it_fell_asleep() {
+    let at = |millis: u64| Instant::from_millis(1_000 + millis);
+    let (isn, peer_isn, mss) = (SeqNum(100), SeqNum(500), Mss(1460));
+    let config = Config { pacing: false, timestamps: false, ..Config::default() };
+    let window = Box::new(FixedWindow::new(40 * 1460, mss));
+    let opening = opening((1, 2), isn, config, mss, window);
+    let (local, remote) = (opening.local, opening.remote);
+    let mut flow = established((at(0), at(4)), opening, peer_isn, 65_000);
+    flow.write(Bytes::from(vec![7; 400_000]));
+    while flow.poll_transmit(at(4), &mut Plain).is_some() {}
+    let ack = Segment {
+        src_port: remote.port(),
+        dst_port: local.port(),
+        seq: peer_isn.wrapping_add(1),
+        ack: isn.wrapping_add(1 + 1460),
+        flags: Flags::ACK,
+        window: 65_000,
+        urgent: 0,
+        options: Options::default(),
+        payload: Default::default(),
+    };
+    flow.handle_segment(at(8), received(ack), &mut Plain);
+    assert!(flow.poll_transmit(at(8), &mut Plain).is_none(), "it saves room");
+    let early = flow.poll_transmit(at(5), &mut Plain);
+    assert!(early.is_some(), "no acknowledgment is due yet");
 }
