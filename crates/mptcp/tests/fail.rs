@@ -124,6 +124,53 @@ fn no_join_is_taken_after_a_wrong_checksum() {
     assert_eq!(raw.said(), ["new R ack 1 reason 3"]);
 }
 
+/// A join that was never more than tried leaves both levels counting alike ("before any additional
+/// subflows are added"), and ends with multipath.
+#[test]
+fn a_join_that_is_only_tried_does_not_keep_the_connection_from_tcp() {
+    let (mut raw, sub) = checked();
+    let (second, third) = raw.joining(raw.sub(1, 40_001, 80), 1);
+    let options = summed(&raw, 1, 1, b"some", false, 1);
+    raw.send(sub, Flags::ACK, options, b"some");
+    assert_eq!(raw.said(), ["#1 R ack 1 reason 6", "#0 ack 5 dss ack 5 fail 1"]);
+    raw.send(second, Flags::ACK, third, b"");
+    assert_eq!(raw.said(), ["#1 R"], "nobody is there any more");
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::ChecksumFailed));
+    assert_eq!((raw.read().as_str(), raw.subflows()), ("somemore", 1));
+}
+
+/// Nor does one that this side tries.
+#[test]
+fn options_may_vanish_while_a_join_is_tried() {
+    let mut raw = Raw::new();
+    let first = raw.connected();
+    let (second, nonce) = raw.meet_join();
+    raw.write(b"some");
+    raw.said();
+    raw.send(Sub { ack: 5, ..first }, Flags::ACK, MptcpOptions::default(), b"");
+    assert_eq!(raw.subflows(), 1);
+    let options = raw.join_syn_ack(nonce, 1);
+    raw.send(second, Flags::SYN | Flags::ACK, options, b"");
+    assert_eq!(raw.said(), ["#1 R"]);
+    raw.write(b"more");
+    assert_eq!(raw.said(), ["#0 5:9 ack 1 dss map 5@5+0"]);
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
+}
+
+/// Where the first subflow is gone there is none that TCP could go on with: least of all a join that is
+/// tried, which the peer takes for a connection of its own if the option is lost.
+#[test]
+fn a_join_that_is_tried_does_not_become_tcp() {
+    let mut raw = Raw::new();
+    let first = raw.connected();
+    raw.write(b"some");
+    raw.send(Sub { seq: 1, ..first }, Flags::RST, MptcpOptions::default(), b"");
+    raw.write(b"more");
+    raw.pass(2_500);
+    assert_eq!(protocol(&raw), Protocol::Multipath);
+}
+
 /// RFC 8684 §3.7: acknowledgments are lost in silence, so MP_FAIL is repeated until the peer shows
 /// that it knows: its data comes without DATA_ACK.
 #[test]

@@ -110,7 +110,6 @@ impl Connection {
     ) -> SubflowId {
         let id = SubflowId(self.next_subflow);
         self.next_subflow += 1;
-        self.shared.joined |= matches!(state.kind, Kind::Join { .. });
         self.subflows.push(Subflow {
             id,
             iface,

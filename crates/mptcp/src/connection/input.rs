@@ -7,7 +7,7 @@ use manypath_base::{
     DataOffset, IfaceId, Instant, PathId, Payload, SubflowId, SubflowOffset, len64, usize64,
 };
 use manypath_tcp::{CloseReason, Event as FlowEvent, Received, State};
-use manypath_wire::{Ecn, IcmpError, Segment};
+use manypath_wire::{Ecn, IcmpError, MpTcpRst, ResetReason, Segment};
 
 use super::mapping::Mapping;
 use super::subflow::Kind;
@@ -76,6 +76,7 @@ impl Connection {
         self.drain_flow_events(now, i);
         self.spread(now);
         self.progress_close(now);
+        self.end_attempts();
         while let Some(n) = self.subflows.iter().position(|s| s.flow.state() == State::Closed) {
             self.drain_flow_events(now, n);
             self.progress_close(now);
@@ -88,6 +89,18 @@ impl Connection {
         if !self.readable_told && self.shared.recv.is_readable() {
             self.readable_told = true;
             self.events.push_back(Event::Readable(self.id));
+        }
+    }
+
+    /// Joins under way end where the connection goes on as TCP, or is about to; there are no others
+    /// then (`Shared::may_fall_back`).
+    fn end_attempts(&mut self) {
+        if self.subflows.len() == 1 || self.shared.may_join() {
+            return;
+        }
+        for sub in self.subflows.iter_mut().filter(|s| s.state.kind != Kind::Initial) {
+            let rst = MpTcpRst { transient: false, reason: ResetReason::MiddleboxInterference };
+            sub.flow.abort(Some(rst));
         }
     }
 
@@ -278,6 +291,7 @@ impl Connection {
         // A RST may wait to be sent.
         let last_words = self.with_flow(i, |flow, seam| flow.poll_transmit(now, seam));
         let sub = self.subflows.remove(i);
+        self.shared.lost_first |= sub.state.kind == Kind::Initial;
         self.last_words.extend(last_words.map(|words| (sub.id, words)));
         let ended = self.ended.is_some() || self.is_done();
         let why = match reason {

@@ -174,6 +174,7 @@ impl Connection {
                 telling_failure: None,
                 leaving: None,
                 joined: false,
+                lost_first: false,
                 skewed: false,
                 wide: false,
                 infinite: shared::Infinite::No,

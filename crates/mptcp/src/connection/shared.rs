@@ -59,8 +59,11 @@ pub(crate) struct Shared {
     /// was acknowledged without options. Until then both go on with mappings and DATA_ACKs: without
     /// them the peer would send again, at another place, what TCP had taken.
     pub(crate) leaving: Option<FallbackReason>,
-    /// There was a second subflow once: the two levels no longer count alike.
+    /// There was a second subflow once, of which both sides may know: the two levels no longer count
+    /// alike.
     pub(crate) joined: bool,
+    /// The first subflow is gone, the only one that TCP could go on with.
+    pub(crate) lost_first: bool,
     /// The peer sent a byte at another place of the subflow than of the stream.
     pub(crate) skewed: bool,
     /// The peer numbers with 8 bytes, and is acknowledged so (RFC 8684 §3.3.2).
@@ -123,7 +126,7 @@ impl Shared {
 
     /// Whether both levels count alike, so that TCP can go on with the same stream.
     pub(crate) fn may_fall_back(&self) -> bool {
-        !self.joined && !self.skewed && self.send.reinjected == 0
+        !(self.joined || self.lost_first || self.skewed) && self.send.reinjected == 0
     }
 
     /// Option bytes of a DSS, padded, with DATA_ACK alone.

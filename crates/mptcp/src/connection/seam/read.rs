@@ -53,6 +53,9 @@ impl Seam<'_> {
     }
 
     fn read_join_syn_ack(&mut self, nonce: u32, options: &MptcpOptions) -> Verdict {
+        if !self.shared.may_join() {
+            return reset(ResetReason::MiddleboxInterference);
+        }
         let Some(MpJoin::SynAck { backup, addr_id, hmac, nonce: peer_nonce }) = options.join else {
             return reset(ResetReason::MptcpError);
         };
@@ -64,6 +67,7 @@ impl Seam<'_> {
         self.sub.remote_id = addr_id;
         self.sub.backup_remote = backup;
         self.sub.stage = Stage::Unconfirmed;
+        self.shared.joined = true;
         Verdict::Continue
     }
 
@@ -153,6 +157,9 @@ impl Seam<'_> {
     }
 
     fn read_join_ack(&mut self, nonce: u32, peer_nonce: u32, options: &MptcpOptions) -> Verdict {
+        if !self.shared.may_join() {
+            return reset(ResetReason::MiddleboxInterference);
+        }
         let Some(MpJoin::Ack { hmac }) = options.join else {
             // Data before the third ACK, or an ACK without its option: not authenticated.
             return reset(ResetReason::MptcpError);
@@ -161,6 +168,7 @@ impl Seam<'_> {
             self.sub.hear(Said::BadHmac);
             return reset(ResetReason::MptcpError);
         }
+        self.shared.joined = true;
         self.confirm();
         Verdict::Continue
     }
