@@ -158,6 +158,20 @@ fn options_may_vanish_while_a_join_is_tried() {
     assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
 }
 
+/// What ends the last of several subflows does not end the connection, which waits for another.
+#[test]
+fn a_connection_that_had_two_paths_outlives_mp_fail_on_the_last() {
+    let mut raw = Raw::new();
+    let (first, second) = raw.connected_twice();
+    raw.send(second, Flags::RST, MptcpOptions::default(), b"");
+    raw.said();
+    raw.send(first, Flags::ACK, fail(raw.dsn(1)), b"");
+    assert_eq!(raw.said(), ["#0 R ack 1 reason 6"]);
+    assert_eq!((raw.end(), raw.subflows()), (None, 0));
+    raw.pass(3_000);
+    assert!(raw.said().iter().any(|s| s.starts_with("new S join")));
+}
+
 /// Where the first subflow is gone there is none that TCP could go on with: least of all a join that is
 /// tried, which the peer takes for a connection of its own if the option is lost.
 #[test]

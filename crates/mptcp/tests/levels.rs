@@ -4,7 +4,7 @@
 mod common;
 
 use common::raw::{Raw, Sub};
-use manypath_mptcp::{FallbackReason, Protocol};
+use manypath_mptcp::{Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MpFail, MptcpOptions};
 
 fn protocol(raw: &Raw) -> Protocol {
@@ -166,6 +166,8 @@ fn where_options_vanished_nothing_is_sent_again() {
         let again = said.iter().any(|s| s.starts_with("#0 9:13 ") && s.ends_with("map 5@9+4"));
         let reset = said.iter().any(|s| s.starts_with("#0 R ") && s.ends_with("reason 6"));
         assert_eq!((again, reset), (!vanish, vanish), "{said:?}");
+        let down = raw.events.iter().any(|e| matches!(e, Event::PathDown(..)));
+        assert_eq!(down, vanish, "it is told at once: {:?}", raw.events);
     }
 }
 

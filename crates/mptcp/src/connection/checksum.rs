@@ -10,7 +10,7 @@
 //! without DATA_ACK from the peer, or new data of this side once the peer has answered.
 
 use manypath_base::{DataOffset, DataSeq, Payload, RangeSet};
-use manypath_wire::{MpTcpRst, ResetReason, Sum};
+use manypath_wire::Sum;
 
 use super::Connection;
 use super::mapping::Mapping;
@@ -89,10 +89,7 @@ impl Connection {
             return self.revert();
         }
         let remote = self.shared.remote.filter(|_| self.shared.may_fall_back());
-        let Some(remote) = remote else {
-            let reason = ResetReason::MiddleboxInterference;
-            return self.subflows[i].flow.abort(Some(MpTcpRst { transient: false, reason }));
-        };
+        let Some(remote) = remote else { return self.subflows[i].end_disturbed() };
         let next = self.shared.recv.nxt().seq(remote.idsn);
         self.shared.fall_back(FallbackReason::ChecksumFailed);
         self.tell_failure(i, next);

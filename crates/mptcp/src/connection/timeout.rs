@@ -115,7 +115,7 @@ impl Connection {
         if self.shared.send.una == self.shared.send.nxt {
             self.probe_window(now);
         } else if !self.is_repairing() && self.shared.leaving.is_none() {
-            self.repair();
+            self.repair(now);
         }
         self.arm_data_timer(now);
     }
@@ -126,7 +126,7 @@ impl Connection {
     /// side's hearing of it, and would read the same twice. So that is what this side does as well
     /// (RFC 8684 §3.7); where it cannot, since it knows of a join that the peer may not know of, or
     /// waits for a mapping, the subflow ends.
-    fn repair(&mut self) {
+    fn repair(&mut self, now: Instant) {
         let options_come = self.subflows.iter().any(|s| s.state.hears_options);
         let lacks_mapping = self.subflows.iter().any(|s| s.state.lacks_mapping());
         if !options_come && self.shared.may_fall_back() && !lacks_mapping {
@@ -135,6 +135,7 @@ impl Connection {
         }
         if !options_come {
             self.subflows.iter_mut().filter(|s| s.may_carry()).for_each(Subflow::end_disturbed);
+            self.settle_all(now);
         }
         let head = self.head();
         self.shared.send.reinject(head);

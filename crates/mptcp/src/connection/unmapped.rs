@@ -7,7 +7,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use manypath_base::{Payload, SubflowOffset, len64, usize64};
-use manypath_wire::{MpTcpRst, ResetReason};
 
 use super::Connection;
 
@@ -90,8 +89,7 @@ impl Connection {
         let len = next.map_or(payload.len(), |next| usize64(next - at).min(payload.len()));
         let too_much = sub.state.unmapped.push(at, payload.slice(0, len));
         if too_much || (self.shared.has_lost_options() && sub.state.lacks_mapping()) {
-            let reason = ResetReason::MiddleboxInterference;
-            sub.flow.abort(Some(MpTcpRst { transient: false, reason }));
+            sub.end_disturbed();
         }
         len
     }
