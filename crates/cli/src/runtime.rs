@@ -1,7 +1,7 @@
 //! Runs a command's work until it is done or the user ends it.
 
 use std::future::Future;
-use std::io;
+use std::{io, thread};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +28,11 @@ impl<T> Ended<T> {
             Self::Interrupted => Err(Failure::Failed("interrupted".to_owned())),
         }
     }
+}
+
+/// Processors that this process may use; 1 where the system does not tell.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A runtime for a command.

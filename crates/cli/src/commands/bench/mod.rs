@@ -141,7 +141,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let measured = measure(&way, args)?;
     let report = Report {
         kernel: kernel(),
-        processors: std::thread::available_parallelism().map_or(0, usize::from),
+        processors: runtime::processors(),
         rounds: way.rounds,
         seconds: args.seconds.as_secs_f64(),
         no_counters: end::Counters::start().err().map(|error| error.to_string()),

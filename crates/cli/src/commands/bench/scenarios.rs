@@ -5,6 +5,7 @@ use manypath_lab::Packets;
 use super::compare::Case;
 use super::network::Network;
 use super::round::{Role, Setting};
+use crate::runtime;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -128,8 +129,7 @@ impl Scenario {
 
 /// How many this process may use.
 fn processors() -> u32 {
-    let number = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(number).unwrap_or(1)
+    u32::try_from(runtime::processors()).unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::runtime;
 
 /// Options of `sim check`.
 #[derive(Debug, clap::Args)]
@@ -90,9 +91,8 @@ fn run_all(
             bar.inc(1);
         }
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 0..cores {
+        for _ in 0..runtime::processors() {
             scope.spawn(work);
         }
     });

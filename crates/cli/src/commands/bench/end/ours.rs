@@ -107,7 +107,7 @@ fn endpoint(spec: &Spec, shards: &Shards) -> Result<Endpoint, Failure> {
 
 /// How long the end goes on asking its device after something happened, before it sleeps.
 fn busy_poll(job: Job, tun: &TunSpec) -> Duration {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let processors = runtime::processors();
     match job {
         Job::Ask | Job::Answer | Job::Knock => BUSY_POLL,
         Job::Send | Job::Receive | Job::SendHashed(_) | Job::ReceiveHashed | Job::Hold => {

@@ -26,6 +26,7 @@ use table::{Form, Table};
 use crate::failure::Failure;
 use crate::figures::hex;
 use crate::output::{self, Output};
+use crate::runtime;
 
 /// The version of journals.
 const FORMAT: u32 = 1;
@@ -209,8 +210,7 @@ fn run_all(
             bar.inc(1);
         }
     };
-    let cores = || thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.map_or_else(cores, usize::from);
+    let threads = threads.map_or_else(runtime::processors, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads.min(todo.len()) {
             scope.spawn(work);
