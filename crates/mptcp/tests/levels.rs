@@ -4,7 +4,7 @@
 mod common;
 
 use common::raw::{Raw, Sub};
-use manypath_mptcp::{Event, FallbackReason, Protocol};
+use manypath_mptcp::{ConnectionError, Event, FallbackReason, Protocol};
 use manypath_wire::{CapableFlags, Flags, MpCapable, MpFail, MptcpOptions};
 
 fn protocol(raw: &Raw) -> Protocol {
@@ -141,6 +141,7 @@ fn data_that_waits_for_its_mapping_when_options_vanish_ends_the_subflow() {
         let said = raw.said();
         assert!(said.last().unwrap().ends_with("reason 6"), "{late}: {said:?}");
         assert_eq!(raw.read(), "some");
+        assert_eq!(raw.end(), Some(Some(ConnectionError::NoPath)), "it was the only one: {late}");
     }
 }
 

@@ -380,13 +380,17 @@ impl Connection {
     /// Break before make (RFC 8684 §3.5): whether the connection outlives its last subflow. It does
     /// where an address went, on this side or with a RST that says so, and where it had several
     /// paths; but an attempt that the peer refuses ends it. **Choice:** one that never had more
-    /// than one path ends with it, as TCP does: its application hears of the RST at once.
+    /// than one path ends with it, as TCP does: its application hears of the RST at once, also of
+    /// one that this side sent because of a middlebox.
     fn may_come_back(&self, reason: CloseReason, last: &Subflow) -> bool {
         if self.shared.role == Role::Responder && self.confirmed && !last.up {
             return true; // An attempt of the peer, which will make others.
         }
         match reason {
-            CloseReason::Aborted => last.down.is_some(),
+            CloseReason::Aborted => last.down.is_some_and(|why| {
+                let is_disturbed = matches!(why, PathDownReason::Reset(_));
+                !is_disturbed || self.shared.joined
+            }),
             CloseReason::Reset(rst) => {
                 rst.is_some_and(|rst| rst.transient) || (last.up && self.shared.joined)
             }
