@@ -145,6 +145,20 @@ fn data_that_waits_for_its_mapping_when_options_vanish_ends_the_subflow() {
     }
 }
 
+/// The first data of all may have its mapping in MP_CAPABLE (RFC 8684 §3.1).
+#[test]
+fn data_that_waits_behind_that_of_mp_capable_is_not_taken_for_tcps() {
+    let mut raw = Raw::new();
+    let sub = raw.half_open();
+    raw.send(sub, Flags::ACK, raw.third_ack(Some(4)), b"some");
+    raw.write(b"mine");
+    raw.said();
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+    raw.send(Sub { seq: 9, ack: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"");
+    assert!(raw.said().last().unwrap().ends_with("reason 6"));
+    assert_eq!(raw.read(), "some");
+}
+
 /// A peer that did not hear the end of a join's handshake may go over to TCP where this side cannot: on a
 /// subflow whose options vanished nothing is sent again. Where they come it is.
 #[test]
@@ -195,21 +209,16 @@ fn acknowledged_without_options() -> (Raw, Sub) {
     (raw, sub)
 }
 
-/// What waited for its mapping is TCP's after falling back.
+/// Data without options before any mapping has come is TCP's, at once: nothing can have been sent twice.
 #[test]
-fn data_without_mapping_is_taken_when_tcp_goes_on() {
+fn the_first_data_without_a_mapping_is_taken_as_tcp() {
     let mut raw = Raw::new();
-    let sub = raw.half_open();
-    raw.send(sub, Flags::ACK, raw.third_ack(Some(4)), b"some");
-    raw.write(b"mine");
-    raw.said();
-    let sub = Sub { seq: 5, ..sub };
-    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"more");
-    assert_eq!(raw.read(), "some");
-    let sub = Sub { seq: 9, ack: 5, ..sub };
-    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"last");
-    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::OptionsStripped));
-    assert_eq!(raw.read(), "morelast");
+    let sub = raw.accepted();
+    raw.send(sub, Flags::ACK, MptcpOptions::default(), b"some");
+    assert_eq!((raw.read().as_str(), raw.said()), ("some", vec!["#0 ack 5".to_owned()]));
+    raw.send(Sub { seq: 5, ..sub }, Flags::ACK, MptcpOptions::default(), b"more");
+    assert_eq!(raw.read(), "more");
+    assert_eq!(protocol(&raw), Protocol::FellBack(FallbackReason::NoMapping));
 }
 
 /// Not where options come now and then: the peer may have sent the same at the data level again.

@@ -126,7 +126,7 @@ pub(crate) struct SubflowState {
     /// A DATA_ACK has come beside the acknowledgment of its data: options get through both ways
     /// (RFC 8684 §3.7).
     pub(crate) heard_data_ack: bool,
-    /// A DSS has come on it.
+    /// A DSS has come on it, or the mapping of MP_CAPABLE.
     pub(crate) heard_dss: bool,
     /// The last segment that came had options of MPTCP.
     pub(crate) hears_options: bool,

@@ -194,6 +194,7 @@ impl Seam<'_> {
         if let Some(MpCapable::Ack { data: Some((len, checksum)), .. }) = options.capable {
             let ssn = self.sub.on_syn.first_received();
             let (dsn, len) = (DataOffset(ssn.0), len.into());
+            self.sub.heard_dss = true;
             self.map(Mapping { ssn, dsn, len, checksum, fin: false });
         }
         if let Some(dss) = &options.dss {
